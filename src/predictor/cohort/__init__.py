@@ -1,0 +1,1 @@
+"""Who is asked about, from when, and what happened to them."""

@@ -1,0 +1,1 @@
+"""What may be asked for: the config's and the dictionary's language, as pure data."""

@@ -1,0 +1,1 @@
+"""One small module per file format; each gives a table of text."""

@@ -1,0 +1,1 @@
+"""Why this number: attributions that add up to what is displayed."""

@@ -1,0 +1,1 @@
+"""What is fitted: the catalog, its search spaces, and tuning with calibration."""

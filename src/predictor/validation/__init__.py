@@ -1,0 +1,1 @@
+"""How good, how sure, compared with what."""
