@@ -1,0 +1,201 @@
+"""The dictionary: what a site's columns mean, and when each one is known.
+
+One declaration serves to read and check the files, to document them, to build the clinician's form, and to simulate. A
+column that is not declared cannot be used; a column known after day 0 cannot be a feature.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel
+
+__all__ = [
+    "Column",
+    "DateKnown",
+    "Declared",
+    "Dictionary",
+    "Known",
+    "Source",
+    "Table",
+    "Visits",
+]
+
+
+class Declared(BaseModel):
+    """A part of a YAML file: unknown keys are refused, nothing is coerced, nothing changes after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
+
+
+class DateKnown(Declared):
+    """Known on the date that another column of the same row holds."""
+
+    date: str
+
+
+Known = Literal["baseline", "plan", "after"] | DateKnown
+
+
+class Source(Declared):
+    """Where a table's rows come from.
+
+    ``path`` is relative to the config's ``data.folder`` where given, else to the dictionary's file.
+    """
+
+    path: str
+    missing: list[str] = Field(default_factory=list)
+    delimiter: str | None = None
+    decimal: Literal[".", ","] = "."
+    encoding: str = "utf-8"
+
+
+def _values_as_mapping(value: Any) -> Any:
+    return {item: item for item in value} if isinstance(value, list) else value
+
+
+class Column(Declared):
+    """One column of a source file.
+
+    Parameters
+    ----------
+    type : {"number", "integer", "category", "boolean", "date", "text"}
+        May be left out where ``instrument``, ``analyte`` or ``measure`` says it is a number.
+    unit : str
+        Unit as written in the file.
+    range : list of two numbers or nulls
+        Hard limits, both ends included; a value outside is an error, never clipped.
+    values : mapping or list
+        Codes as they stand in the file and the names they get; any other code is an error.
+    name : str
+        Name used in configs and reports instead of the file's column name.
+    known : "baseline" | "plan" | "after" | {date: COLUMN}
+        When the value is known; the table's ``known`` is the default.
+    instrument, analyte, measure : str
+        The quantity a score or a measurement belongs to. Columns with the same quantity are one measure.
+    day : int
+        For wide files: the day relative to day 0 on which this column was measured.
+    below_limit : {"half", "sqrt2", "limit"}
+        How a cell such as ``<0.4`` is read: 0.2, 0.4/√2 or 0.4. Without it such a cell is an error.
+    """
+
+    type: Literal["number", "integer", "category", "boolean", "date", "text"] | None = None
+    unit: str = ""
+    range: Annotated[list[float | None], Field(min_length=2, max_length=2)] | None = None
+    values: Annotated[dict[str, str], BeforeValidator(_values_as_mapping)] | None = None
+    name: str | None = None
+    label: str | None = None
+    known: Known | None = None
+    missing: list[str] = Field(default_factory=list)
+    instrument: str | None = None
+    analyte: str | None = None
+    measure: str | None = None
+    day: int | None = None
+    below_limit: Literal["half", "sqrt2", "limit"] | None = None
+
+    @property
+    def quantity(self) -> str | None:
+        """Name of the instrument, analyte or measure; None for an attribute."""
+        return self.instrument or self.analyte or self.measure
+
+    @property
+    def kind(self) -> str:
+        """Type of the values after reading."""
+        return self.type or ("number" if self.quantity else "text")
+
+    def reference(self, header: str) -> str:
+        """Name under which configs know this column.
+
+        Parameters
+        ----------
+        header : str
+            The column's name in the file.
+        """
+        return self.name or self.quantity or header
+
+
+DayMap = dict[str, int | Literal["ignore"]]
+
+
+class Visits(Declared):
+    """Visit labels and the day, relative to day 0, that each one stands for.
+
+    ``days`` maps every label to a day or to ``ignore``; with ``by`` it holds one such map per level of that column.
+    """
+
+    column: str
+    days: dict[str, Any]
+    by: str | None = None
+    missing: Literal["ignore", "error"] = "error"
+
+
+class Table(Declared):
+    """One table: a source, its patient key, and its declared columns.
+
+    ``layout: long`` means one row per score: ``name_column`` holds the quantity's name and ``value_column`` the score,
+    and ``columns`` is keyed by those names.
+    """
+
+    source: Source
+    key: str
+    title: str = ""
+    known: Known | None = None
+    layout: Literal["wide", "long"] = "wide"
+    name_column: str | None = None
+    value_column: str | None = None
+    duplicates: Literal["error", "drop_exact"] = "error"
+    visits: Visits | None = None
+    columns: dict[str, Column]
+
+    def known_of(self, column: Column) -> Known | None:
+        """When a column of this table is known: its own word, else the table's."""
+        return column.known if column.known is not None else self.known
+
+    def header_of(self, reference: str) -> str | None:
+        """First header whose reference name is ``reference``."""
+        return next((h for h, c in self.columns.items() if c.reference(h) == reference), None)
+
+    @property
+    def has_days(self) -> bool:
+        """Whether its rows or columns carry days relative to day 0 rather than dates."""
+        return self.visits is not None or any(c.day is not None for c in self.columns.values())
+
+
+class Dictionary(RootModel[dict[str, Table]]):
+    """All tables of a site's export, by name."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    def __getitem__(self, table: str) -> Table:
+        return self.root[table]
+
+    def __contains__(self, table: str) -> bool:
+        return table in self.root
+
+    def tables(self) -> Iterator[tuple[str, Table]]:
+        """Tables in the file's order."""
+        yield from self.root.items()
+
+    def references(self) -> list[str]:
+        """Every ``table.column`` a config may name."""
+        found: dict[str, None] = {}
+        for name, table in self.root.items():
+            for header, column in table.columns.items():
+                found[f"{name}.{column.reference(header)}"] = None
+        return list(found)
+
+    def find(self, reference: str) -> tuple[Table, str, Column] | None:
+        """Table, file header and declaration behind ``table.column``; None where nothing is declared.
+
+        Parameters
+        ----------
+        reference : str
+            ``table.column`` as written in a config.
+        """
+        table_name, _, column_name = reference.partition(".")
+        table = self.root.get(table_name)
+        header = table.header_of(column_name) if table else None
+        if table is None or header is None:
+            return None
+        return table, header, table.columns[header]

@@ -1,0 +1,304 @@
+"""The config: every section, in the order of the YAML file.
+
+The schema is pure data. What two sections say about each other is checked in `predictor.config.problems`, where the place in
+the file is known.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from predictor.config.dictionary import Declared
+
+__all__ = [
+    "AnyOutcome",
+    "Baseline",
+    "ChangeOutcome",
+    "CohortSection",
+    "Config",
+    "DataSection",
+    "EventOutcome",
+    "Experiment",
+    "FeatureEntry",
+    "Features",
+    "Index",
+    "ModelSection",
+    "ModelType",
+    "RemissionOutcome",
+    "ReportSection",
+    "ResponseOutcome",
+    "Rule",
+    "Tracking",
+    "Treatment",
+    "Validation",
+    "Window",
+]
+
+Reference = Annotated[str, Field(pattern=r"^[^.\s]+\.[^.\s]+$")]
+
+
+class Experiment(Declared):
+    """What is asked, in words, and the one seed everything random descends from."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+    question: str
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+
+
+class DataSection(Declared):
+    """Where the dictionary is, and the folder its source paths start from (default: the dictionary's own)."""
+
+    dictionary: str
+    folder: str | None = None
+
+
+def _index_form(value: Any) -> Any:
+    return {"visits": True} if value == "visits" else value
+
+
+class Index(Declared):
+    """Day 0: a row of a dated table, or ``visits`` where labels or columns carry days already."""
+
+    visits: bool = False
+    table: str | None = None
+    where: dict[str, str] = Field(default_factory=dict)
+    take: Literal["first", "last", "all"] = "first"
+
+
+class Baseline(Declared):
+    """Days, relative to day 0 and both included, from which baseline values may come."""
+
+    first_day: int = -28
+    last_day: Annotated[int, Field(le=0)] = 0
+    same_day: Literal["include", "exclude", "pre_dose_only"] = "include"
+
+
+class Condition(Declared):
+    """One test of one column."""
+
+    column: Reference
+    min: float | None = None
+    max: float | None = None
+    in_: Annotated[list[str] | None, Field(alias="in")] = None
+
+
+class Rule(Declared):
+    """One eligibility rule: a test of a column, or ``any`` of several."""
+
+    name: str
+    column: Reference | None = None
+    min: float | None = None
+    max: float | None = None
+    in_: Annotated[list[str] | None, Field(alias="in")] = None
+    any: list[Condition] | None = None
+
+    def conditions(self) -> list[Condition]:
+        """The tests, of which one must hold."""
+        if self.any is not None:
+            return list(self.any)
+        return [Condition(column=self.column or "", min=self.min, max=self.max, in_=self.in_)]
+
+
+class Treatment(Declared):
+    """The planned treatment: arm or dose, its control level, and how patients came to it."""
+
+    column: Reference
+    control: str | float | None = None
+    bands: list[float] | None = None
+    assignment: Literal["randomised", "cluster_randomised", "observational"] = "observational"
+
+
+class CohortSection(Declared):
+    """Who is asked about, and from when."""
+
+    patients: str | None = None
+    index: Annotated[Index, BeforeValidator(_index_form)]
+    decision_time: Literal["baseline"] = "baseline"
+    baseline: Baseline = Field(default_factory=Baseline)
+    course: Reference | None = None
+    group: Reference | None = None
+    consent: Reference | None = None
+    treatment: Treatment | None = None
+    eligibility: list[Rule] = Field(default_factory=list)
+
+
+class Window(Declared):
+    """When the outcome is assessed: whole days after day 0, both ends included."""
+
+    first_day: int
+    last_day: int
+    target_day: int | None = None
+    prefer: Literal["nearest", "first", "last"] = "nearest"
+
+
+IfMissing = Literal["exclude", "non_responder"]
+
+
+class ResponseOutcome(Declared):
+    """A fall of a score by at least ``reduction`` of its baseline value (inclusive)."""
+
+    kind: Literal["response"]
+    measure: str
+    reduction: Annotated[float, Field(gt=0, le=1)] = 0.5
+    assessed: Window
+    if_missing: IfMissing = "exclude"
+    better: Literal["lower"] = "lower"
+
+
+class RemissionOutcome(Declared):
+    """A score at or below ``at_most``."""
+
+    kind: Literal["remission"]
+    measure: str
+    at_most: float
+    assessed: Window
+    if_missing: IfMissing = "exclude"
+
+
+class ChangeOutcome(Declared):
+    """Baseline minus follow-up; described, not modelled."""
+
+    kind: Literal["change"]
+    measure: str
+    assessed: Window
+    if_missing: Literal["exclude"] = "exclude"
+
+
+class EventOutcome(Declared):
+    """A declared column, known afterwards, that takes one of the values ``in``."""
+
+    kind: Literal["event"]
+    column: Reference
+    in_: Annotated[list[str], Field(alias="in", min_length=1)]
+    if_missing: Literal["exclude", "non_event"] = "exclude"
+
+
+AnyOutcome = Annotated[
+    ResponseOutcome | RemissionOutcome | ChangeOutcome | EventOutcome, Field(discriminator="kind")
+]
+
+
+def _feature_form(value: Any) -> Any:
+    return {"column": value} if isinstance(value, str) else value
+
+
+class FeatureEntry(Declared):
+    """One model input: a column, which of its values, and a transformation."""
+
+    column: Reference
+    take: Literal["last", "first", "mean", "min", "max"] = "last"
+    unit: str | None = None
+    transform: Literal["none", "log", "log1p", "sqrt"] = "none"
+
+
+class Features(Declared):
+    """Named groups of columns, and the sets of groups that are compared."""
+
+    groups: dict[str, list[Annotated[FeatureEntry, BeforeValidator(_feature_form)]]]
+    sets: dict[str, Annotated[list[str], Field(min_length=1)]]
+    max_missing: Annotated[float, Field(ge=0, le=1)] = 0.40
+
+
+ModelType = Literal["elastic_net", "random_forest", "hist_gradient_boosting"]
+
+
+class ModelSection(Declared):
+    """One family from the catalog (a closed list, never an import path), its feature sets, and what is searched."""
+
+    type: ModelType
+    features: Annotated[list[str], Field(min_length=1)]
+    params: dict[str, Any] = Field(default_factory=dict)
+    search: dict[str, Any] = Field(default_factory=dict)
+    candidates: Annotated[int, Field(ge=1)] | None = None
+
+
+class Outer(Declared):
+    """The outer folds, on which everything is judged."""
+
+    type: Literal["repeated_k_fold"] = "repeated_k_fold"
+    n_splits: Annotated[int, Field(ge=2)] = 5
+    n_repeats: Annotated[int, Field(ge=1)] = 3
+
+
+class Inner(Declared):
+    """The inner folds, on which candidates are chosen and scores calibrated."""
+
+    type: Literal["k_fold"] = "k_fold"
+    n_splits: Annotated[int, Field(ge=2)] = 3
+
+
+class Transport(Declared):
+    """Leave one whole group out: does the model travel?"""
+
+    type: Literal["leave_one_group_out"] = "leave_one_group_out"
+    by: Reference
+
+
+class Interval(Declared):
+    """Level and resamples of the bootstrap intervals."""
+
+    level: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    resamples: Annotated[int, Field(ge=100)] = 2000
+
+
+class Validation(Declared):
+    """How the procedure is judged."""
+
+    judge: str = "selection"
+    outer: Outer = Field(default_factory=Outer)
+    inner: Inner = Field(default_factory=Inner)
+    transport: Transport | None = None
+    choose_by: Literal["log_loss"] = "log_loss"
+    thresholds: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
+        default_factory=lambda: [0.2, 0.3, 0.4, 0.5]
+    )
+    interval: Interval = Field(default_factory=Interval)
+    refits: Annotated[int, Field(ge=20)] = 200
+    max_fits: Annotated[int, Field(ge=1)] = 20_000
+
+
+class WithholdIf(Declared):
+    """When a patient gets a refusal instead of a number."""
+
+    missing_features_over: Annotated[float, Field(ge=0, le=1)] = 0.30
+    outside_training_range: bool = True
+
+
+class ReportSection(Declared):
+    """What the reports withhold, and what only a person can say."""
+
+    withhold_if: WithholdIf = Field(default_factory=WithholdIf)
+    release: Literal["by_verdict", "research"] = "by_verdict"
+    reason: str | None = None
+    title: str | None = None
+    owner: str = "NOT PROVIDED"
+    contact: str = "NOT PROVIDED"
+    valid_days: Annotated[int, Field(ge=1)] = 365
+
+
+class Tracking(Declared):
+    """Where MLflow records go: ``embedded``, a server on loopback, or an allowed https host."""
+
+    uri: str = "embedded"
+    experiment: str | None = None
+    allowed_hosts: list[str] = Field(default_factory=list)
+
+
+class Config(Declared):
+    """A whole experiment: with its dictionary and the data, all that a run depends on."""
+
+    version: Literal[1]
+    experiment: Experiment
+    data: DataSection
+    cohort: CohortSection
+    outcomes: Annotated[dict[str, AnyOutcome], Field(min_length=1)]
+    primary: str
+    severity: Reference | None = None
+    features: Features
+    models: Annotated[dict[str, ModelSection], Field(min_length=1)]
+    validation: Validation = Field(default_factory=Validation)
+    calibration: Literal["auto", "none", "sigmoid"] = "auto"
+    report: ReportSection = Field(default_factory=ReportSection)
+    tracking: Tracking = Field(default_factory=Tracking)
