@@ -1,0 +1,64 @@
+# Two commands do everything: `make demo` and `make test`. They need Python 3.11+, git and make; the rest is set up
+# once, in .venv, from the locks, whose hashes pip checks.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+
+DEMO := configs/ketamine_nimh.yaml configs/thinking_healthy.yaml configs/opt_periodontal.yaml
+COVERAGE := --cov --cov-report=term
+
+.PHONY: demo test check lock clean
+
+## Train on the three open trials in data/ and say what each one shows.
+demo: $(VENV)/.runtime
+	@for config in $(DEMO); do \
+		printf '\n==== %s\n' "$$config"; $(BIN)/predictor train "$$config" || exit $$?; \
+	done
+	@printf '\nAll three runs are in experiments/runs/. To look at them in MLflow: %s\n' '$(BIN)/predictor ui'
+
+## The fast tests, with the branch coverage of src/.
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -m "not slow and not browser" -n 2 $(COVERAGE)
+
+## What CI checks besides the tests.
+check: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy --strict
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+
+## Resolve the dependencies anew, keeping the pins that still fit (needs uv; `rm *.lock` first to take the newest).
+LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml
+lock:
+	$(LOCK) --group build -o requirements.lock
+	$(LOCK) --group build --group dev -c requirements.lock -o requirements-dev.lock
+
+## Remove what can be made again; runs and data stay.
+clean:
+	rm -rf $(VENV) dist htmlcov .coverage .coverage.* coverage.xml
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find src tests -name __pycache__ -prune -exec rm -rf {} +
+
+$(BIN)/pip:
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer was found. Install one, or name it: make test PYTHON=/path/to/python3" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# pip cannot check the hash of a folder, so the package itself is installed apart, with the build backend of the lock.
+define install
+	@echo "Installing $< into $(VENV) (once, one to three minutes)"
+	$(PIP) install --quiet --require-hashes -r $<
+	$(PIP) install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+endef
+
+# The development lock holds every pin of the runtime lock, so it serves both.
+$(VENV)/.runtime: requirements.lock pyproject.toml | $(BIN)/pip
+	$(install)
+
+$(VENV)/.dev: requirements-dev.lock requirements.lock pyproject.toml | $(BIN)/pip
+	$(install)
+	@touch $(VENV)/.runtime
