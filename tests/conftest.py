@@ -1,0 +1,102 @@
+"""What holds for every test: no network, no telemetry, no screen, one thread, the same examples every time."""
+
+from __future__ import annotations
+
+import os
+
+# Before anything imports NumPy, Matplotlib or MLflow: each reads its variable only once.
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["MPLBACKEND"] = "Agg"
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+
+import ipaddress
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+# No deadline: the machine is shared. Derandomised: one commit, one answer.
+settings.register_profile("project", deadline=None, derandomize=True)
+settings.load_profile("project")
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+NO_CHROMIUM = "Chromium is not installed. Install it, e.g. with `apt-get install chromium`."
+
+
+def on_ci() -> bool:
+    """Say whether this is CI, where a check that cannot be made counts as failed."""
+    return os.environ.get("CI", "").lower() in {"1", "true"}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a browser test where there is no browser; on CI, fail it."""
+    if item.get_closest_marker("browser") and CHROMIUM is None:
+        (pytest.fail if on_ci() else pytest.skip)(NO_CHROMIUM)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of the browser; the test that asks for it is marked `browser`."""
+    if CHROMIUM is None:
+        (pytest.fail if on_ci() else pytest.skip)(NO_CHROMIUM)
+    return CHROMIUM
+
+
+class NetworkAttempt(BaseException):
+    """A test reached for another machine. Not an `Exception`, so that no `except Exception` hides it."""
+
+
+def is_local(host: object) -> bool:
+    """Say whether a host is this machine: loopback, unspecified, or one of its own names."""
+    if host is None or host in {"", "localhost", b"localhost", socket.gethostname()}:
+        return True
+    text = host.decode() if isinstance(host, bytes) else str(host)
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
+
+
+@pytest.fixture(scope="session", autouse=True)
+def network_attempts() -> Iterator[list[str]]:
+    """Let sockets reach loopback only, and write down every other host that was tried."""
+    attempts: list[str] = []
+
+    def refuse(host: object) -> None:
+        attempts.append(str(host))
+        msg = f"a test tried to reach {host}; only loopback is allowed"
+        raise NetworkAttempt(msg)
+
+    def guard_socket(original: Callable[..., Any]) -> Callable[..., Any]:
+        def guarded(self: socket.socket, *args: Any) -> Any:
+            # connect(address), connect_ex(address), sendto(data, [flags,] address)
+            if self.family in {socket.AF_INET, socket.AF_INET6} and not is_local(args[-1][0]):
+                refuse(args[-1][0])
+            return original(self, *args)
+
+        return guarded
+
+    def guard_lookup(host: Any, *args: Any, **kwargs: Any) -> Any:
+        if not is_local(host):
+            refuse(host)
+        return lookup(host, *args, **kwargs)
+
+    lookup = socket.getaddrinfo
+    with pytest.MonkeyPatch.context() as patch:
+        for method in ("connect", "connect_ex", "sendto"):
+            patch.setattr(socket.socket, method, guard_socket(getattr(socket.socket, method)))
+        patch.setattr(socket, "getaddrinfo", guard_lookup)
+        yield attempts
+
+
+@pytest.fixture(autouse=True)
+def no_network(network_attempts: list[str]) -> Iterator[None]:
+    """Fail the test that tried, even where a thread or a library swallowed the refusal."""
+    yield
+    tried = sorted(set(network_attempts))
+    network_attempts.clear()
+    assert not tried, f"the test tried to reach {tried}"
