@@ -1,4 +1,4 @@
-"""What holds for every test: no network, no telemetry, no screen, one thread, the same examples every time."""
+"""What holds for every test: no network, no telemetry, no screen, one thread, the same examples each time."""
 
 from __future__ import annotations
 

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import grimp
 import pytest
-from importlinter.application import use_cases
 from importlinter.cli import lint_imports
 
 ROOT = Path(__file__).parents[1]
@@ -34,16 +33,6 @@ def test_layers_and_forbidden_imports(
     monkeypatch.setattr(sys, "path", [*sys.path])  # the linter adds the working directory
     status = lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True, no_logo=True)
     assert status == 0, capsys.readouterr().out
-
-
-def test_every_layer_is_declared() -> None:
-    options = use_cases.read_user_options(config_filename=str(ROOT / "pyproject.toml"))
-    (layers,) = [c for c in options.contracts_options if c["type"] == "layers"]
-    declared = {name.strip() for layer in layers["layers"] for name in layer.split("|")}
-    present = {path.stem for path in PACKAGE.glob("*.py")} | {
-        path.parent.name for path in PACKAGE.glob("*/__init__.py")
-    }
-    assert declared == present - {"__init__"}
 
 
 def test_no_import_cycle() -> None:

@@ -67,7 +67,7 @@ def test_thinking_healthy_holds_the_trial_its_authors_report() -> None:
 
 
 def test_opt_holds_the_trial_its_authors_report() -> None:
-    # Michalowicz et al., N Engl J Med 2006: 413 and 410 women in four centres; 171 columns: opt_dictionary.Rd.
+    # Michalowicz et al., N Engl J Med 2006: 413 and 410 women, four centres; 171 columns: opt_dictionary.Rd.
     women = table("opt_periodontal/opt.csv")
     assert Counter(row["Group"] for row in women) == {"T": 413, "C": 410}
     assert {row["Clinic"] for row in women} == {"NY", "MN", "KY", "MS"}
