@@ -1,4 +1,4 @@
-"""The simulated ketamine cohort: patients, courses, what was rated, and the truth behind it. Always SIMULATED."""
+"""The simulated ketamine cohort: patients, courses, ratings, and the truth behind them. Always SIMULATED."""
 
 from __future__ import annotations
 
@@ -44,8 +44,9 @@ class SimulatedCohort:
     Parameters
     ----------
     tables : mapping of str to pandas.DataFrame
-        ``patients``, ``treatments``, ``assessments``, ``biomarkers``, ``side_effects``, ``followup``: every cell is text as it
-        stands in the file, missing cells are empty, and the column ``provenance`` says SIMULATED.
+        ``patients``, ``treatments``, ``assessments``, ``biomarkers``, ``side_effects``, ``followup``: every
+        cell is text as it stands in the file, missing cells are empty, and the column ``provenance`` says
+        SIMULATED.
     truth : pandas.DataFrame
         One row per course: see `simulate_cohort`.
     settings : Settings
@@ -60,20 +61,23 @@ class SimulatedCohort:
 def simulate_cohort(patients: int, *, seed: int, **options: Any) -> SimulatedCohort:
     """Simulate a cohort of people with treatment-resistant depression whose true probabilities are known.
 
-    Columns of ``truth``, one row per course. ``X`` stands for ``ketamine`` and for ``comparator``, and without a suffix a
-    column is about the treatment received:
+    Columns of ``truth``, one row per course. ``X`` stands for ``ketamine`` and for ``comparator``, and
+    without a suffix a column is about the treatment received:
 
-    - ``lp_X``: η; improvement % = 50 + 18·(η + standard logistic error), the error shared by both potential outcomes.
-    - ``benefit``: points of improvement % of the planned dose over the comparator; ``benefit_expected``: its mean given
-      the recorded columns.
+    - ``lp_X``: η; improvement % = 50 + 18·(η + standard logistic error), the error shared by both potential
+      outcomes.
+    - ``benefit``: points of improvement % of the planned dose over the comparator; ``benefit_expected``:
+      its mean given the recorded columns.
     - ``end_X``, ``response_X``, ``remission_X``: potential outcomes, free of rating error.
-    - ``p_true_end_X``, ``p_true_remission_X``: their probabilities given covariates, site, dose and true baseline, by the
-      exact formula; under the comparator also given the patient's own benefit.
-    - ``p_response_X``, ``p_remission_X``: probability of the label a clinic would *record*, given besides the recorded
-      baseline rating: summed exactly over the true end score, its rating error, and whether dissociation flatters it.
-      No model can know more; one that does not know the true baseline, the site or a missing value knows less. The
-      same for every visit from day 14 to 30, when the true score stays at its end value.
-    - ``response_rated``, ``remission_rated``: that label at the week-4 visit, also where the visit was missed.
+    - ``p_true_end_X``, ``p_true_remission_X``: their probabilities given covariates, site, dose and true
+      baseline, by the exact formula; under the comparator also given the patient's own benefit.
+    - ``p_response_X``, ``p_remission_X``: probability of the label a clinic would *record*, given besides
+      the recorded baseline rating: summed exactly over the true end score, its rating error, and whether
+      dissociation flatters it. No model can know more; one that does not know the true baseline, the site
+      or a missing value knows less. The same for every visit from day 14 to 30, when the true score stays
+      at its end value.
+    - ``response_rated``, ``remission_rated``: that label at the week-4 visit, also where the visit was
+      missed.
     - ``p_HARM_X``, ``HARM``: true probability of each harm under either treatment, and whether it happened.
 
     Parameters
@@ -83,8 +87,8 @@ def simulate_cohort(patients: int, *, seed: int, **options: Any) -> SimulatedCoh
     seed : int
         Same seed and options: the same cohort.
     **options
-        Fields of `Settings`: sites, scale, site_sd, null, missing, dirt, mislabelled_units, comparator, rating_error,
-        unblinding, site_seed.
+        Fields of `Settings`: sites, scale, site_sd, null, missing, dirt, mislabelled_units, comparator,
+        rating_error, unblinding, site_seed.
 
     Raises
     ------
@@ -126,7 +130,7 @@ def _draw_people(settings: Settings, *, sites: pd.DataFrame, streams: Streams) -
 
 
 def _draw_courses(people: pd.DataFrame, *, settings: Settings, rng: np.random.Generator) -> pd.DataFrame:
-    """One row per course with its patient's columns, its number, its first day and the dose planned if treated."""
+    """One row per course: its patient's columns, its number, first day, and the dose planned if treated."""
     n = len(people)
     again = np.flatnonzero(rng.random(n) < SECOND_COURSES)
     patient = np.concatenate([np.arange(n), again])
@@ -144,7 +148,7 @@ def _draw_courses(people: pd.DataFrame, *, settings: Settings, rng: np.random.Ge
 def _assign(
     courses: pd.DataFrame, *, entry: Array, settings: Settings, rng: np.random.Generator
 ) -> pd.DataFrame:
-    """Randomise 1:1 in a third of the sites; elsewhere the more severe and resistant are treated more often."""
+    """Randomise 1:1 in a third of the sites; elsewhere treat the more severe and resistant more often."""
     failed = np.log(courses["n_failed"].to_numpy(float) / 3)
     by_indication = expit(1.0 + 0.06 * (entry - 34.5) + 0.5 * failed)
     propensity = np.where(courses["randomised"], 0.5, by_indication)

@@ -38,8 +38,8 @@ class Settings:
     patients : int
         Number of patients.
     seed : int
-        Same settings and seed: the same cohort. Every kind of randomness has its own stream, so that switching one
-        thing off leaves the rest as it was.
+        Same settings and seed: the same cohort. Every kind of randomness has its own stream, so that
+        switching one thing off leaves the rest as it was.
     sites : int
         Number of sites.
     scale : float
@@ -47,19 +47,22 @@ class Settings:
     site_sd : float
         SD of the site intercepts.
     null : bool
-        Strict null: scale 0, site SD 0, one dose and no rating error, so that nothing recorded before treatment says
-        anything about the outcome. (With rating error the entry rating would: regression to the mean.)
+        Strict null: scale 0, site SD 0, one dose and no rating error, so that nothing recorded before
+        treatment says anything about the outcome. (With rating error the entry rating would: regression to
+        the mean.)
     missing : {"realistic", "mar", "none"}
-        ``realistic``: non-responders are lost more often (MNAR). ``mar``: the same gaps and the same drop-out rate, but
-        drop-out depends on employment only. ``none``: every value is recorded.
+        ``realistic``: non-responders are lost more often (MNAR). ``mar``: the same gaps and the same
+        drop-out rate, but drop-out depends on employment only. ``none``: every value is recorded.
     dirt : bool
-        Results below detection as ``<0.4``, results in other units in a column of their own, exact duplicate rows.
+        Results below detection as ``<0.4``, results in other units in a column of their own, exact
+        duplicate rows.
     mislabelled_units : bool
         Put the results in other units into the main column, unmarked, for the unit guard to find.
     comparator : bool
         Whether some patients get active placebo; False treats everybody with ketamine.
     rating_error, unblinding : bool
-        Whether ratings differ from true scores; whether dissociation flatters the rating of ketamine patients.
+        Whether ratings differ from true scores; whether dissociation flatters the rating of ketamine
+        patients.
     site_seed : int or None
         Seed of the sites; give the same one twice for new patients of the same sites. None: follows ``seed``.
     """
@@ -110,7 +113,8 @@ def draw_sites(settings: Settings) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row per site: ``site`` (text), ``intercept``, ``randomised`` (a third of them), ``measures_cytokines`` (half).
+        One row per site: ``site`` (text), ``intercept``, ``randomised`` (a third of them),
+        ``measures_cytokines`` (half).
     """
     seed = settings.seed if settings.site_seed is None else settings.site_seed
     # A second word keeps this stream apart from the patients' streams of the same seed.

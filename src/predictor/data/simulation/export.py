@@ -1,4 +1,4 @@
-"""The simulated cohort as a clinic's export: text in every cell, with the dirt of real files. Always SIMULATED."""
+"""The simulated cohort as a clinic's export: text cells, with the dirt of real files. Always SIMULATED."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ DAY_ZERO = np.datetime64("2019-01-07", "D")
 
 README = """SIMULATED DATA. No patient in these files exists.
 
-{courses} treatment courses of {patients} simulated patients, made by `predictor simulate` with
+{courses} treatment courses of {patients} simulated patients, made with
 {settings}
 The effects, margins and error rates are settings chosen so that the answer is known. They are no findings.
 
 patients.csv      one row per patient
-treatments.csv    one row per course; drug ketamine_iv or active_placebo; allocation randomised (a third of the sites)
-                  or by_indication (more severe and more resistant patients get ketamine more often)
-assessments.csv   one row per score; MADRS, GAD-7, CTQ. The rating on the day of the first infusion, if any, was made
-                  before it; a row four hours later was made after it
-biomarkers.csv    one row per blood draw before the first infusion. crp in mg/L, il6 in pg/mL, adiponectin and bdnf
-                  (serum) in ug/mL and ng/mL, cortisol in nmol/L, b12 in pmol/L; "<0.4" is below detection. One site's
-                  machine reports some results in other units: they stand in crp_mg_dl and cortisol_ug_dl instead
+treatments.csv    one row per course; drug ketamine_iv or active_placebo; allocation randomised (in a third of
+                  the sites) or by_indication (the more severe and resistant get ketamine more often)
+assessments.csv   one row per score: MADRS, GAD-7, CTQ. The last rating before the first infusion may be of
+                  the same day; a row four hours after the infusion was made after it
+biomarkers.csv    one row per blood draw before the first infusion: crp mg/L, il6 pg/mL, adiponectin ug/mL,
+                  bdnf (serum) ng/mL, cortisol nmol/L, b12 pmol/L. "<0.4" is below detection. A few results
+                  come in other units and then stand in crp_mg_dl or cortisol_ug_dl
 side_effects.csv  one row per course: any during the course
-followup.csv      one row per course that ended in a rated response: relapse_date, or censor_date
-truth.csv         what no clinic has: true probabilities and both potential outcomes. Never an input of a model
+followup.csv      one row per course with a rated response: ended_on, by relapse or censored
+truth.csv         what no clinic has: true probabilities and both potential outcomes. Never a model's input
 """
 
 
@@ -206,7 +206,7 @@ def _assessments(
 ) -> pd.DataFrame:
     n = len(courses)
     start = courses["start"].to_numpy()
-    # A third of the entry ratings are made on the day of the first infusion, between 8 and 10 o'clock: before it.
+    # A third of the entry ratings are made on the day of the first infusion, from 8 to 10 o'clock: before it.
     entry_day = start - np.where(rng.random(n) < 1 / 3, 0, rng.integers(1, 8, n))
     entry = _moment(entry_day, minutes=_quarter_hours(n, start=8, end=10, rng=rng))
     screening = _moment(start - rng.integers(10, 29, n), minutes=_quarter_hours(n, start=9, end=16, rng=rng))
@@ -292,7 +292,8 @@ def _biomarkers(
 
 
 def _censor(table: pd.DataFrame, column: str, *, values: Array, limit: float) -> None:
-    table.loc[(values < limit) & (table[column] != ""), column] = f"<{limit}"
+    below = (values < limit) & (table[column] != "")
+    table[column] = np.where(below, f"<{limit}", table[column])
 
 
 def _other_unit(
@@ -305,10 +306,11 @@ def _other_unit(
     hidden: bool,
     rng: np.random.Generator,
 ) -> None:
-    """Move a share of the results to the column of the other unit, or leave them unmarked where they are not expected."""
+    """Move a share of the results to the column of the other unit, or hide them in the same column."""
     chosen = (rng.random(len(table)) < share) & (table[column] != "") & ~table[column].str.startswith("<")
-    table.loc[chosen, column] = ""
-    table.loc[chosen, column if hidden else other] = text[chosen.to_numpy()]
+    table[column] = np.where(chosen, text if hidden else "", table[column])
+    if not hidden:
+        table[other] = np.where(chosen, text, "")
 
 
 def _side_effects(
@@ -327,17 +329,16 @@ def _side_effects(
 def _follow_up(courses: pd.DataFrame, *, infusion: NDArray[np.datetime64], records: Records) -> pd.DataFrame:
     kept = ~np.isnan(records.relapse_day)
     relapsed = np.isfinite(records.relapse_day[kept])
-    start = infusion[kept].astype("datetime64[D]")
-    relapse_day = np.where(relapsed, records.relapse_day[kept], 0).astype("timedelta64[D]")
-    last = start + records.last_day[kept].astype("timedelta64[D]")
+    days = np.where(relapsed, records.relapse_day[kept], records.last_day[kept])
+    ended = infusion[kept].astype("datetime64[D]") + days.astype("timedelta64[D]")
     return pd.DataFrame(
         {
             "course_id": courses["course_id"].to_numpy()[kept],
             "patient_id": courses["patient_id"].to_numpy()[kept],
             "maintenance": np.where(records.weekly[kept], "weekly", "none"),
             "cbt": _yes_no(records.cbt[kept]),
-            "relapse_date": np.where(relapsed, _day_text(start + relapse_day), ""),
-            "censor_date": np.where(relapsed, "", _day_text(last)),
+            "ended_on": _day_text(ended),
+            "ended_by": np.where(relapsed, "relapse", "censored"),
         }
     )
 

@@ -1,8 +1,9 @@
 """What would happen to each simulated patient under either treatment, and with what probability.
 
-With L = η + a standard logistic error, improvement % = 50 + 18·L and the true end score is ⌈baseline·(1 − improvement/100)⌉
-in 0–60, so that P(end ≤ t) = logistic(η − (100·(1 − t/baseline) − 50)/18) exactly. Ratings, their errors and what the
-patient's dissociation gives away come on top; the probability of the *rated* label is then a finite sum over end scores.
+With L = η + a standard logistic error, improvement % = 50 + 18·L and the true end score is ⌈baseline·(1 −
+improvement/100)⌉ in 0–60, so that P(end ≤ t) = logistic(η − (100·(1 − t/baseline) − 50)/18) exactly.
+Ratings, their errors and what the patient's dissociation gives away come on top; the probability of the
+*rated* label is then a finite sum over end scores.
 """
 
 from __future__ import annotations
@@ -126,8 +127,8 @@ def end_probability(eta: Array, *, true_baseline: Array, at_most: Array | float)
 def label_probability(eta: Array, *, true_baseline: Array, at_most: Array, ratings: RatingModel) -> Array:
     """Return P(rated end score ≤ t), summed exactly over the 61 true end scores.
 
-    P = Σ_e P(end = e)·Φ((t + ½ − e)/SD), because a rating rounds end + N(0, SD). Without rating error it equals
-    `end_probability`.
+    P = Σ_e P(end = e)·Φ((t + ½ − e)/SD), because a rating rounds end + N(0, SD). Without rating error it
+    equals `end_probability`.
 
     Parameters
     ----------
@@ -156,8 +157,8 @@ def label_probability(eta: Array, *, true_baseline: Array, at_most: Array, ratin
 def individual_benefit(patients: pd.DataFrame, *, rng: np.random.Generator) -> tuple[Array, Array]:
     """Draw each patient's benefit of 0.5 mg/kg over the comparator, in points of improvement %.
 
-    Mean 18, SD 6; larger with a family history of alcohol use disorder, smaller with benzodiazepines; the rest of its
-    variation belongs to no recorded column.
+    Mean 18, SD 6; larger with a family history of alcohol use disorder, smaller with benzodiazepines; the
+    rest of its variation belongs to no recorded column.
 
     Parameters
     ----------
@@ -231,8 +232,8 @@ def relapse_days(
 ) -> Array:
     """Draw whole days from response to relapse: Weibull, shape 1.2, proportional hazards.
 
-    Median 40 days without and 95 with weekly maintenance (a hazard ratio of (40/95)^1.2 = 0.35); hazard ratio 1.15 per
-    unit of ln(failed trials / 3) and 0.8 with CBT.
+    Median 40 days without and 95 with weekly maintenance (a hazard ratio of (40/95)^1.2 = 0.35); hazard
+    ratio 1.15 per unit of ln(failed trials / 3) and 0.8 with CBT.
 
     Parameters
     ----------
@@ -247,7 +248,9 @@ def relapse_days(
     hazard_ratio = RELAPSE_HR_LN_FAILED ** np.log(n_failed / 3) * np.where(cbt, RELAPSE_HR_CBT, 1.0)
     # S(t) = exp(−ln 2 · HR · (t/median)^shape), inverted at a uniform.
     survival = rng.random(len(n_failed))
-    return np.ceil(median * (-np.log(survival) / (np.log(2) * hazard_ratio)) ** (1 / RELAPSE_SHAPE))
+    return np.asarray(
+        np.ceil(median * (-np.log(survival) / (np.log(2) * hazard_ratio)) ** (1 / RELAPSE_SHAPE))
+    )
 
 
 def look_up(table: Mapping[float, float], *, keys: Array) -> Array:

@@ -1,7 +1,8 @@
 """Who is simulated: margins, their correlations, and the linear predictor of the true response.
 
-Every figure here is a setting chosen so that the answer is known, not a finding about patients. Values are rounded as a
-clinic would record them *before* the linear predictor is computed, so the truth is conditional on what is recorded.
+Every figure here is a setting chosen so that the answer is known, not a finding about patients. Values are
+rounded as a clinic would record them *before* the linear predictor is computed, so the truth is conditional
+on what is recorded.
 """
 
 from __future__ import annotations
@@ -52,12 +53,12 @@ def _truncated_normal(z: Array, mean: float, sd: float, low: float, high: float)
 
 
 def _lognormal(z: Array, mu: float, sigma: float, low: float, high: float, decimals: int) -> Array:
-    return np.round(np.clip(np.exp(mu + sigma * z), low, high), decimals)
+    return np.asarray(np.round(np.clip(np.exp(mu + sigma * z), low, high), decimals))
 
 
 def _in_half_units(z: Array, mean: float, sd: float, low: int, high: int) -> Array:
     """Round a truncated normal to whole scores, each score owning half a point on either side."""
-    return np.clip(np.round(_truncated_normal(z, mean, sd, low - 0.5, high + 0.5)), low, high)
+    return np.asarray(np.clip(np.round(_truncated_normal(z, mean, sd, low - 0.5, high + 0.5)), low, high))
 
 
 MARGINS: Mapping[str, Callable[[Array], Array]] = {
@@ -67,14 +68,14 @@ MARGINS: Mapping[str, Callable[[Array], Array]] = {
     "il6": lambda z: _lognormal(z, np.log(1.8), 0.70, 0.05, 100, 2),
     "adiponectin": lambda z: _lognormal(z, np.log(8), 0.50, 0.5, 60, 2),
     "bdnf": lambda z: np.round(_truncated_normal(z, 22, 7, 1, 80), 1),
-    "cortisol_at_waking": lambda z: np.exp(np.log(470) + 0.28 * z),
+    "cortisol_at_waking": lambda z: 470 * np.exp(0.28 * z),
     "b12": lambda z: _lognormal(z, np.log(478), 0.40, 50, 3000, 0),
     "ctq": lambda z: np.clip(25 + np.round(np.exp(3.0 + 0.75 * z)), 25, 125),
     "madrs": lambda z: _in_half_units(z, 33, 5.5, 20, 56),
     "gad7": lambda z: _in_half_units(z, 13, 5, 0, 21),
     "n_failed": lambda z: np.minimum(2 + np.floor(np.exp(0.55 + 0.70 * z)), 30),
     "episode_months": lambda z: _lognormal(z, np.log(18), 1.1, 1, 600, 0),
-    "processing_speed": lambda z: np.round(np.clip(z - 0.5, -5, 5), 2),
+    "processing_speed": lambda z: np.asarray(np.round(np.clip(z - 0.5, -5, 5), 2)),
 }
 """Each margin as a function of its standard normal score in the Gaussian copula."""
 
@@ -121,8 +122,8 @@ def draw_patients(n: int, *, rng: np.random.Generator) -> pd.DataFrame:
     """
     names = list(MARGINS)
     scores = rng.standard_normal((n, len(names))) @ np.linalg.cholesky(_correlation_matrix(names)).T
-    values = {name: MARGINS[name](scores[:, j]) for j, name in enumerate(names)}
-    values |= {name: (rng.random(n) < share).astype(float) for name, share in PREVALENCES.items()}
+    values: dict[str, Array] = {name: MARGINS[name](scores[:, j]) for j, name in enumerate(names)}
+    values |= {name: (rng.random(n) < share).astype(np.float64) for name, share in PREVALENCES.items()}
     doses = np.round(np.clip(np.exp(np.log(10) + 0.6 * rng.standard_normal(n)), 1, 100), 1)
     values["benzodiazepine_mg"] = np.where(rng.random(n) < BENZODIAZEPINE_USERS, doses, 0.0)
     hours = np.round(rng.uniform(0.5, 5.0, n), 1)
@@ -134,9 +135,11 @@ def draw_patients(n: int, *, rng: np.random.Generator) -> pd.DataFrame:
 def linear_predictor(patients: pd.DataFrame, *, scale: float) -> Array:
     """Return the patient's part of η: without intercept, site and dose.
 
-    Every main effect is centred on the population, the interaction of CRP and obesity is not. Standardised terms are per SD of the (transformed) margin; ln CRP has slope −0.15, and −0.15 + 0.20 at BMI ≥ 30;
-    BMI saturates at 35, benzodiazepines at 40 mg. Cortisol, IL-6, B12, sex and GAD-7 are true zeros. Population means
-    and SDs come from the margins, never from the sample, so a patient's truth does not depend on who else was drawn.
+    Every main effect is centred on the population, the interaction of CRP and obesity is not. Standardised
+    terms are per SD of the (transformed) margin; ln CRP has slope −0.15, and −0.15 + 0.20 at BMI ≥ 30; BMI
+    saturates at 35, benzodiazepines at 40 mg. Cortisol, IL-6, B12, sex and GAD-7 are true zeros. Population
+    means and SDs come from the margins, never from the sample, so a patient's truth does not depend on who
+    else was drawn.
 
     Parameters
     ----------
@@ -145,7 +148,7 @@ def linear_predictor(patients: pd.DataFrame, *, scale: float) -> Array:
     scale : float
         Multiplies every term: 1.15 gives an oracle AUC of about 0.74, 0 gives no information.
     """
-    terms = [
+    terms: list[Array] = [
         coefficient * (transform(_column(patients, name)) - _moments(name)[0]) / _moments(name)[1]
         for name, (transform, coefficient) in _PER_SD.items()
     ]
@@ -162,7 +165,7 @@ def linear_predictor(patients: pd.DataFrame, *, scale: float) -> Array:
 
 @cache
 def mean_benzodiazepine() -> float:
-    """Population mean of the daily dose in units of 10 mg diazepam equivalents, capped at 40 mg."""
+    """Return the mean daily dose in units of 10 mg diazepam equivalents, capped at 40 mg."""
     return float(BENZODIAZEPINE_USERS * np.minimum(np.exp(np.log(10) + 0.6 * _grid()), 40).mean() / 10)
 
 
@@ -191,6 +194,6 @@ def _quantiles(name: str) -> Array:
 
 @cache
 def _moments(name: str) -> tuple[float, float]:
-    """Population mean and SD of a standardised term's transformed margin."""
+    """Return the population mean and SD of a standardised term's transformed margin."""
     transformed = _PER_SD[name][0](_quantiles(name))
     return float(transformed.mean()), float(transformed.std())

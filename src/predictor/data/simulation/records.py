@@ -47,13 +47,13 @@ class Records:
     visits : ndarray of shape (n, len(VISIT_DAYS))
         MADRS at each visit after day 0.
     baseline, week4 : ndarray of shape (n,)
-        The last rating on record before treatment (``entry`` where neither is on record), and the week-4 rating
-        including those that were never made: what the rated label is computed from.
+        The last rating on record before treatment (``entry`` where neither is on record), and the week-4
+        rating including those that were never made: what the rated label is computed from.
     gad7_entry, gad7_week4, ctq : ndarray of shape (n,)
         Questionnaires.
     infusions, weekly, cbt, relapse_day, last_day : ndarray of shape (n,)
-        Infusions received of six; maintenance and CBT after response; day of relapse (inf: none before loss or day
-        182; NaN: no responder); last day under observation.
+        Infusions received of six; maintenance and CBT after response; day of relapse (inf: none before loss
+        or day 182; NaN: no responder); last day under observation.
     missing : mapping of str to ndarray of bool
         Gaps in the columns of the patients' and the biomarkers' table, one per course.
     """
@@ -86,8 +86,9 @@ def record_courses(
 ) -> Records:
     """Rate, follow and lose the patients of every course.
 
-    The full effect is reached on day 14 and stays until relapse; on day 7 there is 60 % of it, four hours after the first
-    infusion half of it. The true score of a responder who relapses returns to 80 % of the way back.
+    The full effect is reached on day 14 and stays until relapse; on day 7 there is 60 % of it, four hours
+    after the first infusion half of it. The true score of a responder who relapses returns to 80 % of the
+    way back.
 
     Parameters
     ----------
@@ -122,18 +123,19 @@ def record_courses(
     week4 = visits[:, VISIT_DAYS.index(28)].copy()
     gad7 = courses["gad7"].to_numpy(float)
     gad7_week4 = np.round(gad7 * (1 - 0.6 * improvement / 100) + 2 * rng.standard_normal(n)).clip(0, 21)
-    responded = (week4 <= np.floor(entry / 2)) & (last_day >= 28)
     ended = np.where(relapse <= np.minimum(last_day, LAST_DAY), relapse, np.inf)
     gaps = _Gaps(settings=settings, rng=streams["gaps"])
     attended = np.where(last_day[:, None] >= np.array(VISIT_DAYS), visits, np.nan)
     recorded_entry, recorded_screening = gaps.score(entry), gaps.score(screening)
     baseline = np.where(np.isnan(recorded_entry), recorded_screening, recorded_entry)
+    baseline = np.where(np.isnan(baseline), entry, baseline)
+    responded = (week4 <= np.floor(baseline / 2)) & (last_day >= 28)
     return Records(
         entry=recorded_entry,
         screening=recorded_screening,
         acute=gaps.score(acute),
         visits=gaps.score(attended),
-        baseline=np.where(np.isnan(baseline), entry, baseline),
+        baseline=baseline,
         week4=week4,
         gad7_entry=gaps.score(gad7),
         gad7_week4=gaps.score(np.where(last_day >= 28, gad7_week4, np.nan)),
@@ -148,7 +150,7 @@ def record_courses(
 
 
 def _true_scores(true_baseline: Array, *, improvement: Array, relapse: Array) -> Array:
-    """True score at each visit; responders go 80 % of the way back from their day of relapse on."""
+    """Return true scores at each visit; responders go 80 % of the way back from their day of relapse on."""
     columns = []
     for day in VISIT_DAYS:
         score = end_score(true_baseline, improvement=SHARE_OF_EFFECT.get(day, 1.0) * improvement)
@@ -158,7 +160,7 @@ def _true_scores(true_baseline: Array, *, improvement: Array, relapse: Array) ->
 
 
 def _tendency(courses: pd.DataFrame, *, truth: pd.DataFrame, settings: Settings) -> Array:
-    """Log-odds of leaving relative to the average: −0.6 for responders (only where MNAR), +0.4 without employment."""
+    """Return log-odds of leaving: −0.6 for responders (where MNAR), +0.4 without employment."""
     responder = (
         truth["response"].to_numpy(float)
         if settings.missing == "realistic"
@@ -168,7 +170,7 @@ def _tendency(courses: pd.DataFrame, *, truth: pd.DataFrame, settings: Settings)
 
 
 def _last_days(courses: pd.DataFrame, *, truth: pd.DataFrame, settings: Settings, streams: Streams) -> Array:
-    """Last day under observation: lost before day 14 (about 12 %), or by 6 % a month after week 4, or day 182."""
+    """Return the last day observed: before day 14 (about 12 %), after week 4 (6 % a month), or 182."""
     n = len(courses)
     rng = streams["attendance"]
     lost = rng.random(n) < expit(-2.2 + _tendency(courses, truth=truth, settings=settings))
@@ -182,7 +184,7 @@ def _last_days(courses: pd.DataFrame, *, truth: pd.DataFrame, settings: Settings
 def _infusions(
     courses: pd.DataFrame, *, truth: pd.DataFrame, last_day: Array, rng: np.random.Generator
 ) -> Array:
-    """Infusions received of six: after each but the last about 4 % stop, and nobody comes after being lost."""
+    """Return infusions received: after each about 4 % stop, and nobody comes after being lost."""
     average = -0.6 * RESPONDERS + 0.4 * UNEMPLOYED
     leaning = (
         -0.6 * truth["response"].to_numpy(float) + 0.4 * (1 - courses["employed"].to_numpy(float)) - average
@@ -208,7 +210,7 @@ class _Gaps:
         return np.where(self._drawn(values.shape, SCALE_GAP), np.nan, values)
 
     def trauma_score(self, courses: pd.DataFrame, *, entry: Array) -> Array:
-        """Blank 20 % of the CTQ at random given sex and severity: more often in men and in the severely ill."""
+        """Blank 20 % of the CTQ at random given sex and severity: more in men and in the severely ill."""
         share = expit(-1.6 + 0.6 * (1 - courses["female"].to_numpy(float)) + 0.4 * (entry - 34.5) / 5.5)
         return np.where(self._drawn((len(courses),), share), np.nan, courses["ctq"].to_numpy(float))
 
