@@ -53,8 +53,12 @@ def test_no_module_imports_the_public_api() -> None:
 
 
 def run_python(code: str, folder: Path) -> str:
+    # A bare environment: what an import did to this process must not hide what it does to the child.
+    environment = {key: os.environ[key] for key in ("PATH", "HOME", "PYTHONPATH") if key in os.environ}
     command = [sys.executable, "-c", code]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+    run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    return run.stdout
 
 
 def test_public_names() -> None:
