@@ -188,8 +188,8 @@ def family_candidates(
     space = _space(type_, fixed, search)
     chosen = [{**fixed, **values} for values in candidates(space, n or family(type_).n_candidates, seed)]
     if type_ == "random_forest" and any(values.get("n_estimators", 0) > MOST_TREES for values in chosen):
-        raise ValueError(f"A forest has at most {MOST_TREES} trees. Write n_estimators: {MOST_TREES} or
-        fewer.")
+        msg = f"A forest has at most {MOST_TREES} trees. Write n_estimators: {MOST_TREES} or fewer."
+        raise ValueError(msg)
     return chosen
 
 

@@ -1,0 +1,361 @@
+"""Tune, then calibrate: one classifier that does both inside its own training part, by whole groups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.compose import ColumnTransformer
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d, validate_data
+from threadpoolctl import threadpool_limits
+
+from predictor.models.catalog import Family, family, family_candidates
+from predictor.models.sigmoid import Scale, fit_sigmoid, log_loss, log_odds, score
+
+__all__ = ["TunedClassifier", "encode_with", "fit_encoder", "fit_shared", "inner_splits"]
+
+Split = tuple[np.ndarray, np.ndarray]
+
+
+def inner_splits(
+    y: np.ndarray, groups: np.ndarray | None = None, *, n_splits: int = 5, seed: int = 0
+) -> list[Split]:
+    """Split into inner folds, stratified by outcome, with every group on one side.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,)
+        Two classes.
+    groups : ndarray of shape (n,), optional
+        Patient or cluster; without it every row is a group of its own.
+    n_splits : int
+        Wanted folds; reduced to the number of groups in which the rarer class occurs, but not below 2.
+    seed : int
+        Seed of the shuffling.
+
+    Returns
+    -------
+    list of (train, test) index arrays
+        Splits whose training part has a single class are left out: nothing can be fitted there. The list is
+        empty when one of the classes occurs in a single group.
+    """
+    labels = np.arange(len(y)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    spread = min(len(np.unique(labels[y == value])) for value in np.unique(y))
+    if spread < 2:
+        return []
+    options = {"n_splits": max(2, min(n_splits, spread)), "shuffle": True, "random_state": seed}
+    singletons = len(np.unique(labels)) == len(y)
+    splitter = StratifiedKFold(**options) if singletons else StratifiedGroupKFold(**options)
+    splits = splitter.split(np.zeros((len(y), 1)), y, None if singletons else labels)
+    return [(train, test) for train, test in splits if len(test) and len(np.unique(y[train])) == 2]
+
+
+class TunedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """One model family, tuned by inner folds, calibrated on its out-of-fold scores, refitted on everything.
+
+    Parameters
+    ----------
+    estimator : str
+        Name in `predictor.models.catalog.FAMILIES`.
+    preprocessor : ColumnTransformer, optional
+        Fitted anew inside every inner training part, once for all candidates. Without it ``X`` is a numeric
+        matrix.
+    candidates : list of dict, optional
+        Parameters to choose from by the lowest mean log loss; without it the family's default ones. The first
+        of equals wins.
+    inner_splits : int
+        Inner folds, see `inner_splits`.
+    calibration : {"auto", "none", "sigmoid"}
+        ``auto``: one sigmoid for trees, none for logistic models.
+    random_state : int, RandomState or None
+        Of folds and trees.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (2,)
+        The second one is the event.
+    best_params_ : dict
+    inner_log_loss_ : float
+        Mean over patients, in nats, of the chosen candidate; for calibrated families after a calibration
+        fitted on the other inner folds. Infinite where no inner split was possible.
+    inner_results_ : list of dict
+        ``candidate``, ``params``, ``fold``, ``n``, ``log_loss`` (before calibration) of every inner fit.
+    preprocessor_ : ColumnTransformer or None
+    model_ : classifier
+    calibration_ : tuple of (float, float) or None
+        Slope and intercept: calibrated log-odds = intercept + slope × score. None where nothing was
+        calibrated.
+    seed_ : int
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
+
+    Notes
+    -----
+    The sigmoid is fitted once on all inner out-of-fold scores of the chosen candidate, with a slope of at
+    least 0 (Platt 1999). Below 100 events or non-events only its intercept is fitted: a slope needs more than
+    that.
+    """
+
+    def __init__(
+        self,
+        estimator: str = "elastic_net",
+        preprocessor: ColumnTransformer | None = None,
+        candidates: list[dict[str, Any]] | None = None,
+        inner_splits: int = 5,
+        calibration: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.estimator = estimator
+        self.preprocessor = preprocessor
+        self.candidates = candidates
+        self.inner_splits = inner_splits
+        self.calibration = calibration
+        self.random_state = random_state
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        return tags
+
+    def fit(self, X: Any, y: Any, groups: Any = None) -> TunedClassifier:
+        """Tune, calibrate and refit.
+
+        Parameters
+        ----------
+        X : DataFrame, or numeric array-like without a preprocessor, of shape (n, features)
+        y : array-like of shape (n,)
+            Two classes.
+        groups : array-like of shape (n,), optional
+            Patient or cluster, never on both sides of an inner split.
+        """
+        _fit_together([self], X, y, groups)
+        return self
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Calibrated log-odds of the second class, shape (n,)."""
+        check_is_fitted(self, "model_")
+        scale = self.family_.score
+        return log_odds(score(self.model_, self.encode(X), scale), self.calibration_, scale)
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Calibrated probabilities of both classes, shape (n, 2)."""
+        log_odds = self.decision_function(X)
+        return np.column_stack([expit(-log_odds), expit(log_odds)])
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict the more probable class, shape (n,)."""
+        likely = self.decision_function(X) > 0
+        return np.asarray(self.classes_[likely.astype(int)])
+
+    def encode(self, X: Any) -> np.ndarray:
+        """Matrix that the model itself sees, shape (n, encoded columns)."""
+        check_is_fitted(self, "model_")
+        if self.preprocessor_ is None:
+            return np.asarray(validate_data(self, X, dtype=np.float64, reset=False))
+        validate_data(self, X, skip_check_array=True, reset=False)
+        return encode_with(self.preprocessor_, X)
+
+    @property
+    def family_(self) -> Family:
+        """The catalog's entry."""
+        return family(self.estimator)
+
+
+def fit_shared(
+    families: Sequence[str] | Mapping[str, str],
+    preprocessor: ColumnTransformer | None,
+    X: Any,
+    y: Any,
+    groups: Any = None,
+    *,
+    candidates: Mapping[str, list[dict[str, Any]]] | None = None,
+    inner_splits: int = 5,
+    calibration: str = "auto",
+    random_state: int = 0,
+) -> dict[str, TunedClassifier]:
+    """Tune several models on the same inner folds, encoding each of them only once.
+
+    Parameters
+    ----------
+    families : sequence of str, or mapping of name to family
+        What to fit; the names are the keys of the result.
+    preprocessor : ColumnTransformer or None
+        One for all.
+    X, y, groups
+        As in `TunedClassifier.fit`.
+    candidates : mapping of name to list of dict, optional
+        Candidates by name; families without an entry take their default ones.
+    inner_splits, calibration, random_state
+        As in `TunedClassifier`.
+
+    Returns
+    -------
+    dict of str to TunedClassifier
+        Each one equal to what it would be if fitted alone.
+    """
+    named = families if isinstance(families, Mapping) else {name: name for name in families}
+    models = {
+        name: TunedClassifier(
+            type_,
+            preprocessor=preprocessor,
+            candidates=(candidates or {}).get(name),
+            inner_splits=inner_splits,
+            calibration=calibration,
+            random_state=random_state,
+        )
+        for name, type_ in named.items()
+    }
+    _fit_together(list(models.values()), X, y, groups)
+    return models
+
+
+@dataclass
+class _Tuning:
+    """Inner out-of-fold scores of a model's candidates; NaN, and fold -1, where no split tested a patient."""
+
+    model: TunedClassifier
+    candidates: list[dict[str, Any]]
+    scores: np.ndarray
+    folds: np.ndarray
+    results: list[dict[str, Any]] = field(default_factory=list)
+
+    @classmethod
+    def start(cls, model: TunedClassifier, n: int, seed: int) -> _Tuning:
+        candidates = model.candidates or family_candidates(model.estimator, seed=seed)
+        return cls(model, candidates, np.full((n, len(candidates)), np.nan), np.full(n, -1))
+
+    def make(self, candidate: int, seed: int) -> Any:
+        return family(self.model.estimator).make(seed).set_params(**self.candidates[candidate])
+
+    def try_on(self, fold: int, train: _Part, test: _Part, seed: int) -> None:
+        scale = family(self.model.estimator).score
+        self.folds[test.rows] = fold
+        for number, params in enumerate(self.candidates):
+            fitted = self.make(number, seed).fit(train.X, train.target)
+            self.scores[test.rows, number] = scores = score(fitted, test.X, scale)
+            loss = float(log_loss(test.target, log_odds(scores, None, scale)).mean())
+            self.results.append(
+                {"candidate": number, "params": params, "fold": fold, "n": len(scores), "log_loss": loss}
+            )
+
+    def finish(self, preprocessor: Any, everything: _Part, seed: int) -> None:
+        model, tested = self.model, self.folds >= 0
+        scale = family(model.estimator).score
+        target, folds, scores = everything.target[tested], self.folds[tested], self.scores[tested]
+        losses = log_loss(target[:, None], log_odds(scores, None, scale))
+        mean = losses.mean(axis=0) if tested.any() else np.array([np.inf])
+        best = int(np.argmin(mean))
+        model.calibration_, model.inner_log_loss_ = None, float(mean[best])
+        if tested.any() and _calibrates(model):
+            model.calibration_ = fit_sigmoid(scores[:, best], target, scale)
+            model.inner_log_loss_ = _calibrated_loss(scores[:, best], target, folds, scale)
+        model.best_params_, model.inner_results_ = dict(self.candidates[best]), self.results
+        model.preprocessor_, model.seed_ = preprocessor, seed
+        model.model_ = self.make(best, seed).fit(everything.X, everything.target)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Encoded patients, their outcomes as 0 and 1, and their rows."""
+
+    X: np.ndarray
+    target: np.ndarray
+    rows: np.ndarray
+
+
+def _fit_together(models: Sequence[TunedClassifier], X: Any, y: Any, groups: Any) -> None:
+    """Fit models that share preprocessor, inner folds and seed."""
+    first = models[0]
+    for model in models:
+        checked, target = _checked(model, X, y)
+    labels = None if groups is None else column_or_1d(groups)
+    check_consistent_length(target, labels)
+    seed = int(check_random_state(first.random_state).randint(2**31 - 1))
+    # One thread for each fit: there are too few patients for more to pay, and no sum depends on the machine.
+    with threadpool_limits(limits=1):
+        tunings = [_Tuning.start(model, len(target), seed) for model in models]
+        splits = inner_splits(target, labels, n_splits=first.inner_splits, seed=seed)
+        for fold, (train, test) in enumerate(splits):
+            preprocessor, encoded = fit_encoder(first.preprocessor, _take(checked, train))
+            part = _Part(encoded, target[train], train)
+            tested = _Part(encode_with(preprocessor, _take(checked, test)), target[test], test)
+            for tuning in tunings:
+                tuning.try_on(fold, part, tested, seed)
+        preprocessor, encoded = fit_encoder(first.preprocessor, checked)
+        everything = _Part(encoded, target, np.arange(len(target)))
+        for tuning in tunings:
+            tuning.finish(preprocessor, everything, seed)
+
+
+def fit_encoder(
+    preprocessor: ColumnTransformer | None, X: Any
+) -> tuple[ColumnTransformer | None, np.ndarray]:
+    """Fit a fresh copy of the preprocessor and encode its training part."""
+    if preprocessor is None:
+        return None, X
+    fitted = clone(preprocessor)
+    return fitted, _at_least_one_column(fitted.fit_transform(X))
+
+
+def encode_with(preprocessor: ColumnTransformer | None, X: Any) -> np.ndarray:
+    """Encode patients by a fitted preprocessor."""
+    return X if preprocessor is None else _at_least_one_column(preprocessor.transform(X))
+
+
+def _at_least_one_column(encoded: np.ndarray) -> np.ndarray:
+    # A training part can leave nothing to encode, every input being constant or missing there. The prevalence
+    # is then the right model, and scikit-learn fits it once there is a column, be it of zeros.
+    return encoded if encoded.shape[1] else np.zeros((len(encoded), 1))
+
+
+def _calibrates(model: TunedClassifier) -> bool:
+    if model.calibration == "auto":
+        return family(model.estimator).calibrate_by_default
+    return model.calibration == "sigmoid"
+
+
+def _calibrated_loss(scores: np.ndarray, target: np.ndarray, folds: np.ndarray, scale: Scale) -> float:
+    """Mean log loss, calibrating each fold by a sigmoid of the others: no patient calibrates itself."""
+    losses = np.empty(len(target))
+    for fold in np.unique(folds):
+        here = folds == fold
+        others = ~here if len(np.unique(target[~here])) == 2 else np.ones(len(target), dtype=bool)
+        sigmoid = fit_sigmoid(scores[others], target[others], scale)
+        losses[here] = log_loss(target[here], log_odds(scores[here], sigmoid, scale))
+    return float(losses.mean())
+
+
+def _checked(model: TunedClassifier, X: Any, y: Any) -> tuple[Any, np.ndarray]:
+    """Check parameters and data, set ``classes_``, and give X and the outcomes as 0 and 1."""
+    family(model.estimator)
+    if model.calibration not in {"auto", "none", "sigmoid"}:
+        msg = f"calibration must be auto, none or sigmoid; got {model.calibration!r}."
+        raise ValueError(msg)
+    if model.preprocessor is None:
+        X, y = validate_data(model, X, y, dtype=np.float64)
+    else:
+        validate_data(model, X, skip_check_array=True)
+        y = column_or_1d(y)
+        check_consistent_length(X, y)
+    check_classification_targets(y)
+    kind = type_of_target(y, input_name="y")
+    if kind != "binary":
+        msg = f"Only binary classification is supported. The type of the target is {kind}."
+        raise ValueError(msg)
+    model.classes_ = np.unique(y)
+    if len(model.classes_) < 2:
+        msg = "Two classes are needed to fit; y contains 1 class."
+        raise ValueError(msg)
+    return X, np.asarray(y == model.classes_[1], dtype=np.int64)
+
+
+def _take(X: Any, rows: np.ndarray) -> Any:
+    return X.iloc[rows] if isinstance(X, pd.DataFrame) else X[rows]
