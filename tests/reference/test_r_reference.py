@@ -1,0 +1,210 @@
+"""Our statistics against R's, within the tolerances that PROVENANCE.md states."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import norm
+
+from predictor.validation.calibration import (
+    calibration_in_the_large,
+    loess_calibration,
+    logistic_recalibration,
+    observed_expected,
+    spiegelhalter,
+)
+from predictor.validation.discrimination import auc, average_precision, delong, delong_difference
+from predictor.validation.overall import brier, cox_snell_r2, log_loss, nagelkerke_r2, scaled_brier
+from predictor.validation.sample_size import max_r_squared, required_sample_size
+from predictor.validation.uncertainty import Estimate
+from predictor.validation.utility import net_benefit, treat_all
+
+HERE = Path(__file__).parent
+SETS = ["a", "b", "c", "d"]
+PREDICTIONS = [(name, column) for name in SETS for column in ("p1", "p2")]
+
+
+def expected(case: str) -> Any:
+    return json.loads((HERE / "expected" / f"{case}.json").read_text(encoding="utf-8"))
+
+
+def table(name: str) -> pd.DataFrame:
+    return pd.read_csv(HERE / "inputs" / f"{name}.csv")
+
+
+def agree(got: float, want: float | None, tolerance: float) -> None:
+    if want is None:
+        assert np.isnan(got)
+    else:
+        assert abs(got - want) <= tolerance * max(1.0, abs(want))
+
+
+def agree_estimate(
+    got: Estimate, value: float, limits: tuple[float, float], se: float, tolerance: float
+) -> None:
+    pairs = zip((got.value, got.low, got.high, got.se), (value, *limits, se), strict=True)
+    for ours, theirs in pairs:
+        agree(ours, theirs, tolerance)
+
+
+def test_the_files_are_the_ones_whose_origin_is_written_down() -> None:
+    listed = re.findall(
+        r"^\| `(\S+)` \| `([0-9a-f]{64})` \|$", (HERE / "PROVENANCE.md").read_text(), re.MULTILINE
+    )
+    found = {
+        f"{path.parent.name}/{path.name}": hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in [*HERE.glob("inputs/*"), *HERE.glob("expected/*")]
+    }
+    assert found == dict(listed)
+
+
+@pytest.mark.parametrize(("name", "column"), PREDICTIONS)
+def test_delong_agrees_with_proc(name: str, column: str) -> None:
+    frame, want = table(f"preds_{name}"), expected("case01_discrimination")[name][column]
+    limits = (want["ci_lower"], want["ci_upper"])
+    agree_estimate(delong(frame.y, frame[column]), want["auc"], limits, want["auc_se_delong"], 1e-9)
+    agree(average_precision(frame.y, frame[column]), want["average_precision"], 1e-9)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_the_paired_comparison_agrees_with_proc(name: str) -> None:
+    frame, want = table(f"preds_{name}"), expected("case01_discrimination")[name]["compare_p1_minus_p2"]
+    got = delong_difference(frame.y, frame.p1, frame.p2)
+    agree_estimate(
+        got, want["auc_diff"], (want["diff_ci_lower"], want["diff_ci_upper"]), want["se_diff"], 1e-9
+    )
+    agree(got.p_value, want["p_value"], 1e-9)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_small_groups_agree_with_proc_and_undefined_is_nan(name: str) -> None:
+    frame, groups = table(f"preds_{name}"), expected("case01_discrimination")[name]["by_group_p1"]
+    for label, want in groups.items():
+        part = frame[frame.group == label]
+        got = delong(part.y, part.p1)
+        for ours, key in zip(
+            (got.value, got.se, got.low, got.high),
+            ("auc", "auc_se_delong", "ci_lower", "ci_upper"),
+            strict=True,
+        ):
+            agree(ours, want[key], 1e-9)
+        agree(observed_expected(part.y, part.p1).value, want["oe"], 1e-9)
+        agree(brier(part.y, part.p1), want["brier"], 1e-9)
+        agree(average_precision(part.y, part.p1), want["average_precision"], 1e-9)
+
+
+@pytest.mark.parametrize(("name", "column"), PREDICTIONS)
+def test_calibration_intercept_slope_and_ratio_agree_with_glm(name: str, column: str) -> None:
+    frame, want = table(f"preds_{name}"), expected("case02_calibration")[name][column]
+    citl, line, ratio = want["citl"], want["recalibration"], want["oe"]
+    got = logistic_recalibration(frame.y, frame[column])
+    agree_estimate(
+        calibration_in_the_large(frame.y, frame[column]),
+        citl["intercept"],
+        (citl["wald_lower"], citl["wald_upper"]),
+        citl["se"],
+        1e-7,
+    )
+    agree_estimate(
+        got.intercept, line["intercept"], tuple(line["wald_intercept"]), line["se_intercept"], 1e-7
+    )
+    agree_estimate(got.slope, line["slope"], tuple(line["wald_slope"]), line["se_slope"], 1e-7)
+    agree(got.covariance, line["cov_int_slope"], 1e-7)
+    limits = (ratio["ci_lower"], ratio["ci_upper"])
+    agree_estimate(observed_expected(frame.y, frame[column]), ratio["oe"], limits, ratio["log_oe_se"], 1e-7)
+
+
+@pytest.mark.parametrize(("name", "column"), PREDICTIONS)
+def test_spiegelhalter_agrees_with_r(name: str, column: str) -> None:
+    frame, want = table(f"preds_{name}"), expected("case02_calibration")[name][column]["spiegelhalter"]
+    z = spiegelhalter(frame.y, frame[column])
+    agree(z, want["z"], 1e-10)
+    agree(float(2 * norm.sf(abs(z))), want["p_two_sided"], 1e-10)
+
+
+@pytest.mark.parametrize(("name", "column"), PREDICTIONS)
+def test_smoothed_calibration_agrees_with_direct_loess(name: str, column: str) -> None:
+    frame, want = table(f"preds_{name}"), expected("case02_calibration")[name][column]["loess_direct"]
+    got = loess_calibration(frame.y, frame[column])
+    for ours, key in zip((got.ici, got.e50, got.e90, got.emax), ("ICI", "E50", "E90", "Emax"), strict=True):
+        agree(ours, want[key], 1e-8)
+    np.testing.assert_allclose(got.fitted[:10], want["fitted_first10"], rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize(("name", "column"), PREDICTIONS)
+def test_val_prob_agrees(name: str, column: str) -> None:
+    frame, want = table(f"preds_{name}"), expected("case02_calibration")[name][column]["val_prob"]
+    line = logistic_recalibration(frame.y, frame[column])
+    agree(nagelkerke_r2(frame.y, frame[column]), want["R2"], 1e-5)
+    agree(brier(frame.y, frame[column]), want["Brier"], 1e-5)
+    agree(line.intercept.value, want["Intercept"], 1e-5)
+    agree(line.slope.value, want["Slope"], 1e-5)
+    agree(auc(frame.y, frame[column]), want["C (ROC)"], 5e-4)
+
+
+@pytest.mark.parametrize(("name", "column"), PREDICTIONS)
+def test_overall_performance_agrees_with_r(name: str, column: str) -> None:
+    frame, want = table(f"preds_{name}"), expected("case03_overall")["predictions"][name][column]
+    agree(brier(frame.y, frame[column]), want["brier"], 1e-9)
+    agree(scaled_brier(frame.y, frame[column]), want["ipa_scaled_brier"], 1e-9)
+    agree(log_loss(frame.y, frame[column]), want["log_loss"], 1e-9)
+    agree(cox_snell_r2(frame.y, frame[column]), want["cox_snell_r2_as_is"], 1e-9)
+    agree(nagelkerke_r2(frame.y, frame[column]), want["nagelkerke_r2_as_is"], 1e-9)
+    agree(max_r_squared(float(frame.y.mean())), want["max_cox_snell_r2"], 1e-9)
+
+
+@pytest.mark.parametrize("name", ["dev_small", "dev_large"])
+def test_apparent_performance_of_a_fitted_model_agrees_with_lrm(name: str) -> None:
+    frame, want = table(name), expected("case03_overall")["development"][name]
+    terms = [column for column in frame.columns if column != "y"]
+    score = want["coef"]["(Intercept)"] + frame[terms] @ pd.Series(want["coef"])[terms]
+    p = 1 / (1 + np.exp(-score))
+    agree(auc(frame.y, p), want["auc"], 1e-7)
+    agree(brier(frame.y, p), want["brier"], 1e-7)
+    agree(scaled_brier(frame.y, p), want["ipa_scaled_brier"], 1e-7)
+    agree(log_loss(frame.y, p), want["log_loss"], 1e-7)
+    agree(cox_snell_r2(frame.y, p), want["cox_snell_r2"], 1e-7)
+    agree(nagelkerke_r2(frame.y, p), want["nagelkerke_r2"], 1e-7)
+    # At the maximum of its own likelihood a logistic model is perfectly calibrated.
+    line = logistic_recalibration(frame.y, p)
+    assert line.slope.value == pytest.approx(1, abs=1e-6)
+    assert line.intercept.value == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_net_benefit_agrees_with_r(name: str) -> None:
+    case = expected("case04_net_benefit")
+    frame, want, thresholds = table(f"preds_{name}"), case["data"][name], case["thresholds"]
+    for ours, theirs in zip(treat_all(frame.y, thresholds), want["treat_all"], strict=True):
+        agree(ours, theirs, 1e-11)
+    for column in ("p1", "p2"):
+        got = net_benefit(frame.y, frame[column], thresholds)
+        for ours, theirs in zip(got, want[column]["net_benefit"], strict=True):
+            agree(ours, theirs, 1e-11)
+
+
+BINARY = [one for one in expected("case09_sample_size")["sets"] if one["type"] == "binary"]
+
+
+@pytest.mark.parametrize("want", BINARY, ids=[one["label"] for one in BINARY])
+def test_sample_size_agrees_with_riley(want: dict[str, Any]) -> None:
+    got = required_sample_size(
+        want["parameters"], want["r2_cs"], prevalence=want["prevalence"], shrinkage=want["shrinkage"]
+    )
+    assert (got.shrinkage, got.optimism, got.rate, got.n) == (
+        want["n1"],
+        want["n2"],
+        want["n3"],
+        want["n_final"],
+    )
+    agree(got.events, want["events"], 1e-9)
+    agree(got.events_per_parameter, want["epp"], 1e-9)
+    agree(max_r_squared(want["prevalence"]), want["max_r2_cs"], 1e-9)
+    assert want["published_n"] in (None, got.n)
