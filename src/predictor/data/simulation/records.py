@@ -170,7 +170,7 @@ def _tendency(courses: pd.DataFrame, *, truth: pd.DataFrame, settings: Settings)
 
 
 def _last_days(courses: pd.DataFrame, *, truth: pd.DataFrame, settings: Settings, streams: Streams) -> Array:
-    """Return the last day observed: before day 14 (about 12 %), after week 4 (6 % a month), or 182."""
+    """Return the last day observed: before day 14 (about 10 %), after week 4 (6 % a month), or 182."""
     n = len(courses)
     rng = streams["attendance"]
     lost = rng.random(n) < expit(-2.2 + _tendency(courses, truth=truth, settings=settings))
