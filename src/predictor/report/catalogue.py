@@ -1,0 +1,149 @@
+"""The message catalogue in English: every fixed sentence of a report, with named variables.
+
+A sentence speaks of what the model estimates and of what happened to groups, never of what is going to
+happen to a person or of what is to be done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+__all__ = ["MESSAGES"]
+
+MESSAGES: Mapping[str, str] = MappingProxyType(
+    {
+        # titles and banners
+        "title_estimate": "Treatment response estimate",
+        "title_group_rate": "Treatment response: what is known for the group",
+        "title_refusal": "No estimate can be given for this patient",
+        "simulated": "SIMULATED DATA: no real patient, no clinical meaning",
+        "research_only": "RESEARCH ONLY: not shown to be better than the group's rate",
+        "draft": "DRAFT: statements of the responsible people are not provided",
+        "warning": "One input to your judgement, not a recommendation to treat or not to treat. It is not "
+        "for emergencies, and it does not assess safety or suicide risk.",
+        # 1. the estimate
+        "estimate_of": "people with these recorded values, given this treatment, would respond.",
+        "estimate_without": "It does not show what would happen without it: placebo response, natural "
+        "recovery and regression to the mean are included.",
+        "range": "Plausible range: {range} of 100",
+        "range_method": "({method}). It covers chance in the choice of development patients only, not the "
+        "choice of model, what was not measured, or other sites. For any one person the outcome is still "
+        "uncertain.",
+        "definition": "means {definition}.",
+        "comparison_plan": "{base} of 100 development patients with the same plan responded ({n} patients). "
+        "This patient's estimate is",
+        "comparison_all": "{base} of 100 development patients responded ({n} patients). This patient's "
+        "estimate is",
+        "continuous": "{mean} {unit} ({lo} to {hi}). {coverage}",
+        "icon_title": "Icon array: {count} of 100",
+        "icon_description": "100 circles. {filled} are filled: the estimate. Circles {first} to {hi} have a "
+        "thick outline: the plausible range; the filled ones among them are hatched.",
+        "icon_description_exact": "100 circles. {filled} are filled: the estimate. The plausible range is "
+        "one number.",
+        "icon_key": "Filled: the estimate. Thick outline: the plausible range.",
+        # 2. applicability
+        "usable": "Usable.",
+        "caution_1": "Use with caution: 1 point to check.",
+        "caution": "Use with caution: {k} points to check.",
+        # 3. contributions
+        "start_plan": "Starting from {start}, the model's average for this plan (the group's observed rate "
+        "was {base}), this patient's values move the estimate by these points (of 100).",
+        "start_all": "Starting from {start}, the model's average (the group's observed rate was {base}), "
+        "this patient's values move the estimate by these points (of 100).",
+        "association": "These are associations in past data, not causes;",
+        "association_rest": "changing a value would not necessarily change the outcome.",
+        "others": "All {n} other inputs",
+        "others_1": "1 other input",
+        "others_plan": "All other inputs and what is left of the plan",
+        "words_raise": "{inputs} went with more responses in past data.",
+        "words_lower": "{inputs} went with fewer responses in past data.",
+        "words_none": "No single input moves this estimate by a whole point of 100.",
+        # 4. another plan
+        "whatif": "Estimated responders of 100, with the range. {evidence}; differences between cells "
+        "smaller than their ranges should not guide dosing.",
+        "whatif_absent": "Not shown: the development data do not support a comparison with another plan.",
+        "support": "not shown: fewer than {n} patients",
+        # 5. inputs
+        "flagged": "Only inputs that are missing, old or converted are listed here; all {n} inputs are in "
+        "the annex.",
+        "flagged_none": "No input is missing, old or converted; all {n} inputs are in the annex.",
+        "flagged_more": "{n} more are marked in the annex.",
+        # 6. performance
+        "never_tested": "Never tested outside the clinics it was built in.",
+        "plain_tested": "Of 100 test patients given an estimate of {threshold} or more, {above} responded "
+        "and {above_not} did not. Of 100 given less than {threshold}, {below} responded all the same.",
+        "plain_development": "Each development patient was estimated by models that had not seen that "
+        "patient. Of 100 given an estimate of {threshold} or more, {above} responded and {above_not} did "
+        "not. Of 100 given less than {threshold}, {below} responded all the same.",
+        "so_low": "So a low estimate is",
+        "so_low_rest": "a reason by itself to withhold treatment, and a high one is no promise.",
+        "calibration": "slope {slope} (1 is ideal), intercept {intercept} (0 is ideal)",
+        "ranking": "Of 100 pairs of one responder and one non-responder, the estimate puts {pairs} in the "
+        "right order (50 is chance). AUC {auc}, {level} % interval.",
+        # 7. before you decide
+        "not_covered": "Not covered: safety (blood pressure, dissociation, bladder, misuse), cost, "
+        "preference, relapse after the course, other treatments.",
+        "not_covered_named": "Not covered: {items}.",
+        "judgement": "If your own judgement differs from the estimate, trust the fuller picture and record "
+        "why.",
+        "judgement_group": "If your own judgement of this patient differs from the group's rate, trust the "
+        "fuller picture and record why.",
+        "discuss": "Discuss with the patient as “about {count} of 100 people with values like yours, given "
+        "this treatment, would respond”, with the range, and what happens if it does not work.",
+        "discuss_group": "Discuss with the patient as “of {n} people who started this treatment in the "
+        "study, {responders} responded; nobody can yet say who”, and what happens if it does not work.",
+        "suicidality": "Suicidality not assessed",
+        # group page
+        "group_rate": "{responders} of {n} patients who started {treatment} responded ({per100} of 100; {lo} "
+        "to {hi}).",
+        "group_because": "No personal estimate is given, because {reason}.",
+        "group_without": "This is what happened to a group. It does not show what would have happened "
+        "without the treatment: placebo response, natural recovery and regression to the mean are included.",
+        "group_figure": "Responders of 100 in each group",
+        "group_description": "A dot marks the observed rate of each group, a line its interval, on a scale "
+        "from 0 to 100. The table beside it has the same numbers.",
+        "arms_randomised": "The groups were formed by chance, so their rates can be compared with each other.",
+        "arms_observed": "The groups were not formed by chance: a difference between them is not an effect "
+        "of treatment.",
+        # refusal
+        "refusal": "Giving a number here would go beyond what the model has learned. What would resolve each "
+        "reason is beside it.",
+        # model report
+        "no_figure": "Not available: nothing was validated, or the outcome is too rare to draw it.",
+        "small_count": "fewer than 10",
+        "model_limit": "The verdict speaks of this procedure on these data, not of whether response can be predicted at all.",
+        # footer
+        "research_use": "Research use; not a cleared medical device.",
+        "same_inputs": "Same inputs and model give the same report.",
+        # reasons and verdicts; `{matters}` comes from `what_matters`
+        "matters_none": "nothing recorded here was shown to tell who responds better than the group's rate "
+        "does",
+        "matters_plan": "the treatment matters; nothing else recorded here was shown to add to it",
+        "matters_severity": "the severity at the start matters; nothing else recorded here was shown to add "
+        "to it",
+        "matters_both": "the treatment and the severity at the start matter; nothing else recorded here was "
+        "shown to add to them",
+        "reason_few_patients": "with {responders} responders and {others} non-responders nobody can tell "
+        "whether a personal estimate would be better than this rate (at least {needed} of each are needed)",
+        "reason_few_groups": "the patients come from {groups} groups only, too few to tell whether a "
+        "personal estimate would be better than this rate (at least {needed} are needed)",
+        "reason_too_little": "{matters}, and the data are too few to rule out that it does",
+        "reason_too_little_none": "{matters}, and the data are too few to rule out that something does",
+        "reason_no_better": "{matters}",
+        "reason_better": "the model is withheld by its owner",
+        "verdict_better": "Better than the references.",
+        "verdict_no_better": "No better than the references.",
+        "verdict_too_little": "Too little data to tell.",
+        "gain_better": "Log loss falls by {gain} against {reference}, the closest reference ({level} % "
+        "limits {lo} to {hi}; at least {margin} was asked for).",
+        "gain_no_better": "Against {reference} the gain in log loss is {gain} ({level} % limits {lo} to "
+        "{hi}); a gain above {upper} is excluded, and less than {margin} was declared too small to matter. "
+        "This speaks of this procedure with {n} patients, not of whether response can be predicted at all.",
+        "gain_too_little": "Against {reference} the gain in log loss is {gain} ({level} % limits {lo} to "
+        "{hi}); a gain up to {upper} is not excluded, and {margin} or more was declared to matter.",
+        "few_patients": "{responders} responders and {others} non-responders; at least {needed} of each are "
+        "needed before a gain is judged.",
+        "few_groups": "{groups} independent groups; at least {needed} are needed before a gain is judged.",
+    }
+)

@@ -1,0 +1,302 @@
+"""What a personal estimate consists of: the number and its range, applicability, contributions, other plans,
+performance.
+
+The numbers are already rounded to what is printed; the ``from_…`` constructors round by the rules of
+`predictor.report.wording`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from predictor.report.view import Count, Proportion, View
+from predictor.report.wording import Label, count_of_100, outward, rate_label, round_to_total, say
+
+__all__ = [
+    "Applicability",
+    "Change",
+    "Check",
+    "Contribution",
+    "Contributions",
+    "Estimate",
+    "Others",
+    "Performance",
+    "PlainCounts",
+    "WhatIf",
+    "WhatIfCell",
+    "WhatIfRow",
+]
+
+MAX_ROWS = 6
+"""Contributions shown one by one; the rest is one row."""
+
+
+class Estimate(View):
+    """The personal estimate: whole counts of 100, the range beside it, and the base rate of the same plan."""
+
+    per100: Count
+    lo: Count
+    hi: Count
+    level: Proportion
+    method: str = "2.5–97.5 percentile over refits"
+    coverage_text: str = "Whether such ranges hold the true probability is known from simulation only."
+    base_rate_per100: Count
+    base_n: Annotated[int, Field(ge=0)]
+    same_plan: bool
+    label: Label
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        if not self.lo <= self.per100 <= self.hi:
+            raise ValueError("The estimate must lie inside its range")
+        if self.label != rate_label(self.lo, self.hi, self.base_rate_per100):
+            raise ValueError("The label must follow from the range and the base rate")
+        return self
+
+    @classmethod
+    def from_probabilities(
+        cls,
+        probability: float,
+        lo: float,
+        hi: float,
+        *,
+        base_rate: float,
+        base_n: int,
+        same_plan: bool,
+        level: float = 0.95,
+        refits: int = 200,
+    ) -> Self:
+        """Round a probability and its range by the rules of the report.
+
+        Parameters
+        ----------
+        probability, lo, hi : float
+            Calibrated probability and the ends of its range, lo <= probability <= hi.
+        base_rate : float
+            Observed rate among `base_n` development patients, those with the same plan if `same_plan`.
+        base_n : int
+            How many they are.
+        same_plan : bool
+            False when the model knows no plan.
+        level : float
+            Of the range.
+        refits : int
+            Behind the range.
+
+        Returns
+        -------
+        Estimate
+        """
+        low, high = outward(lo, hi)
+        base = count_of_100(base_rate)
+        percent = f"{50 * (1 - level):g}–{50 * (1 + level):g}"
+        return cls(
+            per100=count_of_100(probability),
+            lo=low,
+            hi=high,
+            level=level,
+            method=f"{percent} percentile over {refits} refits",
+            base_rate_per100=base,
+            base_n=base_n,
+            same_plan=same_plan,
+            label=rate_label(low, high, base),
+        )
+
+
+class Change(View):
+    """The expected change of a score, when the outcome is one; `coverage_text` says how often such ranges
+    held.
+    """
+
+    mean_change: float
+    lo: float
+    hi: float
+    unit: str
+    level: Proportion
+    coverage_text: str
+
+
+class Check(View):
+    """One line of section 2: what was checked, what came out, what it means."""
+
+    id: Literal[
+        "entry_rules", "learned_ranges", "complete_inputs", "fresh_inputs", "typical", "site", "model_in_date"
+    ]
+    label: str
+    status: Literal["ok", "check", "fail"]
+    result: str
+    meaning: str
+
+
+class Applicability(View):
+    """May the model be used for this patient? The checks come in a fixed order."""
+
+    verdict: Literal["usable", "caution"]
+    checks: tuple[Check, ...]
+
+    @model_validator(mode="after")
+    def _follows_from_checks(self) -> Self:
+        if (self.verdict == "usable") != all(check.status == "ok" for check in self.checks):
+            raise ValueError("Usable means that every check is ok")
+        return self
+
+
+class Contribution(View):
+    """One input's part in the estimate, in points of 100 relative to patients with the same plan.
+
+    `phrase` names the finding in a sentence ("higher body weight"); without one the label and value are
+    used. `value_text` None means missing.
+    """
+
+    field: str
+    label: str
+    value_text: str | None
+    reference_text: str
+    points: int
+    phrase: str = ""
+
+
+class Others(View):
+    """What all inputs that are not shown contribute together."""
+
+    n: Annotated[int, Field(ge=0)]
+    points: int
+    with_plan: bool = False
+
+
+class Contributions(View):
+    """Section 3: start + every row + the others = total, exactly, in the whole numbers that are printed."""
+
+    start: Count
+    rows: Annotated[tuple[Contribution, ...], Field(max_length=MAX_ROWS)]
+    other: Others | None
+    total: Count
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> Self:
+        parts = sum(row.points for row in self.rows) + (self.other.points if self.other else 0)
+        if self.start + parts != self.total:
+            raise ValueError("Start and contributions must add up to the total")
+        return self
+
+    @classmethod
+    def from_points(
+        cls,
+        rows: Sequence[tuple[Contribution, float]],
+        *,
+        start: float,
+        total: float,
+        left_over: float | None = None,
+    ) -> Self:
+        """Choose the largest contributions, pool the others, and round all so that they add up.
+
+        Parameters
+        ----------
+        rows : sequence of (Contribution, float)
+            Every input but the plan, with its exact part in probability (0.06 is six points); `points` of
+            the row is ignored.
+        start, total : float
+            The start and the displayed probability.
+        left_over : float or None
+            What belongs to no single input (the rest of the plan in a tree model), in probability.
+
+        Returns
+        -------
+        Contributions
+            At most six rows, largest first, ties in the order given.
+        """
+        ranked = sorted(rows, key=lambda row: -abs(row[1]))
+        shown, pooled = ranked[:MAX_ROWS], ranked[MAX_ROWS:]
+        raw = [100 * part for _, part in shown]
+        has_other = bool(pooled) or left_over is not None or not shown
+        if has_other:
+            raw.append(100 * (sum(part for _, part in pooled) + (left_over or 0.0)))
+        first, last = count_of_100(start), count_of_100(total)
+        points = round_to_total(raw, last - first)
+        return cls(
+            start=first,
+            rows=tuple(
+                row.model_copy(update={"points": value})
+                for (row, _), value in zip(shown, points[: len(shown)], strict=True)
+            ),
+            other=Others(n=len(pooled), points=points[-1], with_plan=left_over is not None)
+            if has_other
+            else None,
+            total=last,
+        )
+
+
+class WhatIfCell(View):
+    """One plan of the grid; a cell without support holds no number."""
+
+    per100: Count | None = None
+    lo: Count | None = None
+    hi: Count | None = None
+    planned: bool = False
+    why_not: str = ""
+
+    @model_validator(mode="after")
+    def _number_or_reason(self) -> Self:
+        numbers = (self.per100, self.lo, self.hi)
+        if (None in numbers) == (not self.why_not) or (
+            None in numbers and any(n is not None for n in numbers)
+        ):
+            raise ValueError("A cell has an estimate with its range, or a reason why not")
+        return self
+
+    @classmethod
+    def unsupported(cls, *, fewer_than: int, planned: bool = False) -> Self:
+        """Leave a cell empty for want of patients who had that plan."""
+        return cls(why_not=say("support", n=fewer_than), planned=planned)
+
+
+class WhatIfRow(View):
+    """One row of the grid, with a cell for each column."""
+
+    label: str
+    cells: tuple[WhatIfCell, ...]
+
+
+class WhatIf(View):
+    """Section 4: a grid over plan fields only. `evidence` says what is known about the comparison, without a
+    full stop.
+    """
+
+    row_field: str
+    column_field: str = ""
+    columns: tuple[str, ...]
+    rows: tuple[WhatIfRow, ...]
+    evidence: str
+
+    @model_validator(mode="after")
+    def _rectangular(self) -> Self:
+        if any(len(row.cells) != len(self.columns) for row in self.rows):
+            raise ValueError("Every row of the grid needs a cell for each column")
+        return self
+
+
+class PlainCounts(View):
+    """Consequences of a cut at `threshold`: responders of 100 at or above it, and of 100 below it."""
+
+    threshold: Count
+    above_responded: Count
+    below_responded: Count
+
+
+class Performance(View):
+    """Section 6. `tested_on` None means no external test, which is then the first thing said."""
+
+    developed_on: str
+    tested_on: str | None = None
+    auc: Proportion | None = None
+    auc_lo: Proportion | None = None
+    auc_hi: Proportion | None = None
+    level: Proportion = 0.95
+    calibration_slope: float | None = None
+    calibration_intercept: float | None = None
+    coverage: str = ""
+    counts: PlainCounts | None = None
+    not_tested_in: str = ""

@@ -1,0 +1,362 @@
+"""The model report as plain data: what a data scientist or a review board needs to judge one training run.
+
+Every figure is drawn from a table that is printed beside it. Counts of patients below 10 are given only in
+the attrition, the event counts and the sensitivity of missing outcomes; elsewhere pass None and the page
+says "fewer than 10".
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from predictor.report.verdict_wording import Verdict
+from predictor.report.view import Count, Proportion, View
+
+__all__ = [
+    "AttritionRow",
+    "CalibrationBin",
+    "CalibrationPlot",
+    "Chosen",
+    "Comparison",
+    "CurvePoint",
+    "DecisionCurve",
+    "DecisionSeries",
+    "Definition",
+    "HistogramBin",
+    "Importance",
+    "ImportanceTable",
+    "Interval",
+    "Missingness",
+    "ModelReportV1",
+    "ModelRow",
+    "NetBenefit",
+    "OperatingPoint",
+    "RocCurve",
+    "RocPoint",
+    "RunLabel",
+    "SearchRow",
+    "Sensitivity",
+    "Setting",
+    "SiteRow",
+    "Statements",
+    "VerdictSummary",
+]
+
+
+class Interval(View):
+    """A number with its limits; without limits, a number alone."""
+
+    value: float
+    lo: float | None = None
+    hi: float | None = None
+
+
+class RunLabel(View):
+    """Which run this is, and on what."""
+
+    run_id: str
+    experiment: str
+    question: str
+    created_utc: datetime
+    software_version: str
+    config_sha256: str
+    data_sha256: str
+    git_commit: str = ""
+    bundle_sha256: str = ""
+    command: str = ""
+    cpu_seconds: float | None = None
+
+
+class Comparison(View):
+    """The procedure against one reference: gain in log loss (nats per patient; above 0 is better).
+
+    `lo` and `hi` are two-sided limits, `upper` the one-sided upper limit: the gain that is not excluded.
+    """
+
+    reference: str
+    gain: float
+    lo: float
+    hi: float
+    upper: float
+    standard_error: float | None = None
+
+
+class VerdictSummary(View):
+    """The verdict, the sentence that says it (`verdict_sentence`), and the figures that decided it."""
+
+    verdict: Verdict
+    sentence: str
+    judge: str
+    margin: float
+    level: Proportion = 0.95
+    comparisons: tuple[Comparison, ...]
+    n: int
+    responders: int
+    groups: int
+    group_word: str = "patients"
+    effective_n: float | None = None
+    effective_n_needed: float | None = None
+    releases: str = ""
+
+
+class AttritionRow(View):
+    """One step from all rows to the evaluable patients: who is left, who was excluded, why."""
+
+    step: str
+    remaining: Annotated[int, Field(ge=0)]
+    excluded: Annotated[int, Field(ge=0)] = 0
+    reason: str = ""
+
+
+class Definition(View):
+    """One term of the protocol: day 0, baseline window, outcome, assessment window, plan, assignment,
+    estimand …
+    """
+
+    term: str
+    text: str
+
+
+class ModelRow(View):
+    """One model on the same folds as all others; what does not apply is None."""
+
+    name: str
+    role: Literal["reference", "candidate", "judged"]
+    features: str
+    n_features: int | None = None
+    auc: Interval | None = None
+    log_loss: Interval | None = None
+    brier: Interval | None = None
+    scaled_brier: Interval | None = None
+    calibration_intercept: Interval | None = None
+    calibration_slope: Interval | None = None
+
+
+class Chosen(View):
+    """How often the selection chose this model and feature set in the outer folds."""
+
+    model: str
+    features: str
+    times: int
+    of: int
+
+
+class CurvePoint(View):
+    """Observed share at a predicted probability, with its band."""
+
+    predicted: Proportion
+    observed: Proportion
+    lo: Proportion | None = None
+    hi: Proportion | None = None
+
+
+class CalibrationBin(View):
+    """Patients grouped by predicted probability: mean predicted, observed share with limits."""
+
+    predicted: Proportion
+    observed: Proportion
+    lo: Proportion
+    hi: Proportion
+    n: int
+
+
+class HistogramBin(View):
+    """How many patients were given a probability in this bin."""
+
+    left: Proportion
+    right: Proportion
+    n: int
+
+
+class CalibrationPlot(View):
+    """Smooth curve with band, groups, and the distribution of predictions, all out of fold."""
+
+    model: str
+    curve: tuple[CurvePoint, ...]
+    bins: tuple[CalibrationBin, ...] = ()
+    histogram: tuple[HistogramBin, ...] = ()
+    method: str = ""
+
+
+class RocPoint(View):
+    """One corner of the curve."""
+
+    fpr: Proportion
+    tpr: Proportion
+
+
+class OperatingPoint(View):
+    """What a declared threshold does: of 100 responders and of 100 non-responders, how many are at or above
+    it.
+    """
+
+    threshold: Proportion
+    responders_above: Count
+    others_above: Count
+    patients_above: Count
+
+
+class RocCurve(View):
+    """The curve of the judged model; `auc` is computed over within-fold pairs, the curve is pooled and only
+    a picture.
+    """
+
+    model: str
+    points: tuple[RocPoint, ...]
+    auc: Interval
+    operating: tuple[OperatingPoint, ...] = ()
+    method: str = ""
+
+
+class DecisionSeries(View):
+    """Net benefit over thresholds for one strategy."""
+
+    label: str
+    role: Literal["model", "reference", "treat_all", "treat_none"]
+    thresholds: tuple[Proportion, ...]
+    net_benefit: tuple[float, ...]
+
+
+class DecisionCurve(View):
+    """Net benefit of acting at a threshold; `meaning` says what acting stands for (prognosis, unless the
+    arms are randomised).
+    """
+
+    series: tuple[DecisionSeries, ...]
+    declared: tuple[Proportion, ...]
+    meaning: str
+
+
+class NetBenefit(View):
+    """Net benefit at one declared threshold, per patient, with intervals."""
+
+    threshold: Proportion
+    model: Interval
+    reference: Interval | None = None
+    treat_all: Interval
+    difference: Interval | None = None
+
+
+class Importance(View):
+    """Mean absolute contribution of one input, in points of 100, with its spread over folds and repeats."""
+
+    label: str
+    mean: Annotated[float, Field(ge=0)]
+    lo: Annotated[float, Field(ge=0)]
+    hi: Annotated[float, Field(ge=0)]
+    direction: str = ""
+
+
+class ImportanceTable(View):
+    """Out-of-fold SHAP summary, largest first; `others` is the sum over inputs that are not listed."""
+
+    model: str
+    rows: tuple[Importance, ...]
+    others_n: int = 0
+    others_mean: float = 0.0
+    method: str = ""
+
+
+class SiteRow(View):
+    """Performance in a site that was left out entirely; `note` says why a number is absent ("too few to
+    judge").
+    """
+
+    site: str
+    n: int
+    responders: int | None = None
+    auc: Interval | None = None
+    calibration_slope: Interval | None = None
+    observed_minus_expected: Interval | None = None
+    note: str = ""
+
+
+class Sensitivity(View):
+    """The same analysis with another strategy for missing outcomes; the declared one is marked."""
+
+    strategy: str
+    n: int
+    responders: int
+    rate: Interval
+    auc: Interval | None = None
+    gain: Interval | None = None
+    declared: bool = False
+    note: str = ""
+
+
+class Missingness(View):
+    """How much of one input is missing among the evaluable patients, and what became of it."""
+
+    label: str
+    group: str = ""
+    missing: int | None
+    share: Proportion
+    used: bool = True
+    note: str = ""
+
+
+class Setting(View):
+    """One setting, version or hash."""
+
+    name: str
+    value: str
+
+
+class SearchRow(View):
+    """One searched parameter: the space, and what was chosen (over the outer folds and in the final fit)."""
+
+    model: str
+    parameter: str
+    space: str
+    chosen: str = ""
+    final: str = ""
+
+
+class Statements(View):
+    """What only people can say; each that is None makes the report a draft and prints NOT PROVIDED."""
+
+    intended_use: str | None = None
+    intended_users: str | None = None
+    out_of_scope: str | None = None
+    clinical_risk: str | None = None
+    known_issues: str | None = None
+    monitoring_plan: str | None = None
+    responsible: str | None = None
+
+
+class ModelReportV1(View):
+    """Everything one model report says; an empty part prints why it is empty, it does not vanish.
+
+    `warnings` are shown on the first page (for instance a site that predicts the outcome by itself);
+    `limits` near the end.
+    """
+
+    schema_name: Literal["ModelReportV1"] = "ModelReportV1"
+    run: RunLabel
+    simulated: bool = False
+    research_only: bool = False
+    verdict: VerdictSummary
+    plain_words: str
+    warnings: tuple[str, ...] = ()
+    attrition: tuple[AttritionRow, ...]
+    definitions: tuple[Definition, ...]
+    design: tuple[Definition, ...] = ()
+    models: tuple[ModelRow, ...]
+    chosen: tuple[Chosen, ...] = ()
+    calibration: CalibrationPlot | None = None
+    roc: RocCurve | None = None
+    decision: DecisionCurve | None = None
+    net_benefit: tuple[NetBenefit, ...] = ()
+    importance: ImportanceTable | None = None
+    transport: tuple[SiteRow, ...] = ()
+    subgroups: tuple[SiteRow, ...] = ()
+    sensitivity: tuple[Sensitivity, ...] = ()
+    missingness: tuple[Missingness, ...] = ()
+    settings: tuple[Setting, ...] = ()
+    search: tuple[SearchRow, ...] = ()
+    versions: tuple[Setting, ...] = ()
+    limits: tuple[str, ...] = ()
+    statements: Statements = Statements()

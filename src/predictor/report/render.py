@@ -1,0 +1,195 @@
+"""Lay a report's content out as one HTML file that needs nothing else: no script, no network, no font, no image file.
+
+The templates escape every value, undefined variables are errors, and the page carries a content policy that forbids everything but its own
+style. The same content gives the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, Literal
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from predictor.report.content import InputValue, PredictionReportV1
+from predictor.report.content_model import ModelReportV1
+from predictor.report.figures import (
+    calibration_plot,
+    contribution_bars,
+    decision_curve,
+    gain_plot,
+    group_plot,
+    icon_array,
+    importance_plot,
+    roc_plot,
+)
+from predictor.report.patient_text import estimate_texts, group_texts, plan_text
+from predictor.report.wording import (
+    DASH,
+    count_text,
+    date_text,
+    hash_text,
+    number_text,
+    points_text,
+    range_text,
+    say,
+    shortened,
+    time_text,
+)
+
+__all__ = ["Paper", "render_model_report", "render_patient_report"]
+
+Paper = Literal["A4", "letter"]
+
+ROWS_THAT_FIT = {"A4": 18, "letter": 14}
+"""Inputs that fit the second page; more go to an annex."""
+
+LINE = 34
+"""Characters of a label or note that fit one line of the inputs table."""
+
+FLAGGED_ROWS = 10
+"""Marked inputs listed on the second page when there is an annex."""
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        loader=PackageLoader("predictor.report", "templates"),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.globals.update(say=say, range_text=range_text, dash=DASH)
+    environment.filters.update(
+        check_mark={"ok": "✓", "check": "!", "fail": "✗"}.__getitem__,
+        count=count_text,
+        date=date_text,
+        hash=hash_text,
+        number=number_text,
+        points=points_text,
+        shortened=shortened,
+        small=_small,
+        time=time_text,
+    )
+    return environment
+
+
+def _small(count: int | None) -> str:
+    return say("small_count") if count is None else str(count)
+
+
+def render_patient_report(view: PredictionReportV1, *, paper: Paper = "A4") -> str:
+    """Write one patient's report: an estimate on two pages, or the group page, or a refusal.
+
+    Parameters
+    ----------
+    view : PredictionReportV1
+        Everything the page says.
+    paper : str
+        ``A4`` or ``letter``.
+
+    Returns
+    -------
+    str
+        A complete HTML document.
+    """
+    annex = sum(_lines(one) for one in view.inputs) > ROWS_THAT_FIT[paper]
+    flagged = [one for one in view.inputs if one.flagged]
+    context: dict[str, Any] = {
+        "view": view,
+        "paper": paper,
+        "banners": _banners(simulated=view.simulated, research_only=view.research_only),
+        "title": say(f"title_{view.report.kind}"),
+        "plan": plan_text(view.plan),
+        "not_covered": say("not_covered_named", items=view.not_covered) if view.not_covered else say("not_covered"),
+        "annex": annex,
+        "annex_text": say("flagged" if flagged else "flagged_none", n=len(view.inputs)),
+        "annex_more": say("flagged_more", n=len(flagged) - FLAGGED_ROWS) if annex and len(flagged) > FLAGGED_ROWS else "",
+        "listed": flagged[:FLAGGED_ROWS] if annex else view.inputs,
+        "applicability": _applicability_line(view),
+    }
+    if view.estimate and view.contributions:
+        context |= estimate_texts(view)
+        context |= {"icons": icon_array(view.estimate), "bars": contribution_bars(view.contributions)}
+    if view.group:
+        context |= group_texts(view.group)
+        context |= {"figure": group_plot(view.group), "rates": view.group.arms or (view.group.rate,)}
+    return _environment().get_template("patient.html.j2").render(context)
+
+
+def render_model_report(view: ModelReportV1, *, paper: Paper = "A4") -> str:
+    """Write the report on one training run for a data scientist or a review board.
+
+    Parameters
+    ----------
+    view : ModelReportV1
+        Everything the report says.
+    paper : str
+        ``A4`` or ``letter``.
+
+    Returns
+    -------
+    str
+        A complete HTML document.
+    """
+    statements = [
+        (name.replace("_", " ").capitalize(), text) for name, text in view.statements.model_dump().items()
+    ]
+    missing = [name.lower() for name, text in statements if text is None]
+    figures = {
+        "gains": gain_plot(view.verdict) if view.verdict.comparisons else None,
+        "calibration": calibration_plot(view.calibration) if view.calibration else None,
+        "roc": roc_plot(view.roc) if view.roc else None,
+        "decision": decision_curve(view.decision) if view.decision else None,
+        "importance": importance_plot(view.importance) if view.importance else None,
+    }
+    context: dict[str, Any] = {
+        "view": view,
+        "paper": paper,
+        "banners": _banners(simulated=view.simulated, research_only=view.research_only, draft=bool(missing)),
+        "level": f"{100 * view.verdict.level:g}",
+        "statements": statements,
+        "missing_statements": ", ".join(missing),
+        "provenance": _provenance(view),
+    }
+    return _environment().get_template("model.html.j2").render(context | figures)
+
+
+def _banners(*, simulated: bool, research_only: bool, draft: bool = False) -> Sequence[str]:
+    """Name what every page has to carry. Fixed texts only: they also stand in the style sheet's page margins."""
+    marks = (("simulated", simulated), ("research_only", research_only), ("draft", draft))
+    return [say(name) for name, applies in marks if applies]
+
+
+def _lines(one: InputValue) -> int:
+    """Estimate how many printed lines an input takes in the table."""
+    longest = max(len(one.label), len(one.note), len(one.value_text or ""), len(one.unit_text), len(one.source))
+    return 1 + (longest - 1) // LINE if longest else 1
+
+
+def _applicability_line(view: PredictionReportV1) -> str:
+    """Count the points to check, in words."""
+    if view.applicability is None:
+        return ""
+    points = sum(check.status != "ok" for check in view.applicability.checks)
+    if view.applicability.verdict == "usable":
+        return say("usable")
+    return say("caution_1") if points == 1 else say("caution", k=points)
+
+
+def _provenance(view: ModelReportV1) -> Sequence[tuple[str, str]]:
+    """List what is needed to make the run again; what is unknown is left out."""
+    run = view.run
+    seconds = None if run.cpu_seconds is None else f"{run.cpu_seconds:.0f} s"
+    rows = (
+        ("Command", run.command),
+        ("Git commit", run.git_commit),
+        ("Configuration sha256", run.config_sha256),
+        ("Data sha256", run.data_sha256),
+        ("Prediction model sha256", run.bundle_sha256),
+        ("CPU time", seconds),
+    )
+    return [(name, text) for name, text in rows if text]
