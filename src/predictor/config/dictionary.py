@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, RootModel, Tag
 
 __all__ = [
     "Column",
@@ -35,7 +35,15 @@ class DateKnown(Declared):
     date: str
 
 
-Known = Literal["baseline", "plan", "after"] | DateKnown
+def _known_form(value: Any) -> str:
+    return "date" if isinstance(value, (dict, DateKnown)) else "word"
+
+
+# Tagged, because a plain union gives one message per branch for one mistake.
+Known = Annotated[
+    Annotated[Literal["baseline", "plan", "after"], Tag("word")] | Annotated[DateKnown, Tag("date")],
+    Discriminator(_known_form),
+]
 
 
 class Source(Declared):
@@ -52,7 +60,8 @@ class Source(Declared):
 
 
 def _values_as_mapping(value: Any) -> Any:
-    return {item: item for item in value} if isinstance(value, list) else value
+    names = isinstance(value, list) and all(isinstance(item, str) for item in value)
+    return {item: item for item in value} if names else value
 
 
 class Column(Declared):
@@ -155,6 +164,32 @@ class Table(Declared):
     def header_of(self, reference: str) -> str | None:
         """First header whose reference name is ``reference``."""
         return next((h for h, c in self.columns.items() if c.reference(h) == reference), None)
+
+    def headers_of(self, reference: str) -> list[str]:
+        """Headers of every column with this reference name: one, or one quantity on several days.
+
+        Parameters
+        ----------
+        reference : str
+            The name that configs use.
+        """
+        return [header for header, column in self.columns.items() if column.reference(header) == reference]
+
+    def days_of(self, column: Column) -> frozenset[int] | None:
+        """Days, relative to day 0, on which this column has values; None where only dates tell.
+
+        Parameters
+        ----------
+        column : Column
+            A column of this table.
+        """
+        if column.day is not None:
+            return frozenset({column.day})
+        if self.visits is None:
+            return None
+        maps = self.visits.days.values() if self.visits.by else [self.visits.days]
+        found = {day for days in maps if isinstance(days, dict) for day in days.values()}
+        return frozenset(day for day in found if isinstance(day, int) and not isinstance(day, bool))
 
     @property
     def has_days(self) -> bool:

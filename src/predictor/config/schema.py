@@ -13,10 +13,12 @@ from pydantic import BeforeValidator, Field
 from predictor.config.dictionary import Declared
 
 __all__ = [
+    "DEFAULT_CANDIDATES",
     "AnyOutcome",
     "Baseline",
     "ChangeOutcome",
     "CohortSection",
+    "Condition",
     "Config",
     "DataSection",
     "EventOutcome",
@@ -167,11 +169,15 @@ class ChangeOutcome(Declared):
 
 
 class EventOutcome(Declared):
-    """A declared column, known afterwards, that takes one of the values ``in``."""
+    """A declared column, known afterwards, that takes one of the values ``in``.
+
+    With ``assessed`` only dated values inside the window count; any one of them makes the event.
+    """
 
     kind: Literal["event"]
     column: Reference
     in_: Annotated[list[str], Field(alias="in", min_length=1)]
+    assessed: Window | None = None
     if_missing: Literal["exclude", "non_event"] = "exclude"
 
 
@@ -202,6 +208,7 @@ class Features(Declared):
 
 
 ModelType = Literal["elastic_net", "random_forest", "hist_gradient_boosting"]
+DEFAULT_CANDIDATES: dict[ModelType, int] = {"elastic_net": 8, "random_forest": 4, "hist_gradient_boosting": 4}
 
 
 class ModelSection(Declared):
@@ -212,6 +219,11 @@ class ModelSection(Declared):
     params: dict[str, Any] = Field(default_factory=dict)
     search: dict[str, Any] = Field(default_factory=dict)
     candidates: Annotated[int, Field(ge=1)] | None = None
+
+    @property
+    def n_candidates(self) -> int:
+        """Settings that are tried in every inner fold: as declared, else the type's default."""
+        return self.candidates or DEFAULT_CANDIDATES[self.type]
 
 
 class Outer(Declared):
