@@ -78,3 +78,19 @@ class Dataset:
     groups: np.ndarray
     plan: np.ndarray
     features: tuple[Feature, ...]
+
+    def take(self, rows: np.ndarray) -> Dataset:
+        """Return the dataset of some units.
+
+        Parameters
+        ----------
+        rows : ndarray of int
+            Positions.
+        """
+        return Dataset(
+            X=self.X.iloc[rows].reset_index(drop=True),
+            outcomes=self.outcomes.iloc[rows].reset_index(drop=True),
+            groups=self.groups[rows],
+            plan=self.plan[rows],
+            features=self.features,
+        )

@@ -1,0 +1,175 @@
+"""What a user does with a finished model, or without one: predict, report, simulate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pandas as pd
+
+from predictor.config.dictionary import Dictionary
+from predictor.config.schema import CohortSection
+from predictor.data.simulation import simulate_cohort, write_cohort
+from predictor.data.sources.csv import read_text_table
+from predictor.errors import ConfigError, Problem
+from predictor.prediction import predict_frame
+from predictor.prediction.export import read_export
+from predictor.prediction.reading import check_columns
+from predictor.prediction_model import PredictionModel, load_prediction_model
+from predictor.report.patient import patient_views
+from predictor.report.render import render_patient_report
+
+__all__ = ["model_folder", "predict", "read_new_patients", "report", "simulate"]
+
+RUNS = Path("experiments") / "runs"
+
+
+def predict(
+    model: str | Path | PredictionModel, patients: str | Path | pd.DataFrame, *, as_of: date | None = None
+) -> pd.DataFrame:
+    """Predict new patients: one output row per patient, an estimate or a reason.
+
+    Parameters
+    ----------
+    model : path or PredictionModel
+        A model folder, a run folder, or the beginning of a run's id.
+    patients : path or pandas.DataFrame
+        One row per patient with the dictionary's names and units; with ``as_of``, an export in the dictionary's layout.
+    as_of : date or None
+        Day 0 of every patient of an export.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As `predictor.prediction.predict_frame`.
+
+    Raises
+    ------
+    ModelError, DataError
+    """
+    loaded = _loaded(model)
+    return predict_frame(loaded, read_new_patients(loaded, patients, as_of=as_of))
+
+
+def report(
+    model: str | Path | PredictionModel,
+    patients: str | Path | pd.DataFrame,
+    out: str | Path,
+    *,
+    as_of: date | None = None,
+    rows: Sequence[int] | None = None,
+    now: datetime | None = None,
+) -> list[Path]:
+    """Write one report per patient, as HTML and JSON.
+
+    Parameters
+    ----------
+    model, patients, as_of
+        As in `predict`.
+    out : path
+        Folder; files are named by row, never by a patient's key.
+    rows : sequence of int or None
+        Rows to report on, the first patient is 1; default all.
+    now : datetime or None
+
+    Returns
+    -------
+    list of Path
+        The HTML files.
+    """
+    loaded = _loaded(model)
+    frame = read_new_patients(loaded, patients, as_of=as_of)
+    chosen = list(rows) if rows is not None else list(range(1, len(frame) + 1))
+    beyond = [row for row in chosen if not 1 <= row <= len(frame)]
+    if beyond:
+        message = f"row {beyond[0]} was asked for, and the table has {len(frame)} patients"
+        raise ConfigError(Problem("CLI-02", message, f"Write rows from 1 to {len(frame)}", path="--rows"))
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    views = patient_views(
+        loaded, frame.iloc[[row - 1 for row in chosen]], now=now or datetime.now(UTC), user_ref="command line"
+    )
+    written = []
+    for row, view in zip(chosen, views, strict=True):
+        page = folder / f"patient_{row:04d}.html"
+        page.write_text(render_patient_report(view), encoding="utf-8")
+        page.with_suffix(".json").write_text(view.to_json(), encoding="utf-8")
+        written.append(page)
+    return written
+
+
+def simulate(folder: str | Path, *, patients: int, seed: int) -> Path:
+    """Write the SIMULATED ketamine cohort as a clinic's export, with the true probabilities in a file of their own.
+
+    Parameters
+    ----------
+    folder : path
+        New or empty.
+    patients : int
+    seed : int
+
+    Raises
+    ------
+    ConfigError
+        If the folder holds files already, or the number is not positive.
+    """
+    target = Path(folder)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        problem = Problem(
+            "CFG-10", f"{target} exists and is not an empty folder", "Choose a new folder", path="--out"
+        )
+        raise ConfigError(problem)
+    if patients < 1:
+        raise ConfigError(Problem("CLI-03", "the number of patients must be at least 1", path="--patients"))
+    write_cohort(simulate_cohort(patients, seed=seed), target)
+    return target
+
+
+def model_folder(model: str | Path, *, runs_folder: Path = RUNS) -> Path:
+    """Return the model's folder for a path or the beginning of a run's id.
+
+    Parameters
+    ----------
+    model : path or str
+        A model folder, a run folder, or an id such as ``20261123-1015``.
+    runs_folder : Path
+        Where ids are looked for.
+    """
+    from predictor.run_store import find_run
+
+    path = Path(model)
+    if not path.exists():
+        path = find_run(runs_folder, str(model))
+    return path / "model" if (path / "model").is_dir() else path
+
+
+def read_new_patients(
+    model: PredictionModel, patients: str | Path | pd.DataFrame, *, as_of: date | None
+) -> pd.DataFrame:
+    """Return one row per patient with the model's input columns.
+
+    Parameters
+    ----------
+    model : PredictionModel
+    patients : path or pandas.DataFrame
+    as_of : date or None
+        With a path: read it as an export whose day 0 is this date.
+
+    Raises
+    ------
+    DataError
+    """
+    if isinstance(patients, pd.DataFrame):
+        return patients
+    path = Path(patients)
+    if as_of is not None:
+        dictionary = Dictionary.model_validate(model.dictionary)
+        return read_export(model, path, dictionary, CohortSection.model_validate(model.cohort), as_of=as_of)
+    frame = read_text_table(path, delimiter=None, encoding="utf-8", shown_as=str(path)).frame
+    check_columns(model, frame)
+    return frame
+
+
+def _loaded(model: str | Path | PredictionModel) -> PredictionModel:
+    return model if isinstance(model, PredictionModel) else load_prediction_model(model_folder(model))

@@ -1,0 +1,171 @@
+"""What `check` says before anything is fitted: problems, attrition, events per parameter, number of fits, time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from predictor.config.loading import LoadedConfig, load_config
+from predictor.errors import Problem
+from predictor.features.preprocessing import build_preprocessor, encoded_columns
+from predictor.study import Study, count_fits, prepare_study
+from predictor.validation.sample_size import r_squared_from_auc, sample_size_binary
+from predictor.validation.verdict import FEWEST
+
+__all__ = ["CheckReport", "check"]
+
+ASSUMED_AUC = 0.65
+# CPU seconds of one fit at n = 300 and p = 30, measured on one 2-core machine; the estimate is a size, not a promise.
+SECONDS_PER_FIT = {"elastic_net": 0.003, "random_forest": 0.12, "hist_gradient_boosting": 0.08}
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What is known before the first fit.
+
+    Parameters
+    ----------
+    attrition : pandas.DataFrame
+        Steps from everybody to the cohort.
+    outcomes : pandas.DataFrame
+        ``outcome``, ``kind``, ``evaluable``, ``events``, ``reason`` → counts of why outcomes are missing.
+    features : pandas.DataFrame
+        ``feature``, ``source``, ``missing`` (share), ``dropped`` (reason or empty).
+    parameters : pandas.DataFrame
+        Per feature set: encoded columns P, events per parameter, expected shrinkage, patients needed, P affordable.
+    fits : int
+    cpu_seconds : float
+        Rough estimate.
+    notices : tuple of str
+        What does not forbid the training but has to be known.
+    problems : tuple of Problem
+        What forbids it; empty when `train` can start.
+    """
+
+    attrition: pd.DataFrame
+    outcomes: pd.DataFrame
+    features: pd.DataFrame
+    parameters: pd.DataFrame
+    fits: int
+    cpu_seconds: float
+    notices: tuple[str, ...]
+    problems: tuple[Problem, ...] = ()
+
+
+def check(config: LoadedConfig | str | Path) -> CheckReport:
+    """Read config, dictionary and data, and say what a training would find; nothing is fitted.
+
+    Parameters
+    ----------
+    config : LoadedConfig or path
+
+    Raises
+    ------
+    ConfigError, DataError
+        With every problem that was found.
+    """
+    study = prepare_study(config if isinstance(config, LoadedConfig) else load_config(config))
+    fits = count_fits(study)
+    return CheckReport(
+        attrition=study.cohort.attrition,
+        outcomes=_outcomes(study),
+        features=_features(study),
+        parameters=_parameters(study),
+        fits=fits,
+        cpu_seconds=_seconds(study),
+        notices=tuple(_notices(study)),
+    )
+
+
+def _outcomes(study: Study) -> pd.DataFrame:
+    rows = []
+    for name, outcome in study.outcomes.items():
+        reasons = outcome.missing_reasons()
+        missing = "; ".join(f"{r.reason}: {r.n}" for r in reasons.itertuples() if r.reason != "observed")
+        events = int(np.nansum(outcome.label)) if outcome.kind != "change" else None
+        rows.append((name, outcome.kind, int(outcome.evaluable.sum()), events, missing))
+    return pd.DataFrame(rows, columns=["outcome", "kind", "evaluable", "events", "missing"])
+
+
+def _features(study: Study) -> pd.DataFrame:
+    X = study.dataset.X
+    rows = [(f.name, f.source, float(X[f.name].isna().mean()), "") for f in study.dataset.features]
+    rows += [(name, "", np.nan, reason) for name, reason in study.extraction.dropped.items()]
+    return pd.DataFrame(rows, columns=["feature", "source", "missing", "dropped"])
+
+
+def _parameters(study: Study) -> pd.DataFrame:
+    """Parameters before any selection: every encoded column, without the intercept."""
+    positions, y = study.evaluable(study.loaded.config.primary)
+    events, n = int(min(y.sum(), len(y) - y.sum())), len(y)
+    phi = float(y.mean())
+    r_squared = r_squared_from_auc(ASSUMED_AUC, phi)
+    rows = []
+    for name, names in study.extraction.sets.items():
+        features = [f for f in study.dataset.features if f.name in names]
+        encoder = build_preprocessor(features).fit(study.dataset.X.iloc[positions][list(names)])
+        p = len(encoded_columns(encoder))
+        shrinkage = 1 + p / (n * np.log(1 - r_squared))
+        needed = sample_size_binary(p, r_squared=r_squared, prevalence=phi).n
+        affordable = int(-0.1 * n * np.log(1 - r_squared))
+        rows.append((name, p, n, events, events / p, shrinkage, needed, affordable))
+    columns = [
+        "feature_set",
+        "parameters",
+        "n",
+        "events",
+        "events_per_parameter",
+        "shrinkage",
+        "n_needed",
+        "affordable",
+    ]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _seconds(study: Study) -> float:
+    config = study.loaded.config
+    positions, _ = study.evaluable(config.primary)
+    folds = config.validation.outer.n_splits * config.validation.outer.n_repeats + 1
+    size = max(len(positions) / 300, 0.3)
+    per_fold = sum(
+        len(c.grid) * config.validation.inner.n_splits * SECONDS_PER_FIT[c.family]
+        for c in study.protocol.candidates
+    )
+    return float(folds * per_fold * size)
+
+
+def _notices(study: Study) -> Sequence[str]:
+    _, y = study.evaluable(study.loaded.config.primary)
+    events, others, groups = int(y.sum()), int(len(y) - y.sum()), len(np.unique(study.cohort.groups))
+    found = []
+    if min(events, others) < FEWEST:
+        found.append(
+            f"{min(events, others)} {'events' if events < others else 'non-events'} support no model: the verdict will be "
+            f"'too little data to tell' (at least {FEWEST} events and {FEWEST} non-events are needed)"
+        )
+    if groups < FEWEST:
+        found.append(
+            f"{groups} independent patients or clusters: the verdict will be 'too little data to tell'"
+        )
+    found += [f"{name} is left out: {reason}" for name, reason in study.extraction.dropped.items()]
+    found += [f"{name}: {notice}" for name, table in study.tables.items() for notice in table.notices]
+    found += _about_rules(study)
+    return found
+
+
+def _about_rules(study: Study) -> list[str]:
+    dictionary = study.loaded.dictionary
+    found = []
+    for rule in study.loaded.config.cohort.eligibility:
+        declared = [(c.column, dictionary.find(c.column)) for c in rule.conditions()]
+        later = [name for name, one in declared if one is not None and one[0].known_of(one[2]) == "after"]
+        if later:
+            found.append(
+                f"eligibility '{rule.name}' uses {', '.join(later)}, known after day 0: right if it says who started the "
+                "treatment, wrong if it selects on what happened"
+            )
+    return found

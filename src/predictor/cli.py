@@ -1,0 +1,236 @@
+"""The command line: arguments to one function call each, errors as lines, and the exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from predictor.errors import PredictorError, Problem
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="predictor",
+    help="Predict how an individual patient will respond to a treatment, and say when that cannot be told.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+)
+
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Change one value of the config: --set validation.outer.n_repeats=5"),
+]
+DataFolder = Annotated[
+    Path | None, typer.Option("--data-folder", help="Folder of the data files, also outside the project")
+]
+RunsFolder = Annotated[
+    Path | None, typer.Option("--runs-folder", help="Where runs are kept (default: experiments/runs)")
+]
+Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, for a machine")]
+AsOf = Annotated[
+    datetime | None,
+    typer.Option(
+        "--as-of", formats=["%Y-%m-%d"], help="PATIENTS is an export; this date is everybody's day 0"
+    ),
+]
+ConfigFile = Annotated[Path, typer.Argument(help="The experiment's YAML file")]
+ModelPath = Annotated[str, typer.Argument(help="Model folder, run folder, or the beginning of a run's id")]
+Patients = Annotated[
+    Path, typer.Argument(help="One row per patient (see --template), or an export with --as-of")
+]
+
+
+@app.command()
+def check(
+    config: ConfigFile, overrides: Set = None, data_folder: DataFolder = None, as_json: Json = False
+) -> None:
+    """Read config, dictionary and data and print every problem; nothing is fitted."""
+    from predictor import terminal
+    from predictor.checking import check as run_check
+    from predictor.config.loading import load_config
+
+    report = run_check(load_config(config, overrides=overrides or (), data_folder=data_folder))
+    _print(terminal.check_record(report) if as_json else terminal.check_text(report))
+
+
+@app.command()
+def train(
+    config: ConfigFile,
+    overrides: Set = None,
+    data_folder: DataFolder = None,
+    runs_folder: RunsFolder = None,
+    workers: Annotated[int, typer.Option("--workers", min=0, help="Processes; 0 takes every core")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Run the whole protocol and end with the verdict and the paths of the reports."""
+    from predictor import terminal
+    from predictor.config.loading import load_config
+    from predictor.experiment import train as run_train
+
+    loaded = load_config(config, overrides=overrides or (), data_folder=data_folder)
+    with terminal.ProgressBars() as bars:
+        training = run_train(
+            loaded, runs_folder=runs_folder, workers=workers or os.cpu_count() or 1, progress=bars.show
+        )
+    _print(terminal.training_record(training) if as_json else terminal.training_text(training))
+
+
+@app.command()
+def predict(
+    model: ModelPath,
+    patients: Annotated[
+        Path | None, typer.Argument(help="One row per patient, or an export with --as-of")
+    ] = None,
+    as_of: AsOf = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Write the answers to this CSV file")] = None,
+    template: Annotated[
+        Path | None, typer.Option("--template", help="Write an empty table for PATIENTS and stop")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Predict new patients: one answer per row, an estimate or the reason why there is none."""
+    from predictor import terminal
+    from predictor.api import model_folder, read_new_patients
+    from predictor.prediction import as_frame, predict_patients
+    from predictor.prediction.reading import template as empty_table
+    from predictor.prediction_model import load_prediction_model
+
+    loaded = load_prediction_model(model_folder(model))
+    if template is not None:
+        _must_be_new(template, patients)
+        empty_table(loaded).to_csv(template, index=False)
+        _print(f"Fill in {template}, one row per patient, then: predictor predict {model} {template}")
+        return
+    if patients is None:
+        _fail_usage("PATIENTS is missing", "Give a file, or --template FILE to get an empty one")
+    if out is not None:
+        _must_be_new(out, patients)
+    answers = predict_patients(loaded, read_new_patients(loaded, patients, as_of=_day(as_of)), explain=False)
+    frame = as_frame(answers)
+    if out is not None:
+        frame.to_csv(out, index=False)
+    _print(
+        terminal.predictions_record(frame, loaded)
+        if as_json
+        else terminal.predictions_text(frame, loaded, out=out)
+    )
+    if answers and not any(answer.readable for answer in answers):
+        raise typer.Exit(3)
+
+
+@app.command()
+def report(
+    model: ModelPath,
+    patients: Patients,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the reports")] = Path("patient_reports"),
+    rows: Annotated[
+        str | None, typer.Option("--rows", help="Which patients, e.g. 1-3,7 (default: all)")
+    ] = None,
+    as_of: AsOf = None,
+    as_json: Json = False,
+) -> None:
+    """Write one report per patient: a page to read beside the patient, and the same as JSON."""
+    from predictor.api import model_folder
+    from predictor.api import report as write_reports
+
+    written = write_reports(model_folder(model), patients, out, as_of=_day(as_of), rows=_rows(rows))
+    if as_json:
+        _print({"reports": [str(path) for path in written]})
+    else:
+        _print(
+            f"{len(written)} reports in {out}: {written[0].name} … {written[-1].name}"
+            if written
+            else "No patient, no report"
+        )
+
+
+@app.command()
+def simulate(
+    patients: Annotated[int, typer.Option("--patients", min=1)] = 800,
+    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    out: Annotated[Path, typer.Option("--out", help="New or empty folder")] = Path("data/simulated"),
+    as_json: Json = False,
+) -> None:
+    """Write the SIMULATED ketamine cohort as a clinic's export, with the true probabilities in a file of their own."""
+    from predictor.api import simulate as write_simulation
+
+    folder = write_simulation(out, patients=patients, seed=seed)
+    text = f"SIMULATED export of {patients} patients in {folder}; the truth is in {folder / 'truth.csv'}"
+    _print(
+        {"folder": str(folder), "simulated": True, "patients": patients, "seed": seed} if as_json else text
+    )
+
+
+@app.command()
+def ui(
+    port: Annotated[int, typer.Option("--port", min=1024, max=65535)] = 5000,
+    root: Annotated[Path, typer.Option("--project", help="Project folder")] = Path(),
+) -> None:
+    """Open MLflow's pages for the project's own store, on this machine only."""
+    from predictor.tracking import embedded_uri, ui_command
+
+    argv, environment = ui_command(embedded_uri(root), port)
+    _print(f"MLflow at http://localhost:{port} (stop with Ctrl-C)")
+    os.execve(argv[0], argv, environment)
+
+
+def main() -> NoReturn:
+    """Run the command line; a user's error ends in lines on stderr and its exit code."""
+    as_json = "--json" in sys.argv
+    try:
+        app(standalone_mode=True)
+    except PredictorError as error:
+        _report_problems(error, as_json=as_json)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        sys.exit(130)
+    sys.exit(0)
+
+
+def _report_problems(error: PredictorError, *, as_json: bool) -> None:
+    if as_json:
+        keys = ("code", "file", "line", "path", "message", "remedy")
+        lines = [{key: getattr(problem, key) for key in keys} for problem in error.problems]
+        print(json.dumps({"exit_code": error.exit_code, "problems": lines}, indent=2, ensure_ascii=False))
+        return
+    for problem in error.problems:
+        print(problem, file=sys.stderr)
+
+
+def _print(answer: str | dict[str, Any]) -> None:
+    print(answer if isinstance(answer, str) else json.dumps(answer, indent=2, ensure_ascii=False))
+
+
+def _fail_usage(message: str, remedy: str, *, path: str = "", code: str = "CLI-01") -> NoReturn:
+    from predictor.errors import ConfigError
+
+    raise ConfigError(Problem(code, message, remedy, path=path))
+
+
+def _must_be_new(target: Path, source: Path | None) -> None:
+    if source is not None and target.exists() and source.exists() and target.samefile(source):
+        _fail_usage("the output is the input file", "Write to another file", path=str(target), code="CFG-10")
+
+
+def _day(moment: datetime | None) -> date | None:
+    return moment.date() if moment else None
+
+
+def _rows(text: str | None) -> list[int] | None:
+    if text is None:
+        return None
+    found: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.partition("-")
+        if not first.strip().isdigit() or (dash and not last.strip().isdigit()):
+            _fail_usage("rows are numbers and ranges", "Write for example 1-3,7", path="--rows")
+        found += range(int(first), int(last if dash else first) + 1)
+    return found

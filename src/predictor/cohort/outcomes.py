@@ -1,0 +1,219 @@
+"""What happened to them: response, remission, change and events, and why an outcome is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from predictor.cohort.selection import Cohort
+from predictor.cohort.windows import (
+    Timeline,
+    assessed_rows,
+    attribute,
+    baseline_rows,
+    measure_of,
+    rows_in_window,
+)
+from predictor.config.schema import (
+    AnyOutcome,
+    Baseline,
+    ChangeOutcome,
+    EventOutcome,
+    RemissionOutcome,
+    ResponseOutcome,
+)
+
+__all__ = ["Outcome", "define_outcome", "define_outcomes", "is_response", "sensitivity"]
+
+OBSERVED = "observed"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One outcome of every unit.
+
+    Parameters
+    ----------
+    name : str
+    kind : {"response", "remission", "change", "event"}
+    label : ndarray of float of shape (units,)
+        1 or 0 after the declared strategy for missing outcomes, NaN where not evaluable; the change itself for ``change``.
+    why : ndarray of str of shape (units,)
+        ``observed``, or why the outcome is missing.
+    baseline, follow_up : ndarray of float of shape (units,)
+        The two scores behind the label; NaN for events.
+    """
+
+    name: str
+    kind: str
+    label: np.ndarray
+    why: np.ndarray
+    baseline: np.ndarray
+    follow_up: np.ndarray
+
+    @property
+    def evaluable(self) -> np.ndarray:
+        """Units with a label."""
+        return np.isfinite(self.label)
+
+    def missing_reasons(self) -> pd.DataFrame:
+        """Count of units per reason, the observed ones first."""
+        counts = pd.Series(self.why).value_counts()
+        order = [OBSERVED, *sorted(set(counts.index) - {OBSERVED})]
+        return pd.DataFrame({"reason": order, "n": [int(counts.get(reason, 0)) for reason in order]})
+
+
+def is_response(baseline: np.ndarray, follow_up: np.ndarray, *, reduction: float) -> np.ndarray:
+    """Return 1 where the score fell by at least ``reduction`` of its baseline value, NaN where that is undefined.
+
+    Parameters
+    ----------
+    baseline, follow_up : ndarray of float
+        Scores for which lower is better. A baseline that is not above 0 leaves the response undefined.
+    reduction : float
+        Inclusive: a fall of exactly half is a response at 0.5.
+
+    Notes
+    -----
+    ``(baseline − follow_up) / baseline ≥ reduction``, compared as ``baseline − follow_up ≥ reduction · baseline`` with a
+    tolerance of 1e-9, so that decimal scores such as 28.571 do not lose an exact third to rounding.
+    """
+    defined = np.isfinite(baseline) & np.isfinite(follow_up) & (baseline > 0)
+    fell = np.asarray(baseline - follow_up >= reduction * baseline - 1e-9, dtype=float)
+    return np.where(defined, fell, np.nan)
+
+
+def define_outcomes(
+    cohort: Cohort, outcomes: Mapping[str, AnyOutcome], *, baseline: Baseline
+) -> dict[str, Outcome]:
+    """Define every declared outcome on the same units.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    outcomes : mapping of str to outcome section
+    baseline : Baseline
+    """
+    return {
+        name: define_outcome(cohort.timeline, name, outcome, baseline=baseline)
+        for name, outcome in outcomes.items()
+    }
+
+
+def define_outcome(
+    timeline: Timeline, name: str, outcome: AnyOutcome, *, baseline: Baseline, take: str = "last"
+) -> Outcome:
+    """Define one outcome.
+
+    Parameters
+    ----------
+    timeline : Timeline
+    name : str
+    outcome : outcome section of the config
+    baseline : Baseline
+        Window of the score that the follow-up is compared with.
+    take : {"last", "first"}
+        Which baseline score; ``first`` serves the sensitivity table only.
+    """
+    if isinstance(outcome, EventOutcome):
+        return _event(timeline, name, outcome)
+    n = len(timeline.units)
+    before = _baseline_score(timeline, outcome.measure, baseline, take)
+    after = np.full(n, np.nan)
+    found = assessed_rows(timeline, outcome.measure, outcome.assessed)
+    after[found.index.to_numpy(int)] = found["value"].to_numpy(float)
+    label = _label(outcome, before, after)
+    why = np.full(n, OBSERVED, dtype=object)
+    needs_baseline = not isinstance(outcome, RemissionOutcome)
+    why[np.isnan(after)] = "no score in the assessment window"
+    if needs_baseline:
+        why[(before <= 0) & ~np.isnan(after)] = "baseline score is 0"
+        why[np.isnan(before)] = "no baseline score"
+    if outcome.if_missing == "non_responder":
+        label[np.isnan(after) & (~np.isnan(before) | (not needs_baseline))] = 0.0
+    return Outcome(name=name, kind=outcome.kind, label=label, why=why, baseline=before, follow_up=after)
+
+
+def sensitivity(timeline: Timeline, name: str, outcome: AnyOutcome, *, baseline: Baseline) -> pd.DataFrame:
+    """Count evaluable units and responders under each strategy that was not chosen as well.
+
+    Parameters
+    ----------
+    timeline : Timeline
+    name : str
+    outcome : outcome section
+    baseline : Baseline
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``strategy``, ``n``, ``events``, ``declared`` (whether it is the config's own choice).
+    """
+    if isinstance(outcome, ChangeOutcome):
+        return pd.DataFrame(columns=["strategy", "n", "events", "declared"])
+    missing = "non_event" if isinstance(outcome, EventOutcome) else "non_responder"
+    cases = [
+        ("exclude", "last", "missing outcomes left out"),
+        (missing, "last", "missing outcomes count as no event"),
+    ]
+    if isinstance(outcome, ResponseOutcome):
+        cases.append(("exclude", "first", "missing left out; first instead of last baseline score"))
+    rows = []
+    for strategy, take, words in cases:
+        label = define_outcome(
+            timeline, name, outcome.model_copy(update={"if_missing": strategy}), baseline=baseline, take=take
+        ).label
+        declared = strategy == outcome.if_missing and take == "last"
+        rows.append(
+            {
+                "strategy": words,
+                "n": int(np.isfinite(label).sum()),
+                "events": int(np.nansum(label)),
+                "declared": declared,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _baseline_score(timeline: Timeline, measure: str, baseline: Baseline, take: str) -> np.ndarray:
+    rows = baseline_rows(timeline, baseline)
+    rows = rows.loc[measure_of(rows["reference"]) == measure].groupby("unit")["value"]
+    taken = rows.last() if take == "last" else rows.first()
+    return taken.reindex(range(len(timeline.units))).to_numpy(float)
+
+
+def _label(
+    outcome: ResponseOutcome | RemissionOutcome | ChangeOutcome, before: np.ndarray, after: np.ndarray
+) -> np.ndarray:
+    if isinstance(outcome, ResponseOutcome):
+        return is_response(before, after, reduction=outcome.reduction)
+    if isinstance(outcome, RemissionOutcome):
+        return np.where(np.isnan(after), np.nan, np.asarray(after <= outcome.at_most, dtype=float))
+    return np.asarray(before - after, dtype=float)
+
+
+def _event(timeline: Timeline, name: str, outcome: EventOutcome) -> Outcome:
+    nothing = np.full(len(timeline.units), np.nan)
+    values = attribute(timeline, outcome.column)
+    label = nothing.copy()
+    if outcome.assessed is not None:
+        rows = rows_in_window(timeline, outcome.column, outcome.assessed)
+        label[rows["unit"].to_numpy(int)] = 0.0
+        label[rows.loc[_is_one_of(rows["value"], outcome.in_), "unit"].to_numpy(int)] = 1.0
+    elif values is not None:
+        label = np.where(values.notna().to_numpy(bool), _is_one_of(values, outcome.in_).astype(float), np.nan)
+    why = np.where(np.isnan(label), "not recorded", OBSERVED).astype(object)
+    if outcome.if_missing == "non_event":
+        label = np.where(np.isnan(label), 0.0, label)
+    return Outcome(name=name, kind="event", label=label, why=why, baseline=nothing, follow_up=nothing)
+
+
+def _is_one_of(values: pd.Series, wanted: list[str]) -> np.ndarray:
+    """Whether each value is one of the names; a boolean column holds 1.0 and 0.0 for true and false."""
+    truth = {1.0: "true", 0.0: "false"}
+    return np.array(
+        [str(v) in wanted or (isinstance(v, float) and truth.get(v) in wanted) for v in values], dtype=bool
+    )

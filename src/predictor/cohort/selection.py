@@ -1,0 +1,319 @@
+"""Who is asked about, and from when: day 0 and eligibility, with every dropped row visible."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import cast
+
+import numpy as np
+import pandas as pd
+
+from predictor.cohort.windows import Timeline, attribute, baseline_rows, build_timeline, index_dates
+from predictor.config.dictionary import DateKnown, Dictionary
+from predictor.config.schema import Baseline, CohortSection, Condition, Rule
+from predictor.data.conform import ConformedTable
+from predictor.errors import DataError, Problem
+
+__all__ = ["Cohort", "baseline_values", "meets", "patient_table", "select_cohort"]
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """The units (patients, or courses of patients), each with its day 0.
+
+    Parameters
+    ----------
+    timeline : Timeline
+        What is recorded about the selected units.
+    attrition : pandas.DataFrame
+        One row per step: ``step``, ``patients``, ``units`` that remain, ``excluded`` by it, and ``unknown``, those of the
+        excluded whose value was missing.
+    groups : ndarray of int of shape (units,)
+        Patient, or the declared cluster.
+    plan : ndarray of str of shape (units,)
+        Arm or dose band, ``all`` where no treatment is declared.
+    """
+
+    timeline: Timeline
+    attrition: pd.DataFrame
+    groups: np.ndarray
+    plan: np.ndarray
+
+
+def patient_table(cohort: CohortSection, dictionary: Dictionary) -> str:
+    """Return the table that lists everybody: the declared one, else the first with one row per patient.
+
+    Parameters
+    ----------
+    cohort : CohortSection
+    dictionary : Dictionary
+    """
+    if cohort.patients:
+        return cohort.patients
+    for name, table in dictionary.tables():
+        if not table.has_days and not isinstance(table.known, DateKnown):
+            return name
+    return next(name for name, _ in dictionary.tables())
+
+
+def baseline_values(
+    timeline: Timeline, dictionary: Dictionary, reference: str, *, baseline: Baseline, take: str = "last"
+) -> pd.Series:
+    """Return one value per unit, known at day 0 (or without a day, for eligibility, also afterwards).
+
+    Parameters
+    ----------
+    timeline : Timeline
+    dictionary : Dictionary
+    reference : str
+        ``table.column``.
+    baseline : Baseline
+        The window that dated values have to fall into.
+    take : {"last", "first", "mean", "min", "max"}
+        Which of several values.
+    """
+    n = len(timeline.units)
+    found = dictionary.find(reference)
+    plain = attribute(timeline, reference)
+    dated = found is not None and isinstance(found[0].known_of(found[2]), DateKnown)
+    if plain is not None and not dated:
+        return plain
+    rows = baseline_rows(timeline, baseline)
+    values = rows.loc[rows["reference"] == reference].groupby("unit")["value"]
+    if take in {"last", "first"}:
+        taken = values.last() if take == "last" else values.first()
+    else:
+        taken = values.agg(lambda v: getattr(v.astype(float), take)())
+    return taken.reindex(range(n)).reset_index(drop=True)
+
+
+def meets(values: pd.Series, condition: Condition) -> tuple[np.ndarray, np.ndarray]:
+    """Return whether each value meets a condition, and whether it is known at all.
+
+    Parameters
+    ----------
+    values : pandas.Series
+        Numbers or categories.
+    condition : Condition
+        ``min`` and ``max`` are included; an unknown value never meets a condition.
+    """
+    known = values.notna().to_numpy(bool)
+    holds = known.copy()
+    if condition.min is not None or condition.max is not None:
+        number = pd.to_numeric(values, errors="coerce").to_numpy(float)
+        holds &= number >= (condition.min if condition.min is not None else -np.inf)
+        holds &= number <= (condition.max if condition.max is not None else np.inf)
+    if condition.in_ is not None:
+        holds &= values.astype(object).isin(condition.in_).to_numpy(bool)
+    return holds, known
+
+
+def select_cohort(
+    tables: Mapping[str, ConformedTable], dictionary: Dictionary, cohort: CohortSection
+) -> Cohort:
+    """Fix day 0 of everybody and apply the eligibility rules in order.
+
+    Parameters
+    ----------
+    tables : mapping of str to ConformedTable
+    dictionary : Dictionary
+    cohort : CohortSection
+
+    Returns
+    -------
+    Cohort
+        Units are sorted by patient and day 0, so the files' row order does not matter.
+
+    Raises
+    ------
+    DataError
+        If nobody is left; the message carries the attrition.
+    """
+    steps = _Attrition()
+    everybody = sorted(
+        set(
+            tables[patient_table(cohort, dictionary)].frame[dictionary[patient_table(cohort, dictionary)].key]
+        )
+    )
+    steps.add("In the export", len(everybody), len(everybody))
+    patients, tables = _consenting(everybody, tables, dictionary, cohort, steps)
+    units = _units(patients, tables, dictionary, cohort, steps)
+    timeline = build_timeline(units, tables, dictionary, index_table=cohort.index.table)
+    for rule in cohort.eligibility:
+        timeline = _apply(rule, timeline, dictionary, cohort.baseline, steps)
+    plan = plan_labels(timeline, cohort)
+    if cohort.treatment is not None:
+        known = plan != ""
+        timeline, plan = timeline.take(known), plan[known]
+        if not known.all():
+            steps.keep("Planned treatment recorded", timeline, unknown=int((~known).sum()))
+    groups, known = _groups(timeline, cohort)
+    if not known.all():
+        timeline, plan, groups = timeline.take(known), plan[known], groups[known]
+        steps.keep("Cluster recorded", timeline, unknown=int((~known).sum()))
+    if not len(timeline.units):
+        raise DataError(Problem("DAT-30", "nobody is left after eligibility", f"Steps: {steps.words()}"))
+    return Cohort(timeline=timeline, attrition=steps.frame(), groups=groups, plan=plan)
+
+
+def plan_labels(timeline: Timeline, cohort: CohortSection) -> np.ndarray:
+    """Return the arm or dose band of each unit; empty where it is not recorded, ``all`` where none is declared.
+
+    Parameters
+    ----------
+    timeline : Timeline
+    cohort : CohortSection
+    """
+    if cohort.treatment is None:
+        return np.full(len(timeline.units), "all", dtype=object)
+    values = attribute(timeline, cohort.treatment.column)
+    if values is None:
+        return np.full(len(timeline.units), "", dtype=object)
+    if cohort.treatment.bands is None:
+        return np.array(["" if pd.isna(v) else _plain(v) for v in values], dtype=object)
+    return band_labels(values.to_numpy(float), cohort.treatment.bands)
+
+
+def band_labels(values: np.ndarray, bands: list[float]) -> np.ndarray:
+    """Return the dose band of each value: below the first cut, between two, at or above the last.
+
+    Parameters
+    ----------
+    values : ndarray of float of shape (n,)
+    bands : list of float
+        Increasing cuts; a value equal to a cut belongs to the upper band.
+    """
+    names = [f"below {bands[0]:g}"]
+    names += [f"{low:g} to below {high:g}" for low, high in itertools.pairwise(bands)]
+    names += [f"{bands[-1]:g} or more"]
+    position = np.searchsorted(np.asarray(bands), values, side="right")
+    return np.array(
+        [names[i] if np.isfinite(v) else "" for i, v in zip(position, values, strict=True)], dtype=object
+    )
+
+
+def _plain(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+class _Attrition:
+    """Collects the steps; each knows how many it left and how many of the excluded were unknown."""
+
+    def __init__(self) -> None:
+        self.steps: list[dict[str, object]] = []
+
+    def add(self, step: str, patients: int, units: int, *, unknown: int = 0) -> None:
+        before = cast(int, self.steps[-1]["units"]) if self.steps else units
+        self.steps.append(
+            {
+                "step": step,
+                "patients": patients,
+                "units": units,
+                "excluded": max(before - units, 0),
+                "unknown": unknown,
+            }
+        )
+
+    def keep(self, step: str, timeline: Timeline, *, unknown: int = 0) -> None:
+        self.add(step, timeline.units["patient"].nunique(), len(timeline.units), unknown=unknown)
+
+    def frame(self) -> pd.DataFrame:
+        return pd.DataFrame(self.steps)
+
+    def words(self) -> str:
+        return "; ".join(f"{s['step']} {s['units']}" for s in self.steps)
+
+
+def _consenting(
+    everybody: list[str],
+    tables: Mapping[str, ConformedTable],
+    dictionary: Dictionary,
+    cohort: CohortSection,
+    steps: _Attrition,
+) -> tuple[list[str], Mapping[str, ConformedTable]]:
+    """Leave out, from every table, the patients who did not consent: nothing of them is read further."""
+    if cohort.consent is None:
+        return everybody, tables
+    found = dictionary.find(cohort.consent)
+    if found is None:
+        return everybody, tables
+    declared, header, _ = found
+    frame = tables[cohort.consent.partition(".")[0]].frame
+    agreed = frame[header].isin(["yes", "true", "1", 1.0])
+    consenting = sorted(set(everybody) & set(frame.loc[agreed, declared.key]))
+    steps.add("Consent to research", len(consenting), len(consenting))
+    kept = set(consenting)
+    return consenting, {
+        name: _only(table, table.frame[dictionary[name].key].isin(kept).to_numpy(bool))
+        for name, table in tables.items()
+    }
+
+
+def _only(table: ConformedTable, rows: np.ndarray) -> ConformedTable:
+    return replace(table, frame=table.frame.loc[rows].reset_index(drop=True), rows=table.rows[rows])
+
+
+def _units(
+    patients: list[str],
+    tables: Mapping[str, ConformedTable],
+    dictionary: Dictionary,
+    cohort: CohortSection,
+    steps: _Attrition,
+) -> pd.DataFrame:
+    index = cohort.index
+    if index.visits or index.table is None:
+        return pd.DataFrame(
+            {
+                "patient": patients,
+                "day0": pd.Series(pd.NaT, index=range(len(patients)), dtype="datetime64[ns]"),
+                "index_row": -1,
+            }
+        )
+    declared, table = dictionary[index.table], tables[index.table]
+    rows = pd.DataFrame(
+        {
+            "patient": table.frame[declared.key],
+            "day0": index_dates(table, declared),
+            "index_row": np.arange(len(table.frame)),
+        }
+    )
+    keep = rows["patient"].isin(patients)
+    for column, wanted in index.where.items():
+        header = declared.header_of(column) or column
+        keep &= table.frame[header].astype(object).astype(str) == wanted
+    dated = rows.loc[keep & rows["day0"].notna()].sort_values(["patient", "day0", "index_row"], kind="stable")
+    if index.take != "all":
+        dated = dated.drop_duplicates("patient", keep="first" if index.take == "first" else "last")
+    what = ", ".join(f"{c} = {v}" for c, v in index.where.items())
+    steps.add(
+        f"Day 0: {index.take} row of {index.table}" + (f" with {what}" if what else ""),
+        dated["patient"].nunique(),
+        len(dated),
+        unknown=int((keep & rows["day0"].isna()).sum()),
+    )
+    return dated.reset_index(drop=True)
+
+
+def _apply(
+    rule: Rule, timeline: Timeline, dictionary: Dictionary, baseline: Baseline, steps: _Attrition
+) -> Timeline:
+    eligible = np.zeros(len(timeline.units), dtype=bool)
+    known = np.zeros(len(timeline.units), dtype=bool)
+    for condition in rule.conditions():
+        values = baseline_values(timeline, dictionary, condition.column, baseline=baseline)
+        holds, has_value = meets(values, condition)
+        eligible |= holds
+        known |= has_value
+    kept = timeline.take(eligible)
+    steps.keep(rule.name, kept, unknown=int((~eligible & ~known).sum()))
+    return kept
+
+
+def _groups(timeline: Timeline, cohort: CohortSection) -> tuple[np.ndarray, np.ndarray]:
+    values = timeline.units["patient"] if cohort.group is None else attribute(timeline, cohort.group)
+    if values is None:
+        values = timeline.units["patient"]
+    codes = pd.factorize(values, sort=True)[0]
+    return codes.astype(int), codes >= 0

@@ -1,0 +1,399 @@
+"""The protocol: each stage called once, in order. `train` reads like the methods section of a paper."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from predictor.config.loading import LoadedConfig, dump_config, load_config
+from predictor.errors import ResourceError
+from predictor.explanation.summary import importance
+from predictor.prediction import ResponsePredictor
+from predictor.prediction_model import load_prediction_model, save_prediction_model
+from predictor.release import FinalFit, assemble_model, fit_final, package_versions
+from predictor.report.model import ModelFacts, model_view
+from predictor.report.patient import example_patients, patient_views
+from predictor.report.render import render_model_report, render_patient_report
+from predictor.run_store import Run, start_run
+from predictor.study import Study, prepare_study, site_labels
+from predictor.tracking import Artifact, ChildRun, Item, Metric, Model, Param, Tag, Text, TrackingRecord, send
+from predictor.validation.evaluation import Evaluation, evaluate
+from predictor.validation.resampling import FoldResult, cross_validate, fold_predictions
+from predictor.validation.splits import repeated_folds
+from predictor.validation.transport import transport_frame
+
+if TYPE_CHECKING:
+    from predictor.prediction_model import PredictionModel
+
+__all__ = ["Training", "train"]
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a training leaves behind.
+
+    Parameters
+    ----------
+    folder : Path
+        The run's folder; nothing in it is edited afterwards.
+    study : Study
+        Cohort, outcomes and dataset.
+    evaluation : Evaluation
+        Tables and verdict.
+    model : ResponsePredictor
+        Ready for the next patient.
+    model_report : Path
+    patient_reports : tuple of Path
+        Made for invented example patients with the typical values of each plan.
+    tracking : TrackingRecord or None
+        None where MLflow could not be reached; the run is complete without it.
+    notices : tuple of str
+    cpu_seconds : float
+        Of this process; workers are not in it.
+    """
+
+    folder: Path
+    study: Study
+    evaluation: Evaluation
+    model: ResponsePredictor
+    model_report: Path
+    patient_reports: tuple[Path, ...]
+    tracking: TrackingRecord | None
+    notices: tuple[str, ...]
+    cpu_seconds: float
+
+
+def train(
+    config: LoadedConfig | str | Path,
+    *,
+    runs_folder: Path | None = None,
+    workers: int = 1,
+    progress: Progress | None = None,
+    now: datetime | None = None,
+) -> Training:
+    """Run the whole protocol: read, select, define, fit, validate, explain, report.
+
+    Parameters
+    ----------
+    config : LoadedConfig or path
+    runs_folder : Path or None
+        Default: ``experiments/runs`` in the project.
+    workers : int
+        Processes; no result depends on it.
+    progress : callable or None
+        Called with a step's name, how much of it is done, and of how much.
+    now : datetime or None
+        Time stamp of the run.
+
+    Raises
+    ------
+    ConfigError, DataError, ResourceError, RefusedError
+    """
+    started = time.process_time()
+    loaded = config if isinstance(config, LoadedConfig) else load_config(config)
+    now = now or datetime.now(UTC)
+    say = progress or _silent
+    say("reading", 0, 1)
+    study = prepare_study(loaded)
+    run = start_run(
+        runs_folder or loaded.root / "experiments" / "runs", loaded.config.experiment.name, now=now
+    )
+    with run:
+        run.write_text("config.yaml", dump_config(loaded))
+        run.write_frame("attrition.csv", study.cohort.attrition)
+        results = nested_cross_validation(study, workers=workers, progress=say)
+        evaluation = evaluate_predictions(study, results, run)
+        transport = transport_validation(study, run, workers=workers, progress=say)
+        say("final fit", 0, 1)
+        final = fit_final(study)
+        shares = out_of_fold_importance(study, results, run)
+        model = assemble_model(
+            study, final, evaluation, importance=_by_feature(shares), workers=workers, created=now.date()
+        )
+        say("model folder", 0, 1)
+        save_prediction_model(model, run.path / "model")
+        model = load_prediction_model(run.path / "model")
+        facts = ModelFacts(
+            study=study,
+            evaluation=evaluation,
+            chosen=final.chosen,
+            fitted=dict(final.fitted),
+            results=results,
+            importance=shares,
+            transport=transport,
+            run_id=run.id,
+            created=now,
+            commit=git_commit(loaded.root),
+            versions=package_versions(),
+        )
+        report = run.write_text("model_report.html", render_model_report(model_view(facts)))
+        patients = write_example_reports(model, run, now=now)
+        run.write_json("verdict.json", _verdict_record(evaluation))
+    folder = run.finish()
+    say("tracking", 0, 1)
+    record, notices = _track(study, evaluation, final, results, folder)
+    return Training(
+        folder=folder,
+        study=study,
+        evaluation=evaluation,
+        model=ResponsePredictor(model),
+        model_report=folder / report.name,
+        patient_reports=tuple(folder / "patient_reports" / path.name for path in patients),
+        tracking=record,
+        notices=notices,
+        cpu_seconds=time.process_time() - started,
+    )
+
+
+def nested_cross_validation(study: Study, *, workers: int, progress: Progress) -> list[FoldResult]:
+    """Run the declared procedure on every outer fold of the primary outcome.
+
+    Parameters
+    ----------
+    study : Study
+    workers : int
+    progress : callable
+    """
+    rows, y = study.evaluable(study.loaded.config.primary)
+    outer = study.loaded.config.validation.outer
+    folds = repeated_folds(
+        y,
+        study.cohort.groups[rows],
+        study.cohort.plan[rows],
+        n_splits=outer.n_splits,
+        n_repeats=outer.n_repeats,
+        seed=study.protocol.seed,
+    )
+    total = len(folds)
+    done = iter(range(1, total + 1))
+    progress("nested cross-validation", 0, total)
+    return cross_validate(
+        study.protocol,
+        study.dataset.take(rows),
+        y,
+        folds,
+        workers=workers,
+        progress=lambda _: progress("nested cross-validation", next(done), total),
+    )
+
+
+def evaluate_predictions(study: Study, results: Sequence[FoldResult], run: Run) -> Evaluation:
+    """Judge the out-of-fold predictions and keep every table.
+
+    Parameters
+    ----------
+    study : Study
+    results : sequence of FoldResult
+    run : Run
+    """
+    config = study.loaded.config
+    rows, _ = study.evaluable(config.primary)
+    predictions = fold_predictions(results, study.protocol, positions=rows)
+    evaluation = evaluate(
+        predictions,
+        y=study.primary.label,
+        groups=study.cohort.groups,
+        plan=study.cohort.plan,
+        thresholds=config.validation.thresholds,
+        level=config.validation.interval.level,
+        resamples=config.validation.interval.resamples,
+        seed=config.experiment.seed,
+    )
+    # Rows are positions in the sorted cohort, not patient keys; even so they stay in the run folder.
+    run.write_frame("predictions.parquet", predictions)
+    for name in ("performance", "net_benefit", "calibration", "roc", "comparisons", "group_rates"):
+        run.write_frame(f"{name}.csv", getattr(evaluation, name))
+    run.write_frame("chosen.csv", chosen_table(results))
+    return evaluation
+
+
+def chosen_table(results: Sequence[FoldResult]) -> pd.DataFrame:
+    """Count how often each candidate was the judged procedure's choice.
+
+    Parameters
+    ----------
+    results : sequence of FoldResult
+    """
+    counts = pd.Series([result.chosen for result in results]).value_counts()
+    return pd.DataFrame({"candidate": counts.index, "times": counts.to_numpy(int), "of": len(results)})
+
+
+def transport_validation(study: Study, run: Run, *, workers: int, progress: Progress) -> pd.DataFrame:
+    """Leave one declared group out at a time; an empty table where none is declared.
+
+    Parameters
+    ----------
+    study : Study
+    run : Run
+    workers : int
+    progress : callable
+    """
+    rows, y = study.evaluable(study.loaded.config.primary)
+    labels = site_labels(study)[rows]
+    frame = transport_frame(
+        study.protocol,
+        study.dataset.take(rows),
+        y,
+        labels,
+        workers=workers,
+        level=study.loaded.config.validation.interval.level,
+        progress=lambda done, total: progress("leave one group out", done, total),
+    )
+    if len(frame):
+        run.write_frame("transport.csv", frame)
+    return frame
+
+
+def out_of_fold_importance(study: Study, results: Sequence[FoldResult], run: Run) -> pd.DataFrame:
+    """Summarise the out-of-fold contributions of the judged procedure.
+
+    Parameters
+    ----------
+    study : Study
+    results : sequence of FoldResult
+    run : Run
+    """
+    names = [feature.name for feature in study.dataset.features]
+    points = pd.DataFrame(np.vstack([result.points for result in results]), columns=names)
+    fold = np.concatenate([np.full(len(r.fold.test), r.fold.fold) for r in results])
+    repeat = np.concatenate([np.full(len(r.fold.test), r.fold.repeat) for r in results])
+    table = importance(points, fold, repeat)
+    run.write_frame("importance.csv", table)
+    return table
+
+
+def write_example_reports(model: PredictionModel, run: Run, *, now: datetime) -> list[Path]:
+    """Write a report for one invented patient per plan, with that plan's typical values.
+
+    Parameters
+    ----------
+    model : PredictionModel
+    run : Run
+    now : datetime
+    """
+    views = patient_views(model, example_patients(model), now=now, user_ref="training")
+    return [
+        run.write_text(f"patient_reports/example_{i + 1}.html", render_patient_report(view))
+        for i, view in enumerate(views)
+    ]
+
+
+def _silent(step: str, done: int, total: int) -> None:
+    """Say nothing."""
+
+
+def _by_feature(shares: pd.DataFrame) -> Mapping[str, float]:
+    return dict(zip(shares["feature"], shares["mean"].astype(float), strict=True))
+
+
+def _verdict_record(evaluation: Evaluation) -> dict[str, object]:
+    verdict = evaluation.verdict
+    return {"label": verdict.label, "sentence": verdict.sentence}
+
+
+def _track(
+    study: Study, evaluation: Evaluation, final: FinalFit, results: Sequence[FoldResult], folder: Path
+) -> tuple[TrackingRecord | None, tuple[str, ...]]:
+    config = study.loaded.config
+    items = list(log_items(study, evaluation, final, results, folder))
+    try:
+        record = send(
+            items,
+            uri=config.tracking.uri,
+            experiment=config.tracking.experiment or config.experiment.name,
+            root=study.loaded.root,
+            run_name=folder.name,
+            allowed_hosts=config.tracking.allowed_hosts,
+        )
+    except ResourceError as error:
+        return None, (str(error),)
+    return record, ()
+
+
+def log_items(
+    study: Study, evaluation: Evaluation, final: FinalFit, results: Sequence[FoldResult], folder: Path
+) -> list[Item]:
+    """Describe the training as log items: parameters, metrics, hashes and aggregate files, never a patient's row.
+
+    Parameters
+    ----------
+    study : Study
+    evaluation : Evaluation
+    final : FinalFit
+    results : sequence of FoldResult
+    folder : Path
+        The finished run.
+    """
+    config, loaded = study.loaded.config, study.loaded
+    items: list[Item] = [
+        Param("question", config.experiment.question),
+        Param("seed", config.experiment.seed),
+        Param("judge", config.validation.judge),
+        Param("chosen", final.chosen),
+        Tag("verdict", evaluation.verdict.label),
+        Tag("config_sha256", loaded.config_hash),
+        Tag("dictionary_sha256", loaded.dictionary_hash),
+        Tag("data_sha256", study.data_hash),
+        Tag("git_commit", git_commit(loaded.root)),
+        Tag("simulated", str(study.simulated).lower()),
+        Text("config.yaml", dump_config(loaded)),
+    ]
+    items += _metrics(evaluation.performance, "judged")
+    tables = (
+        "attrition",
+        "performance",
+        "net_benefit",
+        "calibration",
+        "roc",
+        "comparisons",
+        "group_rates",
+        "chosen",
+        "importance",
+    )
+    items += [Artifact(folder / f"{name}.csv", "tables") for name in tables]
+    items.append(Artifact(folder / "model_report.html"))
+    for candidate in study.protocol.candidates:
+        rows = evaluation.performance[evaluation.performance["procedure"] == candidate.name]
+        fitted = final.fitted[candidate.name]
+        settings = [Param("family", candidate.family), Param("feature_set", candidate.feature_set)]
+        settings += [Param(f"best_{name}", str(value)) for name, value in fitted.best_params_.items()]
+        items.append(ChildRun(candidate.name.replace(" | ", " on "), (*settings, *_metrics(rows, None))))
+    items.append(Model(folder / "model", config.experiment.name))
+    return items
+
+
+def git_commit(root: Path) -> str:
+    """Return the commit of the project, empty where there is none.
+
+    Parameters
+    ----------
+    root : Path
+    """
+    try:
+        answer = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=False, timeout=10
+        )
+    except OSError:
+        return ""
+    return answer.stdout.strip() if answer.returncode == 0 else ""
+
+
+def _metrics(performance: pd.DataFrame, kind: str | None) -> list[Metric]:
+    rows = performance if kind is None else performance[performance["kind"] == kind]
+    found = []
+    for row in rows.itertuples():
+        found += [
+            Metric(f"{row.metric}{suffix}", float(value))
+            for suffix, value in (("", row.value), ("_low", row.low), ("_high", row.high))
+        ]
+    return found

@@ -1,0 +1,107 @@
+"""New patients from an export in the dictionary's own layout, with one date as everybody's day 0."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from predictor.cohort.selection import baseline_values, patient_table
+from predictor.cohort.windows import build_timeline, index_dates
+from predictor.config.dictionary import Dictionary
+from predictor.config.schema import CohortSection
+from predictor.data.conform import ConformedTable, read_tables
+from predictor.errors import DataError, Problem
+from predictor.prediction_model import PredictionModel
+
+__all__ = ["read_export"]
+
+
+def read_export(
+    model: PredictionModel, path: Path, dictionary: Dictionary, cohort: CohortSection, *, as_of: date
+) -> pd.DataFrame:
+    """Read an export and take each patient's baseline as of a date.
+
+    Parameters
+    ----------
+    model : PredictionModel
+    path : Path
+        The folder with the dictionary's files, or the one file that all its tables come from.
+    dictionary : Dictionary
+    cohort : CohortSection
+        Of the config that the model was trained with.
+    as_of : date
+        Day 0 of every patient; nothing later is looked at. Where days are nominal (visit labels), the labels decide.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per patient: ``patient`` and the model's inputs.
+
+    Raises
+    ------
+    DataError
+    """
+    tables = read_tables(dictionary, _sources(path, dictionary))
+    name = patient_table(cohort, dictionary)
+    patients = sorted(set(tables[name].frame[dictionary[name].key]))
+    units = _units(patients, tables, dictionary, cohort, as_of)
+    timeline = build_timeline(units, tables, dictionary, index_table=cohort.index.table)
+    columns: dict[str, object] = {"patient": units["patient"].to_numpy(object)}
+    references = _references(model)
+    for one in model.inputs:
+        source, take = references[one.name]
+        values = baseline_values(timeline, dictionary, source, baseline=cohort.baseline, take=take)
+        columns[one.name] = values.to_numpy(object)
+    return pd.DataFrame(columns)
+
+
+def _references(model: PredictionModel) -> dict[str, tuple[str, str]]:
+    """Dictionary column and choice among several values behind each input."""
+    return {one.name: (one.source, one.take) for one in model.inputs}
+
+
+def _sources(path: Path, dictionary: Dictionary) -> dict[str, Path]:
+    names = {table: Path(declared.source.path).name for table, declared in dictionary.tables()}
+    if path.is_dir():
+        return {table: path / name for table, name in names.items()}
+    if len(set(names.values())) > 1:
+        message = f"the dictionary has {len(set(names.values()))} files, and one file was given"
+        remedy = f"Give the folder that holds {', '.join(sorted(set(names.values())))}"
+        raise DataError(Problem("PRE-01", message, remedy, file=str(path)))
+    return dict.fromkeys(names, path)
+
+
+def _units(
+    patients: list[str],
+    tables: dict[str, ConformedTable],
+    dictionary: Dictionary,
+    cohort: CohortSection,
+    as_of: date,
+) -> pd.DataFrame:
+    day0 = (
+        datetime.combine(as_of, time.max)
+        if cohort.baseline.same_day == "pre_dose_only"
+        else datetime.combine(as_of, time())
+    )
+    units = pd.DataFrame({"patient": patients, "day0": pd.Timestamp(day0).floor("s"), "index_row": -1})
+    units["day0"] = units["day0"].astype("datetime64[ns]")
+    index = cohort.index
+    if index.visits or index.table is None:
+        return units
+    declared, table = dictionary[index.table], tables[index.table]
+    # The planned course is the patient's row whose date is nearest to day 0; a patient without one has no plan.
+    distance = (index_dates(table, declared) - pd.Timestamp(as_of)).abs()
+    rows = pd.DataFrame(
+        {"patient": table.frame[declared.key], "position": np.arange(len(table.frame)), "distance": distance}
+    )
+    nearest = (
+        rows.dropna()
+        .sort_values(["patient", "distance", "position"], kind="stable")
+        .drop_duplicates("patient")
+    )
+    found = nearest.set_index("patient")["position"].reindex(units["patient"])
+    units["index_row"] = found.fillna(-1).to_numpy(int)
+    return units

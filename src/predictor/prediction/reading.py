@@ -1,0 +1,190 @@
+"""From a table of new patients to the model's inputs: every cell is read by the model's own schema."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from predictor.errors import DataError, Problem
+from predictor.prediction.records import Patient
+from predictor.prediction_model import InputField, PredictionModel
+
+__all__ = ["check_columns", "learned_text", "read_patients", "template"]
+
+LONGEST_NUMBER = 40
+
+
+def read_patients(model: PredictionModel, frame: pd.DataFrame) -> list[Patient]:
+    """Read each row; what cannot be read is noted beside the row, never guessed.
+
+    Parameters
+    ----------
+    model : PredictionModel
+    frame : pandas.DataFrame
+        One row per patient.
+
+    Raises
+    ------
+    DataError
+        PRE-01, if columns are missing, unknown or doubled.
+    """
+    check_columns(model, frame)
+    names = [str(c) for c in frame.columns]
+    rows = frame.itertuples(index=False, name=None)
+    return [
+        _read_patient(model, i + 1, dict(zip(names, values, strict=True))) for i, values in enumerate(rows)
+    ]
+
+
+def check_columns(model: PredictionModel, frame: pd.DataFrame) -> None:
+    """Refuse a table whose columns are not the model's inputs.
+
+    Parameters
+    ----------
+    model : PredictionModel
+    frame : pandas.DataFrame
+        May also have a column ``patient`` with a pseudonym.
+
+    Raises
+    ------
+    DataError
+        PRE-01, one line per missing, unknown or doubled column.
+    """
+    expected = [f.name for f in model.inputs]
+    given = [str(c) for c in frame.columns]
+    problems = [
+        Problem("PRE-01", f"the column {name} stands {given.count(name)} times", "Keep one", path=name)
+        for name in dict.fromkeys(given)
+        if given.count(name) > 1
+    ]
+    problems += [
+        Problem(
+            "PRE-01",
+            f"the model needs the column {name}",
+            "Add it; leave a cell empty where it was not measured",
+            path=name,
+        )
+        for name in expected
+        if name not in given
+    ]
+    problems += [
+        Problem(
+            "PRE-01",
+            f"the model knows no column {name}",
+            "Take it out; `--template` writes an empty table",
+            path=name,
+        )
+        for name in dict.fromkeys(given)
+        if name not in expected and name != "patient"
+    ]
+    if problems:
+        raise DataError(problems)
+
+
+def learned_text(field_: InputField) -> str:
+    """Return the learned range or levels in words.
+
+    Parameters
+    ----------
+    field_ : InputField
+    """
+    if field_.kind == "category":
+        return ", ".join(field_.levels)
+    if field_.learned is None:
+        return ""
+    low, high = field_.learned
+    return f"{low:g} to {high:g}"
+
+
+def template(model: PredictionModel) -> pd.DataFrame:
+    """Return an empty table with the columns that the model needs.
+
+    Parameters
+    ----------
+    model : PredictionModel
+    """
+    return pd.DataFrame(columns=["patient", *(f.name for f in model.inputs)])
+
+
+def _read_patient(model: PredictionModel, row: int, raw: Mapping[str, object]) -> Patient:
+    values: dict[str, float | str | None] = {}
+    unreadable: dict[str, str] = {}
+    for one in model.inputs:
+        value, complaint = _read_value(one, raw[one.name])
+        values[one.name] = value
+        if complaint:
+            unreadable[one.name] = complaint
+    return Patient(row=row, values=values, unreadable=unreadable, plan=_plan_of(model, values))
+
+
+def _read_value(one: InputField, raw: object) -> tuple[float | str | None, str]:
+    """Return the value and an empty complaint, or None and what is wrong (never the value itself)."""
+    if raw is None or raw is pd.NA or (isinstance(raw, float) and math.isnan(raw)) or raw is pd.NaT:
+        return None, ""
+    if isinstance(raw, str) and not raw.strip():
+        return None, ""
+    if one.kind == "category":
+        return _read_level(one, raw)
+    return _read_number(one, raw)
+
+
+def _read_level(one: InputField, raw: object) -> tuple[str | None, str]:
+    text = str(raw).strip() if isinstance(raw, str) else str(raw)
+    if text in one.levels:
+        return text, ""
+    near = [level for level in one.levels if level.casefold() == text.casefold()]
+    hint = f" (write {near[0]})" if near else ""
+    return (
+        None,
+        f"{one.label} must be one of {', '.join(one.levels)}{hint}; other levels were not seen in development",
+    )
+
+
+def _read_number(one: InputField, raw: object) -> tuple[float | None, str]:
+    complaint = f"{one.label} must be a number in {one.unit or 'plain units'}, like {_example(one)}"
+    if isinstance(raw, bool | np.bool_):
+        return None, f"{complaint}; true and false are no numbers"
+    if isinstance(raw, str):
+        text = raw.strip()
+        if text.count(",") == 1 and text.replace(",", "", 1).lstrip("+-").isdigit():
+            return None, f"{complaint}; write the decimal with a point, not a comma"
+        if len(text) > LONGEST_NUMBER:  # no measured quantity needs more digits
+            return None, complaint
+        try:
+            number = float(text)
+        except ValueError:
+            return None, complaint
+    elif isinstance(raw, int | float | np.integer | np.floating):
+        try:
+            number = float(raw)
+        except OverflowError:
+            return None, complaint
+    else:
+        return None, complaint
+    if not math.isfinite(number):
+        return None, f"{complaint}; it must be finite"
+    return number + 0.0, ""
+
+
+def _example(one: InputField) -> str:
+    if one.learned is None:
+        return "1"
+    return f"{(one.learned[0] + one.learned[1]) / 2:.3g}"
+
+
+def _plan_of(model: PredictionModel, values: Mapping[str, float | str | None]) -> str:
+    """Arm or dose band of a patient by the model's own declaration."""
+    name = model.plan.get("input")
+    if not name:
+        return "all"
+    value = values.get(str(name))
+    if value is None:
+        return ""
+    bands = model.plan.get("bands")
+    if not bands:
+        return f"{value:g}" if isinstance(value, float) else value
+    labels = list(model.plan["band_labels"])
+    return str(labels[int(np.searchsorted(np.asarray(bands, dtype=float), float(value), side="right"))])

@@ -1,0 +1,243 @@
+"""From a loaded config to everything that is fixed before the first fit: cohort, outcomes, dataset and protocol."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from predictor.cohort.outcomes import Outcome, define_outcomes
+from predictor.cohort.selection import Cohort, select_cohort
+from predictor.config.loading import LoadedConfig
+from predictor.data.conform import ConformedTable, read_tables
+from predictor.errors import ConfigError, DataError, Problem
+from predictor.features.dataset import Dataset
+from predictor.features.extraction import Extraction, extract_dataset
+from predictor.models.catalog import family_candidates, validate_params
+from predictor.validation.resampling import Candidate, Protocol, reference_columns
+from predictor.validation.splits import strata
+
+__all__ = ["Study", "count_fits", "describe_outcome", "prepare_study", "site_labels"]
+
+FEWEST_EVENTS = 5
+
+
+@dataclass(frozen=True)
+class Study:
+    """All that is decided before the first fit.
+
+    Parameters
+    ----------
+    loaded : LoadedConfig
+    tables : dict of str to ConformedTable
+    cohort : Cohort
+    outcomes : dict of str to Outcome
+    extraction : Extraction
+    protocol : Protocol
+    severity : str or None
+        Name of the severity feature.
+    """
+
+    loaded: LoadedConfig
+    tables: Mapping[str, ConformedTable]
+    cohort: Cohort
+    outcomes: Mapping[str, Outcome]
+    extraction: Extraction
+    protocol: Protocol
+    severity: str | None
+
+    @property
+    def dataset(self) -> Dataset:
+        """Features, groups and plan of every unit of the cohort."""
+        return self.extraction.dataset
+
+    @property
+    def primary(self) -> Outcome:
+        """The outcome that the verdict is about."""
+        return self.outcomes[self.loaded.config.primary]
+
+    @property
+    def data_hash(self) -> str:
+        """One hash over all files that were read."""
+        digests = "".join(f"{name}:{table.sha256};" for name, table in sorted(self.tables.items()))
+        return hashlib.sha256(digests.encode()).hexdigest()
+
+    @property
+    def simulated(self) -> bool:
+        """Whether any table says that it is simulated, in its title or in a column ``provenance``."""
+        return any("SIMULATED" in table.title for _, table in self.loaded.dictionary.tables())
+
+    def evaluable(self, outcome: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return the positions of the evaluable units and their labels.
+
+        Parameters
+        ----------
+        outcome : str
+        """
+        rows = np.flatnonzero(self.outcomes[outcome].evaluable)
+        return rows, self.outcomes[outcome].label[rows]
+
+
+def prepare_study(loaded: LoadedConfig) -> Study:
+    """Read the data, select patients, define outcomes, take the baseline and lay down the protocol.
+
+    Parameters
+    ----------
+    loaded : LoadedConfig
+
+    Raises
+    ------
+    ConfigError
+        Parameters or search spaces that the model families do not have.
+    DataError
+        Data that break the dictionary, an empty cohort, or (DAT-22) fewer than 5 events or non-events.
+    """
+    config, dictionary = loaded.config, loaded.dictionary
+    _check_models(loaded)
+    tables = read_tables(dictionary, loaded.sources)
+    cohort = select_cohort(tables, dictionary, config.cohort)
+    outcomes = define_outcomes(cohort, config.outcomes, baseline=config.cohort.baseline)
+    extraction = extract_dataset(
+        cohort,
+        outcomes,
+        dictionary,
+        config.features,
+        baseline=config.cohort.baseline,
+        severity=config.severity,
+    )
+    features = extraction.dataset.features
+    severity = next((f.name for f in features if f.source == config.severity and f.take == "last"), None)
+    protocol = Protocol(
+        candidates=_candidates(loaded, extraction),
+        judge=_judge(loaded),
+        references=reference_columns(severity, [f for f in features if f.known == "plan"]),
+        inner_splits=config.validation.inner.n_splits,
+        calibration=config.calibration,
+        seed=config.experiment.seed,
+    )
+    study = Study(loaded, tables, cohort, outcomes, extraction, protocol, severity)
+    _check_events(study)
+    return study
+
+
+def count_fits(study: Study) -> int:
+    """Return how many models are fitted in the nested cross-validation and the final fit.
+
+    Parameters
+    ----------
+    study : Study
+    """
+    validation = study.loaded.config.validation
+    grid = sum(len(c.grid) for c in study.protocol.candidates)
+    once = grid * validation.inner.n_splits + len(study.protocol.candidates)
+    outer = validation.outer.n_splits * validation.outer.n_repeats
+    transport = len(np.unique(site_labels(study))) if validation.transport else 0
+    return once * (outer + transport + 1) + outer * len(study.protocol.references)
+
+
+def site_labels(study: Study) -> np.ndarray:
+    """Return the group of each unit that the transport check leaves out, empty where it is unknown.
+
+    Parameters
+    ----------
+    study : Study
+    """
+    transport = study.loaded.config.validation.transport
+    n = len(study.cohort.groups)
+    values = study.cohort.timeline.attributes.get(transport.by) if transport else None
+    if values is None:
+        return np.full(n, "", dtype=object)
+    return np.array(["" if v is None or v != v else str(v) for v in values], dtype=object)
+
+
+def describe_outcome(study: Study, name: str) -> str:
+    """Return the definition of an outcome, as it completes "response means …".
+
+    Parameters
+    ----------
+    study : Study
+    name : str
+    """
+    outcome = study.loaded.config.outcomes[name]
+    if outcome.kind == "event":
+        return f"{outcome.column.partition('.')[2].replace('_', ' ')}: {' or '.join(outcome.in_)}"
+    scale = outcome.measure.upper() if len(outcome.measure) <= 6 else outcome.measure
+    when = f"assessed on day {outcome.assessed.first_day} to {outcome.assessed.last_day} after day 0"
+    if outcome.assessed.first_day == outcome.assessed.last_day:
+        when = f"assessed on day {outcome.assessed.first_day} after day 0"
+    if outcome.kind == "response":
+        return f"the {scale} score fell by at least {outcome.reduction:.0%} of its baseline value, {when}"
+    if outcome.kind == "remission":
+        return f"the {scale} score was {outcome.at_most:g} or less, {when}"
+    return f"change of the {scale} score, {when}"
+
+
+def _candidates(loaded: LoadedConfig, extraction: Extraction) -> tuple[Candidate, ...]:
+    return tuple(
+        Candidate(
+            name=f"{name} | {feature_set}",
+            model=name,
+            feature_set=feature_set,
+            family=section.type,
+            features=extraction.sets[feature_set],
+            grid=tuple(
+                family_candidates(
+                    section.type,
+                    params=section.params,
+                    search=section.search,
+                    n=section.candidates,
+                    seed=loaded.config.experiment.seed,
+                )
+            ),
+        )
+        for name, section in loaded.config.models.items()
+        for feature_set in section.features
+    )
+
+
+def _judge(loaded: LoadedConfig) -> str:
+    """Name of the judged procedure: the selection, or the one candidate behind a model's name."""
+    judge = loaded.config.validation.judge
+    if judge == "selection":
+        return judge
+    return f"{judge} | {loaded.config.models[judge].features[0]}"
+
+
+def _check_models(loaded: LoadedConfig) -> None:
+    problems = []
+    for name, section in loaded.config.models.items():
+        for where, names in (("params", section.params), ("search", section.search)):
+            for unknown, near in validate_params(section.type, names).items():
+                remedy = f"Write one of: {', '.join(near)}" if near else "Take it out"
+                problems.append(
+                    loaded.locate(
+                        Problem(
+                            "CFG-01",
+                            f"{section.type} has no parameter {unknown}",
+                            remedy,
+                            path=f"models.{name}.{where}.{unknown}",
+                        )
+                    )
+                )
+    if problems:
+        raise ConfigError(problems)
+
+
+def _check_events(study: Study) -> None:
+    _, y = study.evaluable(study.loaded.config.primary)
+    events, others = int(y.sum()), int(len(y) - y.sum())
+    n_splits = study.loaded.config.validation.outer.n_splits
+    if min(events, others) < FEWEST_EVENTS:
+        message = f"{study.primary.name}: {events} events and {others} non-events among {len(y)} evaluable"
+        remedy = f"At least {FEWEST_EVENTS} of each are needed even to try; collect more patients or choose another outcome"
+        raise DataError(Problem("DAT-22", message, remedy, path=f"outcomes.{study.primary.name}"))
+    label = strata(
+        y, study.cohort.groups[study.primary.evaluable], study.cohort.plan[study.primary.evaluable]
+    )
+    smallest = int(np.bincount(label).min())
+    if n_splits > min(events, others, max(smallest, 2)):
+        message = f"{n_splits} outer folds, but the smaller class has {min(events, others)} patients"
+        problem = Problem("CFG-12", message, f"Write at most {smallest}", path="validation.outer.n_splits")
+        raise ConfigError(study.loaded.locate(problem))

@@ -1,0 +1,261 @@
+"""What the command line prints: the same facts as text for a person and as a record for a machine."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from predictor.checking import CheckReport
+from predictor.experiment import Training
+from predictor.prediction_model import PredictionModel
+
+__all__ = [
+    "ProgressBars",
+    "check_record",
+    "check_text",
+    "predictions_record",
+    "predictions_text",
+    "training_record",
+    "training_text",
+]
+
+WATERMARK = "SIMULATED DATA: no real patient, no clinical meaning"
+
+
+class ProgressBars:
+    """One bar per step, on stderr, only where a person watches."""
+
+    def __init__(self) -> None:
+        self._bar: tqdm[Any] | None = None
+        self._step = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self._close()
+
+    def show(self, step: str, done: int, total: int) -> None:
+        """Move the bar of a step, or begin it.
+
+        Parameters
+        ----------
+        step : str
+        done, total : int
+        """
+        if step != self._step:
+            self._close()
+            self._step = step
+            self._bar = tqdm(total=total, desc=step, leave=False, disable=None, file=sys.stderr)
+        if self._bar is not None:
+            self._bar.n = done
+            self._bar.refresh()
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+def check_text(report: CheckReport) -> str:
+    """Say what a training would find.
+
+    Parameters
+    ----------
+    report : CheckReport
+    """
+    parameters = report.parameters.rename(
+        columns={
+            "feature_set": "set",
+            "parameters": "P",
+            "events_per_parameter": "events/P",
+            "n_needed": "n needed",
+            "affordable": "P affordable",
+        }
+    )
+    parts = [
+        _heading("Who is in"),
+        _table(report.attrition),
+        _heading("Outcomes"),
+        _table(report.outcomes.fillna("")),
+        _heading(
+            "Sample size (Riley's criteria, expecting an AUC of 0.65; trees have no criterion of their own)"
+        ),
+        _table(parameters.round(3)),
+        _heading("Work"),
+        f"{report.fits} fits, about {max(report.cpu_seconds / 60, 0.1):.1f} minutes of CPU",
+    ]
+    if report.notices:
+        parts += [_heading("To know before training"), *(f"- {notice}" for notice in report.notices)]
+    return "\n".join([*parts, "", "No problem found: `predictor train` can start."])
+
+
+def check_record(report: CheckReport) -> dict[str, Any]:
+    """Return the same as plain data.
+
+    Parameters
+    ----------
+    report : CheckReport
+    """
+    return {
+        "attrition": _records(report.attrition),
+        "outcomes": _records(report.outcomes),
+        "features": _records(report.features),
+        "parameters": _records(report.parameters),
+        "fits": report.fits,
+        "cpu_seconds": report.cpu_seconds,
+        "notices": list(report.notices),
+    }
+
+
+def training_text(training: Training) -> str:
+    """Say who was in, how the models compare, the verdict, and where everything is.
+
+    Parameters
+    ----------
+    training : Training
+    """
+    study, evaluation = training.study, training.evaluation
+    y = study.primary.label[study.primary.evaluable]
+    missing = study.primary.missing_reasons()
+    reasons = "; ".join(f"{r.reason}: {r.n}" for r in missing.itertuples() if r.reason != "observed")
+    parts = [WATERMARK] if study.simulated else []
+    parts += [
+        _heading(study.loaded.config.experiment.question),
+        _table(study.cohort.attrition),
+        f"{study.primary.name}: {len(y)} evaluable, {int(y.sum())} with the outcome"
+        + (f" (missing: {reasons})" if reasons else ""),
+        _heading("Models side by side, out of fold (95 % limits; the references come first)"),
+        _table(performance_table(evaluation.performance)),
+        _heading("Verdict"),
+        f"{_plain(evaluation.verdict.label).upper()}. {training.model.model.card['verdict']['sentence']}",  # type: ignore[index]
+        _heading("Where to look"),
+        f"Model report     {_short(training.model_report)}",
+        *(f"Patient report   {_short(path)}" for path in training.patient_reports),
+        f"Prediction model {_short(training.folder / 'model')}",
+    ]
+    if training.tracking is not None:
+        parts.append("MLflow           predictor ui    (then open http://localhost:5000)")
+    return "\n".join([*parts, *(f"Notice: {notice}" for notice in training.notices)])
+
+
+def training_record(training: Training) -> dict[str, Any]:
+    """Return the same as plain data.
+
+    Parameters
+    ----------
+    training : Training
+    """
+    card = training.model.model.card
+    return {
+        "simulated": training.study.simulated,
+        "attrition": _records(training.study.cohort.attrition),
+        "performance": _records(training.evaluation.performance),
+        "verdict": card["verdict"],
+        "run": str(training.folder),
+        "model": str(training.folder / "model"),
+        "model_report": str(training.model_report),
+        "patient_reports": [str(path) for path in training.patient_reports],
+        "mlflow_run": training.tracking.run_id if training.tracking else None,
+        "notices": list(training.notices),
+    }
+
+
+def performance_table(performance: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per procedure and one column per metric, each as value (low to high).
+
+    Parameters
+    ----------
+    performance : pandas.DataFrame
+        Tidy, as `Evaluation.performance`.
+    """
+    shown = {"auc": "AUC", "log_loss": "log loss", "brier": "Brier", "calibration_slope": "cal. slope"}
+    rows = performance[performance["metric"].isin(shown)].copy()
+    rows["text"] = [
+        f"{r.value:.3f} ({r.low:.3f} to {r.high:.3f})" if np.isfinite(r.value) else ""
+        for r in rows.itertuples()
+    ]
+    order = list(dict.fromkeys(performance["procedure"]))
+    table = rows.pivot(index="procedure", columns="metric", values="text").reindex(
+        index=order, columns=list(shown)
+    )
+    return table.rename(columns=shown).reset_index()
+
+
+def predictions_text(frame: pd.DataFrame, model: PredictionModel, *, out: Path | None) -> str:
+    """Say how many got an estimate, the group's rate or a refusal, and show the first answers.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        As `predictor.prediction.as_frame`.
+    model : PredictionModel
+    out : Path or None
+        Where the answers were written.
+    """
+    counts = frame["kind"].value_counts()
+    parts = [WATERMARK] if model.card.get("simulated") else []
+    parts.append(
+        ", ".join(f"{n} {_plain(str(kind))}" for kind, n in counts.items()) or "No patient, no answer"
+    )
+    shown = frame.drop(columns=["reason"]) if out is None else frame.drop(columns=["reason"]).head(5)
+    parts.append(_table(shown.round(3).astype(object).where(shown.notna(), "")))
+    reasons = frame.loc[frame["reason"] != "", ["row", "reason"]]
+    parts += [f"row {r.row}: {r.reason}" for r in reasons.head(20).itertuples()]
+    if len(reasons) > 20:
+        parts.append(f"… and {len(reasons) - 20} more rows with a reason; --out FILE has all of them")
+    if out is not None:
+        parts.append(f"All {len(frame)} answers: {out}")
+    return "\n".join(parts)
+
+
+def predictions_record(frame: pd.DataFrame, model: PredictionModel) -> dict[str, Any]:
+    """Return the same as plain data.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+    model : PredictionModel
+    """
+    return {
+        "simulated": bool(model.card.get("simulated")),
+        "verdict": model.card["verdict"],
+        "predictions": _records(frame),
+    }
+
+
+def _plain(label: str) -> str:
+    words = {
+        "better": "better than the references",
+        "no_better": "no better than the references",
+        "too_little": "too little data to tell",
+        "group_rate": "with the group's rate only",
+        "estimate": "with a personal estimate",
+        "refusal": "refused",
+    }
+    return words.get(label, label)
+
+
+def _heading(text: str) -> str:
+    return f"\n{text}\n{'-' * min(len(text), 110)}"
+
+
+def _table(frame: pd.DataFrame) -> str:
+    return frame.to_string(index=False) if len(frame) else "(none)"
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return frame.astype(object).where(frame.notna(), None).to_dict("records")  # type: ignore[return-value]
+
+
+def _short(path: Path) -> str:
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

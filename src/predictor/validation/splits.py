@@ -1,0 +1,90 @@
+"""Splitters by name. A patient (or cluster) is never on both sides of any of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+__all__ = ["Fold", "leave_one_group_out", "repeated_folds", "strata"]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One outer split: positions of the training and test units."""
+
+    repeat: int
+    fold: int
+    train: np.ndarray
+    test: np.ndarray
+
+
+def strata(y: np.ndarray, groups: np.ndarray, plan: np.ndarray) -> np.ndarray:
+    """Return what the folds are balanced on: the outcome, and the arm where every group has only one.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,)
+        0 or 1.
+    groups : ndarray of int of shape (n,)
+    plan : ndarray of str of shape (n,)
+
+    Notes
+    -----
+    In a cluster-randomised trial a fold may otherwise hold the clusters of one arm only.
+    """
+    pairs = {(int(g), str(p)) for g, p in zip(groups, plan, strict=True)}
+    n_groups = len(np.unique(groups))
+    clustered = n_groups < len(groups)
+    if clustered and len(pairs) == n_groups and len(np.unique(plan)) > 1:
+        return np.unique(np.char.add(plan.astype(str), y.astype(int).astype(str)), return_inverse=True)[1]
+    return y.astype(int)
+
+
+def repeated_folds(
+    y: np.ndarray, groups: np.ndarray, plan: np.ndarray, *, n_splits: int, n_repeats: int, seed: int
+) -> list[Fold]:
+    """Return the outer folds: grouped, stratified, and the same for every model.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,)
+        0 or 1, no missing value.
+    groups : ndarray of int of shape (n,)
+    plan : ndarray of str of shape (n,)
+    n_splits, n_repeats : int
+    seed : int
+    """
+    label = strata(y, groups, plan)
+    children = np.random.SeedSequence(seed).spawn(n_repeats)
+    return [
+        Fold(repeat=repeat, fold=fold, train=train, test=test)
+        for repeat, child in enumerate(children)
+        for fold, (train, test) in enumerate(_split(label, groups, n_splits, int(child.generate_state(1)[0])))
+    ]
+
+
+def leave_one_group_out(group: np.ndarray, y: np.ndarray) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Yield each group's name with the positions outside and inside it, where both classes remain outside.
+
+    Parameters
+    ----------
+    group : ndarray of str of shape (n,)
+        Site. An empty name is nobody's test set.
+    y : ndarray of shape (n,)
+    """
+    for name in sorted(set(group) - {""}):
+        inside = group == name
+        if len(np.unique(y[~inside])) == 2:
+            yield str(name), np.flatnonzero(~inside), np.flatnonzero(inside)
+
+
+def _split(
+    label: np.ndarray, groups: np.ndarray, n_splits: int, seed: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    if len(np.unique(groups)) == len(groups):
+        yield from StratifiedKFold(n_splits, shuffle=True, random_state=seed).split(label, label)
+    else:
+        yield from StratifiedGroupKFold(n_splits, shuffle=True, random_state=seed).split(label, label, groups)
