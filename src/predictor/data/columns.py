@@ -1,0 +1,288 @@
+"""One table's text, column by column, turned into values; what does not fit is a finding with its row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from predictor.config.dictionary import Column, DateKnown, Table, Visits
+from predictor.data.cells import RefusedCellError, cell_reader
+from predictor.data.findings import Findings
+from predictor.data.instruments import find_instrument, similar_instruments
+
+__all__ = [
+    "Reading",
+    "convert_columns",
+    "declared_headers",
+    "keep_declared_names",
+    "measured",
+    "structural_headers",
+]
+
+NUMERIC = {"number", "integer", "boolean"}
+IDENTIFIER_ROWS = 20
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the conversion of one table shares.
+
+    Parameters
+    ----------
+    cells : pandas.DataFrame
+        Columns of text, by header.
+    rows : ndarray of int
+        Line of the file behind each row of ``cells``.
+    declared : Table
+    decimal : {".", ","}
+    found : Findings
+        Receives what is wrong.
+    notices : list of str
+        Receives what was left out, in counts.
+    """
+
+    cells: pd.DataFrame
+    rows: np.ndarray
+    declared: Table
+    decimal: str
+    found: Findings
+    notices: list[str]
+
+    def take(self, keep: np.ndarray) -> Reading:
+        """Keep the rows for which ``keep`` is True."""
+        return replace(self, cells=self.cells.loc[keep].reset_index(drop=True), rows=self.rows[keep])
+
+
+def date_headers(table: Table) -> list[str]:
+    """Return the columns that hold the dates of other columns.
+
+    Parameters
+    ----------
+    table : Table
+    """
+    known = [table.known, *(column.known for column in table.columns.values())]
+    return list(dict.fromkeys(k.date for k in known if isinstance(k, DateKnown)))
+
+
+def structural_headers(table: Table) -> list[str]:
+    """Return the columns that place a row: key, visit label, dates, and in a long table name and value.
+
+    Parameters
+    ----------
+    table : Table
+    """
+    names = [table.key, table.visits.column if table.visits else None, *date_headers(table)]
+    if table.layout == "long":
+        names += [table.name_column, table.value_column]
+    return list(dict.fromkeys(name for name in names if name))
+
+
+def declared_headers(table: Table) -> list[str]:
+    """Return every column that the file should have.
+
+    Parameters
+    ----------
+    table : Table
+    """
+    own = list(table.columns) if table.layout == "wide" else []
+    return list(dict.fromkeys([*structural_headers(table), *own]))
+
+
+def keep_declared_names(reading: Reading) -> Reading:
+    """Drop the rows of a long table whose quantity is not declared, and count them.
+
+    Parameters
+    ----------
+    reading : Reading
+    """
+    declared, found = reading.declared, reading.found
+    header = str(declared.name_column)
+    names = reading.cells[header].str.strip()
+    cells = reading.cells.assign(**{header: names})
+    known = names.isin(list(declared.columns)).to_numpy(bool)
+    folded = {name.casefold(): name for name in declared.columns}
+    for position in np.flatnonzero(~known & names.str.casefold().isin(list(folded)).to_numpy(bool)):
+        meant = folded[names.iloc[position].casefold()]
+        message = f"differs from the declared name {meant!r} in upper and lower case only"
+        found.add("DAT-20", message, "Write it one way", row=int(reading.rows[position]), column=header)
+    if not known.all():
+        reading.notices.append(
+            f"{found.file}: {int((~known).sum())} rows hold names that are not declared and were dropped"
+        )
+    return replace(reading, cells=cells).take(known)
+
+
+def convert_columns(reading: Reading, absent: set[str]) -> pd.DataFrame:
+    """Return the values of all declared columns; what does not fit is added to the findings.
+
+    Parameters
+    ----------
+    reading : Reading
+    absent : set of str
+        Headers the file lacks and may lack; their columns are all missing.
+    """
+    declared = reading.declared
+    dates = date_headers(declared)
+    columns: dict[str, pd.Series] = {}
+    for header in declared_headers(declared):
+        column = declared.columns.get(header) if declared.layout == "wide" else None
+        if header == declared.key:
+            columns[header] = _convert_key(reading)
+        elif declared.visits is not None and header == declared.visits.column:
+            columns[header] = _convert_labels(reading, declared.visits)
+        elif header in dates:
+            columns[header] = _convert(reading, header, column or Column(type="date"), kind="date")
+            _count_undated(reading, header, columns[header])
+        elif header in absent:
+            columns[header] = _scatter(
+                np.empty(0, object), np.zeros(len(reading.rows), bool), declared.columns[header].kind
+            )
+        elif column is not None:
+            columns[header] = _convert(reading, header, column, kind=column.kind)
+        elif header == declared.value_column:
+            columns[header] = _convert_long_values(reading)
+        else:
+            columns[header] = reading.cells[header].astype(object)
+    return pd.DataFrame(columns)
+
+
+def _count_undated(reading: Reading, header: str, dates: pd.Series) -> None:
+    undated = int(dates.isna().sum())
+    if undated:
+        reading.notices.append(
+            f"{reading.found.file}: {undated} rows have no date in {header!r} and cannot be placed in time"
+        )
+
+
+def _convert_key(reading: Reading) -> pd.Series:
+    """Keys as written: ``00123`` stays, and so does a key called ``NA`` unless that is declared missing."""
+    header = reading.declared.key
+    keys = reading.cells[header]
+    missing = keys.str.strip().isin(["", *reading.declared.source.missing]).to_numpy(bool)
+    remedy = "Fill it in or delete the row"
+    for row in reading.rows[missing]:
+        reading.found.add("DAT-05", "the patient's key is missing", remedy, row=int(row), column=header)
+    return keys.astype(object)
+
+
+def _convert_labels(reading: Reading, visits: Visits) -> pd.Series:
+    maps = visits.days.values() if visits.by else [visits.days]
+    labels = list(dict.fromkeys(str(label) for days in maps for label in days))
+    column = Column(type="category", values={label: label for label in labels})
+    converted = _convert(reading, visits.column, column, kind="category")
+    if visits.missing == "error":
+        remedy = "Fill it in, or write missing: ignore under visits"
+        for row in reading.rows[_missing(reading, visits.column, column)]:
+            reading.found.add(
+                "DAT-20", "the visit label is missing", remedy, row=int(row), column=visits.column
+            )
+    return converted
+
+
+def _convert_long_values(reading: Reading) -> pd.Series:
+    """Each measure's values by its own declaration; numbers if all measures are."""
+    declared = reading.declared
+    names = reading.cells[str(declared.name_column)]
+    numeric = all(column.kind in NUMERIC for column in declared.columns.values())
+    result = np.full(len(names), None, dtype=object)
+    for name, column in declared.columns.items():
+        own = (names == name).to_numpy(bool)
+        header = str(declared.value_column)
+        values = _convert(reading.take(own), header, column, kind=column.kind, shown=f"{header} ({name})")
+        result[own] = values.astype(object).to_numpy()
+    return pd.Series(result.astype(float)) if numeric else pd.Series(result, dtype=object)
+
+
+def _missing(reading: Reading, header: str, column: Column) -> np.ndarray:
+    codes = {"", *(code.strip() for code in [*reading.declared.source.missing, *column.missing])}
+    return reading.cells[header].str.strip().isin(list(codes)).to_numpy(bool)
+
+
+def _convert(reading: Reading, header: str, column: Column, *, kind: str, shown: str = "") -> pd.Series:
+    """One column's values; every refused cell becomes a problem with its row."""
+    shown = shown or header
+    _check_instrument(reading, shown, column)
+    present = ~_missing(reading, header, column)
+    cells = reading.cells[header][present]
+    verbatim = kind in {"text", "category"} and column.values is None
+    positions, distinct = pd.factorize(cells if verbatim else cells.str.strip())
+    values, refused = _read_distinct(distinct, cell_reader(column, kind=kind, decimal=reading.decimal))
+    rows = reading.rows[present]
+    for at in np.flatnonzero(np.isin(positions, list(refused))) if refused else ():
+        why = refused[int(positions[at])]
+        reading.found.add(why.code, why.message, why.remedy, row=int(rows[at]), column=shown)
+    if kind == "category" and column.values is None:
+        _check_levels(reading, shown, positions, list(distinct), rows)
+    return _scatter(values[positions], present, kind)
+
+
+def _read_distinct(
+    distinct: Iterable[str], read: Callable[[str], object]
+) -> tuple[np.ndarray, dict[int, RefusedCellError]]:
+    """Each distinct text's value, and why some were refused, by position."""
+    values: list[object] = []
+    refused: dict[int, RefusedCellError] = {}
+    for i, cell in enumerate(distinct):
+        try:
+            values.append(read(cell))
+        except RefusedCellError as error:
+            refused[i] = error
+            values.append(None)
+    return np.array([*values, None], dtype=object)[:-1], refused
+
+
+def _scatter(values: np.ndarray, present: np.ndarray, kind: str) -> pd.Series:
+    """Put the values back where they were present, in the kind's type."""
+    whole = np.full(len(present), None, dtype=object)
+    whole[present] = values
+    if kind in NUMERIC:
+        return pd.Series(whole.astype(float))
+    return pd.Series(whole.astype("datetime64[ns]")) if kind == "date" else pd.Series(whole, dtype=object)
+
+
+def _check_instrument(reading: Reading, header: str, column: Column) -> None:
+    if column.instrument is None or find_instrument(column.instrument) is not None:
+        return
+    near = similar_instruments(column.instrument)
+    meant = f"Did you mean {' or '.join(near)}? " if near else ""
+    remedy = f"{meant}For a scale that is not listed write measure: {column.instrument} and a range"
+    reading.found.add("CFG-08", f"the instrument {column.instrument!r} is not known", remedy, column=header)
+
+
+def _check_levels(
+    reading: Reading, header: str, positions: np.ndarray, levels: list[str], rows: np.ndarray
+) -> None:
+    """Report levels that differ only in case or spaces, and text that is different in every row."""
+    found = reading.found
+    if len(levels) == len(positions) >= IDENTIFIER_ROWS:
+        message = f"a category with another text in each of {len(levels)} rows"
+        remedy = "Declare it as type: text if it is not to be used, or declare its values"
+        found.add("DAT-21", message, remedy, column=header)
+        return
+    first = rows[np.unique(positions, return_index=True)[1]]
+    seen: dict[str, int] = {}
+    for level, row in zip(levels, first, strict=True):
+        earlier = seen.setdefault(" ".join(level.split()).casefold(), int(row))
+        if earlier != row:
+            message = f"a category that differs from the one in row {earlier} only in case or spaces"
+            remedy = "Declare values and give both codes one name"
+            found.add("DAT-20", message, remedy, row=int(row), column=header)
+
+
+def measured(frame: pd.DataFrame, declared: Table) -> Iterable[tuple[str, Column, pd.Series]]:
+    """Yield name, declaration and values of every declared column; in a long table of every measure.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Converted columns.
+    declared : Table
+    """
+    for name, column in declared.columns.items():
+        if declared.layout == "long":
+            yield name, column, frame.loc[frame[declared.name_column] == name, str(declared.value_column)]
+        elif name != declared.key:
+            yield name, column, frame[name]

@@ -1,0 +1,265 @@
+"""Checks text tables against the dictionary and converts them.
+
+What the dictionary does not declare is not read. What breaks a declaration is an error that names file, row,
+column and rule, never the cell. All problems of all tables are reported together.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from predictor.config.dictionary import DateKnown, Dictionary, Table
+from predictor.data.columns import (
+    Reading,
+    convert_columns,
+    declared_headers,
+    keep_declared_names,
+    measured,
+    structural_headers,
+)
+from predictor.data.findings import Findings
+from predictor.data.sources.csv import TextTable, read_text_table
+from predictor.errors import DataError, Problem
+
+__all__ = ["ConformedTable", "conform_table", "read_tables"]
+
+
+@dataclass(frozen=True)
+class ConformedTable:
+    """One table as the dictionary declares it.
+
+    Parameters
+    ----------
+    name : str
+        The table's name in the dictionary.
+    frame : pandas.DataFrame
+        The key (text as written), visit labels, dates, and one column per declared header. Numbers, integers
+        and booleans (1.0, 0.0) are float64 with NaN; dates datetime64[ns] with NaT; all else str or None.
+    rows : ndarray of int of shape (rows,)
+        Line of the file behind each row of the frame.
+    notices : tuple of str
+        What was left out or put right, in counts.
+    sha256 : str
+        Hash of the file.
+    """
+
+    name: str
+    frame: pd.DataFrame
+    rows: np.ndarray
+    notices: tuple[str, ...]
+    sha256: str
+
+
+def read_tables(
+    dictionary: Dictionary, sources: Mapping[str, Path], *, learning: bool = True
+) -> dict[str, ConformedTable]:
+    """Read and convert every table of a dictionary; a file shared by several tables is read once.
+
+    Parameters
+    ----------
+    dictionary : Dictionary
+    sources : mapping of str to Path
+        File of each table.
+    learning : bool
+        True where a model is to be learned: one row is then too little, a column without any value an error.
+        False for new patients, whose file also need not have the columns known ``after`` day 0.
+
+    Raises
+    ------
+    DataError
+        With the problems of all tables.
+    """
+    texts: dict[tuple[Path, str | None, str], TextTable | DataError] = {}
+    tables: dict[str, ConformedTable] = {}
+    problems: dict[Problem, None] = {}  # tables of one file share problems
+    for name, declared in dictionary.tables():
+        source = declared.source
+        path = sources[name]
+        file = (path.absolute(), source.delimiter, source.encoding)
+        if file not in texts:
+            texts[file] = _try_read(path, declared)
+        text = texts[file]
+        if isinstance(text, DataError):
+            problems |= dict.fromkeys(text.problems)
+            continue
+        try:
+            tables[name] = conform_table(text, declared, name=name, decimal=source.decimal, learning=learning)
+        except DataError as error:
+            problems |= dict.fromkeys(error.problems)
+    if not problems:
+        problems |= dict.fromkeys(_padded_keys(tables, dictionary, sources))
+    if problems:
+        raise DataError(list(problems))
+    return tables
+
+
+def _try_read(path: Path, declared: Table) -> TextTable | DataError:
+    source = declared.source
+    try:
+        return read_text_table(
+            path, delimiter=source.delimiter, encoding=source.encoding, shown_as=_shown(path)
+        )
+    except DataError as error:
+        return error
+
+
+def _shown(path: Path) -> str:
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def _padded_keys(
+    tables: Mapping[str, ConformedTable], dictionary: Dictionary, sources: Mapping[str, Path]
+) -> list[Problem]:
+    """Keys that would be one patient's but for spaces around them: the rows would silently not be joined."""
+    written: dict[str, set[str]] = {}
+    for name, table in tables.items():
+        for key in table.frame[dictionary[name].key]:
+            written.setdefault(key.strip(), set()).add(key)
+    padded = {key for keys in written.values() if len(keys) > 1 for key in keys if key != key.strip()}
+    remedy = "Write each key the same way everywhere"
+    problems = []
+    for name, table in tables.items():
+        header = dictionary[name].key
+        rows = table.rows[table.frame[header].isin(list(padded)).to_numpy(bool)]
+        if len(rows):
+            message = f"{len(rows)} patient keys differ from others only in spaces around them"
+            problems.append(
+                Problem("DAT-05", message, remedy, path=header, file=_shown(sources[name]), line=int(rows[0]))
+            )
+    return problems
+
+
+def conform_table(
+    text: TextTable, table: Table, *, name: str, decimal: str, learning: bool = True
+) -> ConformedTable:
+    """Check and convert one table by its declaration.
+
+    Parameters
+    ----------
+    text : TextTable
+        The file's cells.
+    table : Table
+        The declaration.
+    name : str
+        The table's name in the dictionary.
+    decimal : {".", ","}
+        Decimal mark of the file.
+    learning : bool
+        As in `read_tables`.
+
+    Raises
+    ------
+    DataError
+        CFG-14 for a declared column that the file does not have; DAT-05 keys and copies, DAT-07 numbers,
+        DAT-11 one row, DAT-16 dates, DAT-18 ranges, DAT-20 codes, DAT-21 columns without information.
+    """
+    found = Findings(text.shown_as or name)
+    reading = Reading(text.frame, text.rows, table, decimal, found, list(text.notices))
+    absent = _check_headers(reading, learning=learning)
+    reading = _check_duplicates(reading)
+    if table.layout == "long":
+        reading = keep_declared_names(reading)
+    frame = convert_columns(reading, absent)
+    if learning:
+        _check_informative(reading, frame)
+    found.raise_if_any()
+    return ConformedTable(name, frame, reading.rows, tuple(reading.notices), text.sha256)
+
+
+def _check_headers(reading: Reading, *, learning: bool) -> set[str]:
+    """Report declared columns that the file lacks; return those that it may lack."""
+    declared, headers = reading.declared, list(reading.cells.columns)
+    wanted = declared_headers(declared)
+    lacking = [header for header in wanted if header not in headers]
+    structural = structural_headers(declared)
+    absent = {
+        header
+        for header in lacking
+        if not learning and header not in structural and _known_after(declared, header)
+    }
+    message = "declared in the dictionary, but the file has no such column"
+    for header in lacking:
+        if header not in absent:
+            nearest = _nearest(header, headers)
+            remedy = f"Did you mean {nearest}?" if nearest else "Mend the dictionary or the file"
+            reading.found.add("CFG-14", message, remedy, row=1, column=header)
+    reading.found.raise_if_any()
+    if absent:
+        reading.notices.append(
+            f"{reading.found.file}: {len(absent)} columns known after day 0 are not in the file"
+        )
+    undeclared = len(set(headers) - set(wanted))
+    if undeclared:
+        reading.notices.append(
+            f"{reading.found.file}: {undeclared} columns are not declared in this table and were not read"
+        )
+    return absent
+
+
+def _known_after(table: Table, header: str) -> bool:
+    column = table.columns[header]
+    return table.known_of(column) == "after" or (column.day is not None and column.day > 0)
+
+
+def _nearest(header: str, headers: Iterable[str]) -> str:
+    lowered = {known.casefold(): known for known in reversed(list(headers))}
+    close = difflib.get_close_matches(header.casefold(), list(lowered), n=3, cutoff=0.6)
+    return " or ".join(repr(lowered[name]) for name in close)
+
+
+def _one_row_per_patient(table: Table) -> bool:
+    if table.layout == "long" or table.visits is not None or isinstance(table.known, DateKnown):
+        return False
+    return any(not isinstance(table.known_of(column), DateKnown) for column in table.columns.values())
+
+
+def _check_duplicates(reading: Reading) -> Reading:
+    """Drop exact copies of a row where that is declared; report every other one."""
+    declared, found = reading.declared, reading.found
+    copies = reading.cells.duplicated().to_numpy(bool)
+    if declared.duplicates == "drop_exact" and copies.any():
+        reading.notices.append(
+            f"{found.file}: {int(copies.sum())} rows are exact copies of another row and were dropped"
+        )
+        reading = reading.take(~copies)
+        copies = np.zeros(len(reading.rows), dtype=bool)
+    keys = reading.cells[declared.key]
+    again = keys.duplicated().to_numpy(bool) & (keys.str.strip() != "").to_numpy(bool)
+    if _one_row_per_patient(declared):
+        rows, message = reading.rows[again], "the patient's key stands in an earlier row"
+        remedy = (
+            "Keep one row per patient, or declare visits or dates; duplicates: drop_exact drops exact copies"
+        )
+    else:
+        rows, message = reading.rows[copies], "an exact copy of an earlier row"
+        remedy = "Delete it, or write duplicates: drop_exact in the dictionary"
+    for row in rows:
+        found.add("DAT-05", message, remedy, row=int(row), column=declared.key)
+    return reading
+
+
+def _check_informative(reading: Reading, frame: pd.DataFrame) -> None:
+    """Report one row, and columns known at day 0 without any value; note those with a single value."""
+    found, declared = reading.found, reading.declared
+    if len(reading.cells) == 1:
+        message = "the file has one row; nothing can be learned from one patient"
+        found.add("DAT-11", message, "Add the other patients' rows")
+        return
+    remedy = "Remove the column from the dictionary, or check its missing codes"
+    for label, column, values in measured(frame, declared):
+        if column.kind == "date" or declared.known_of(column) == "after" or found.concern(label):
+            continue
+        distinct = values.nunique()
+        if distinct == 0:
+            found.add("DAT-21", "no row has a value", remedy, column=label)
+        elif distinct == 1:
+            reading.notices.append(
+                f"{found.file}: {label!r} has the same value in every row, so it tells patients nothing apart"
+            )
