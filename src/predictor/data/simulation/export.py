@@ -73,7 +73,8 @@ def export_tables(
     streams : mapping of str to numpy.random.Generator
         One per kind of randomness.
     """
-    infusion = _first_infusions(courses, rng=streams["dates"])
+    minutes = _quarter_hours(len(courses), start=10, end=13, rng=streams["dates"])
+    infusion = _moment(courses["start"], minutes=minutes)
     tables = {
         "patients": _patients(people, records=records, rng=streams["dirt"]),
         "treatments": _treatments(courses, infusion=infusion, records=records),
@@ -128,7 +129,8 @@ def _text(values: Any, form: str, *, missing: Any = None) -> NDArray[np.str_]:
     """Format numbers; empty where ``missing`` (by default: NaN)."""
     values = np.asarray(values, dtype=float)
     absent = np.isnan(values) if missing is None else np.asarray(missing, dtype=bool)
-    return np.where(absent, "", np.char.mod(form, np.where(absent, 0, values)))
+    different, code = np.unique(np.where(absent, 0, values), return_inverse=True)
+    return np.where(absent, "", np.char.mod(form, different)[code])
 
 
 def _yes_no(values: Any, *, missing: Any = None) -> NDArray[np.str_]:
@@ -146,16 +148,13 @@ def _quarter_hours(n: int, *, start: int, end: int, rng: np.random.Generator) ->
     return 15 * rng.integers(4 * start, 4 * end, n)
 
 
-def _first_infusions(courses: pd.DataFrame, *, rng: np.random.Generator) -> NDArray[np.datetime64]:
-    return _moment(courses["start"], minutes=_quarter_hours(len(courses), start=10, end=13, rng=rng))
-
-
 def _day_text(moments: NDArray[np.datetime64]) -> NDArray[np.str_]:
     return np.datetime_as_string(moments, unit="D")
 
 
 def _minute_text(moments: NDArray[np.datetime64]) -> NDArray[np.str_]:
-    return np.datetime_as_string(moments, unit="m")
+    different, code = np.unique(moments, return_inverse=True)
+    return np.datetime_as_string(different, unit="m")[code]
 
 
 def _patients(people: pd.DataFrame, *, records: Records, rng: np.random.Generator) -> pd.DataFrame:
@@ -224,30 +223,32 @@ def _assessments(
         *(("MADRS", when, records.visits[:, j]) for j, when in enumerate(visits)),
         ("GAD-7", visits[week4], records.gad7_week4),
     ]
-    course, when, scale, score = _stack(rows)
-    order = np.lexsort((scale, when, course))
-    numbers = np.char.mod("%d", np.arange(126))
+    row, course, when, score = _stack(rows)
+    order = np.lexsort((row, when, course))
     return pd.DataFrame(
         {
-            "patient_id": courses["patient_id"].to_numpy()[course[order]],
+            "patient_id": _pick(courses["patient_id"], codes=course[order]),
             "assessed_at": _minute_text(when[order]),
-            "scale": scale[order],
-            "score": numbers[score[order].astype(int)],
+            "scale": _pick(pd.Series([name for name, _, _ in rows]), codes=row[order]),
+            "score": _pick(pd.Series([str(number) for number in range(126)]), codes=score[order].astype(int)),
         }
     )
 
 
+def _pick(words: pd.Series, *, codes: NDArray[np.int64]) -> pd.Series:
+    return words.take(codes).reset_index(drop=True)
+
+
 def _stack(
     rows: list[tuple[str, NDArray[np.datetime64], Array]],
-) -> tuple[NDArray[np.int64], NDArray[np.datetime64], NDArray[np.str_], Array]:
-    """One row per score that was recorded: position of the course, moment, scale, score."""
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.datetime64], Array]:
+    """One line per score that was recorded: position of its row and of its course, moment, score."""
     n = len(rows[0][2])
-    course = np.tile(np.arange(n), len(rows))
     when = np.concatenate([moment for _, moment, _ in rows])
-    scale = np.repeat(np.array([name for name, _, _ in rows]), n)
     score = np.concatenate([values for _, _, values in rows])
     kept = ~np.isnan(score)
-    return course[kept], when[kept], scale[kept], score[kept]
+    row, course = np.repeat(np.arange(len(rows)), n), np.tile(np.arange(n), len(rows))
+    return row[kept], course[kept], when[kept], score[kept]
 
 
 def _biomarkers(

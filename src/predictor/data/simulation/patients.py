@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -122,7 +123,9 @@ def draw_patients(n: int, *, rng: np.random.Generator) -> pd.DataFrame:
     """
     names = list(MARGINS)
     scores = rng.standard_normal((n, len(names))) @ np.linalg.cholesky(_correlation_matrix(names)).T
-    values: dict[str, Array] = {name: MARGINS[name](scores[:, j]) for j, name in enumerate(names)}
+    values: dict[str, NDArray[np.floating[Any]]] = {
+        name: MARGINS[name](scores[:, j]) for j, name in enumerate(names)
+    }
     values |= {name: (rng.random(n) < share).astype(np.float64) for name, share in PREVALENCES.items()}
     doses = np.round(np.clip(np.exp(np.log(10) + 0.6 * rng.standard_normal(n)), 1, 100), 1)
     values["benzodiazepine_mg"] = np.where(rng.random(n) < BENZODIAZEPINE_USERS, doses, 0.0)
@@ -148,7 +151,7 @@ def linear_predictor(patients: pd.DataFrame, *, scale: float) -> Array:
     scale : float
         Multiplies every term: 1.15 gives an oracle AUC of about 0.74, 0 gives no information.
     """
-    terms: list[Array] = [
+    terms: list[NDArray[np.floating[Any]]] = [
         coefficient * (transform(_column(patients, name)) - _moments(name)[0]) / _moments(name)[1]
         for name, (transform, coefficient) in _PER_SD.items()
     ]
