@@ -22,7 +22,7 @@ from predictor.validation.calibration import (
 )
 from predictor.validation.discrimination import auc, average_precision, delong, delong_difference
 from predictor.validation.overall import brier, cox_snell_r2, log_loss, nagelkerke_r2, scaled_brier
-from predictor.validation.sample_size import max_r_squared, required_sample_size
+from predictor.validation.sample_size import max_r_squared, sample_size_binary
 from predictor.validation.uncertainty import Estimate
 from predictor.validation.utility import net_benefit, treat_all
 
@@ -195,8 +195,11 @@ BINARY = [one for one in expected("case09_sample_size")["sets"] if one["type"] =
 
 @pytest.mark.parametrize("want", BINARY, ids=[one["label"] for one in BINARY])
 def test_sample_size_agrees_with_riley(want: dict[str, Any]) -> None:
-    got = required_sample_size(
-        want["parameters"], want["r2_cs"], prevalence=want["prevalence"], shrinkage=want["shrinkage"]
+    got = sample_size_binary(
+        want["parameters"],
+        r_squared=want["r2_cs"],
+        prevalence=want["prevalence"],
+        shrinkage=want["shrinkage"],
     )
     assert (got.shrinkage, got.optimism, got.rate, got.n) == (
         want["n1"],

@@ -13,7 +13,7 @@ __all__ = [
     "information_gain",
     "max_r_squared",
     "r_squared_from_auc",
-    "required_sample_size",
+    "sample_size_binary",
 ]
 
 NODES = 200  # Gauss-Hermite; the integrand is smooth, 60 already agree to 1e-12
@@ -67,8 +67,8 @@ def max_r_squared(prevalence: float) -> float:
     return 1 - exp(-2 * _entropy(prevalence))
 
 
-def required_sample_size(
-    parameters: int, r_squared: float, *, prevalence: float, shrinkage: float = 0.9
+def sample_size_binary(
+    parameters: int, *, r_squared: float, prevalence: float, shrinkage: float = 0.9
 ) -> SampleSize:
     """Patients needed to develop a model, by Riley's criteria for a binary outcome.
 
