@@ -1,0 +1,296 @@
+"""A model's folder before anything in it is believed: place, manifest, hashes, archives, versions and types.
+
+Each gate refuses with its own code. Names of types are compared with the lists below, never with a list of the
+folder's own, and nothing is built here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import platform
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+from zipfile import BadZipFile, ZipFile
+
+import numpy as np
+import scipy
+import sklearn
+import skops
+import skops.io
+
+from predictor.errors import ModelError, Problem
+
+__all__ = [
+    "ALLOWED_TYPES",
+    "ESTIMATOR",
+    "REFITS",
+    "SCORER",
+    "TEXTS",
+    "read_folder",
+    "read_json",
+    "refuse",
+    "to_json",
+    "write_manifest",
+]
+
+KIND, FORMAT = "response-predictor model", 1
+MANIFEST, ESTIMATOR, SCORER, REFITS = "manifest.json", "model.skops", "scorer.npz", "refits.npz"
+TEXTS = ("schema.json", "applicability.json", "explain.json", "card.json", "metrics.json", "golden.json")
+REQUIRED = frozenset({ESTIMATOR, SCORER, *TEXTS})
+MOST_FILES, MOST_BYTES_OF_A_FILE, MOST_BYTES = 40, 200_000_000, 500_000_000
+MOST_MEMBERS, MOST_UNPACKED, MOST_RATIO, HARMLESS = 10_000, 1_000_000_000, 100, 10_000_000
+
+# Every type the three families need, measured, and no other: none of them keeps a patient's row.
+ALLOWED_TYPES = frozenset(
+    {
+        "builtins.dict",
+        "builtins.list",
+        "builtins.slice",
+        "builtins.str",
+        "builtins.tuple",
+        "numpy.float64",
+        "numpy.int64",
+        "numpy.ndarray",
+        "numpy.random._generator.Generator",
+        "numpy.uint64",
+        "predictor.features.preprocessing.CategoryEncoder",
+        "predictor.features.preprocessing.NumberEncoder",
+        "predictor.models.elastic_net.ElasticNetLogistic",
+        "predictor.models.tuning.TunedClassifier",
+        "sklearn._loss._loss.CyHalfBinomialLoss",
+        "sklearn._loss.link.Interval",
+        "sklearn._loss.link.LogitLink",
+        "sklearn._loss.loss.HalfBinomialLoss",
+        "sklearn.compose._column_transformer.ColumnTransformer",
+        "sklearn.dummy.DummyClassifier",
+        "sklearn.ensemble._forest.RandomForestClassifier",
+        "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
+        "sklearn.ensemble._hist_gradient_boosting.gradient_boosting.HistGradientBoostingClassifier",
+        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+        "sklearn.preprocessing._label.LabelEncoder",
+        "sklearn.tree._classes.DecisionTreeClassifier",
+        "sklearn.tree._tree.Tree",
+    }
+)
+# How skops may build them: no functions, methods, operators or partials. A crafted file may also ask for the
+# weaker rules of an older protocol.
+ALLOWED_NODES = frozenset(
+    {
+        "DictNode",
+        "JsonNode",
+        "ListNode",
+        "LossNode",
+        "NdArrayNode",
+        "ObjectNode",
+        "RandomGeneratorNode",
+        "SliceNode",
+        "TreeNode",
+        "TupleNode",
+        "TypeNode",
+    }
+)
+PROTOCOL = 2
+
+
+def write_manifest(folder: Path, about: Mapping[str, Any]) -> str:
+    """Describe a new folder's files in its manifest.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds every other file already.
+    about : mapping
+        Name, time of creation, ``valid_until`` and whatever else is to be kept.
+
+    Returns
+    -------
+    str
+        SHA-256 of the manifest, and with it of the whole folder.
+    """
+    content = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+    manifest = {
+        **about,
+        "kind": KIND,
+        "format": FORMAT,
+        "files": {name: {"sha256": _sha256(data), "size": len(data)} for name, data in content.items()},
+        "versions": {
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "scipy": scipy.__version__,
+            "scikit-learn": sklearn.__version__,
+            "skops": skops.__version__,
+        },
+        "types": sorted(_types(_schema(content[ESTIMATOR]))),
+        "rows_stored": False,
+    }
+    digest = _sha256(to_json(manifest))
+    (folder / MANIFEST).write_bytes(to_json({**manifest, "sha256": digest}))
+    return digest
+
+
+def read_folder(folder: Path, inside: Path | None = None) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """Read a folder's bytes through every gate that needs no model.
+
+    Parameters
+    ----------
+    folder : Path
+    inside : Path, optional
+        Folder it has to lie in, symbolic links followed.
+
+    Returns
+    -------
+    manifest : dict
+    content : dict of str to bytes
+        Every other file by name.
+
+    Raises
+    ------
+    ModelError
+        ART-01, ART-02, ART-03, ART-04, ART-06, ART-07 or ART-12, see `load_prediction_model`.
+    """
+    _check_place(folder, inside)
+    manifest = _read_manifest(folder)
+    content = _read_files(folder, manifest)
+    for name in sorted(content.keys() - set(TEXTS)):
+        _check_archive(folder / name, content[name])
+    _check_version(folder, manifest)
+    _check_types(folder / ESTIMATOR, content[ESTIMATOR])
+    return manifest, content
+
+
+def refuse(code: str, place: Path, message: str, cause: BaseException | None = None) -> NoReturn:
+    """Raise the `ModelError` of one gate."""
+    remedy = "Restore the folder from a copy, or train again"
+    raise ModelError(Problem(code, message, remedy, file=str(place))) from cause
+
+
+def _check_place(folder: Path, inside: Path | None) -> None:
+    if not folder.is_dir():
+        refuse("ART-03", folder, "a prediction model is a folder; there is none of this name")
+    if inside is not None and not folder.resolve().is_relative_to(inside.resolve()):
+        refuse("ART-12", folder, "the folder lies outside the one that models are taken from")
+    total = 0
+    for number, entry in enumerate(os.scandir(folder), start=1):
+        if number > MOST_FILES:
+            refuse("ART-12", folder, f"it has more than {MOST_FILES} files")
+        if entry.is_symlink() or not entry.is_file():
+            refuse("ART-12", Path(entry.path), "a model's folder holds plain files only")
+        size = entry.stat().st_size
+        total += size
+        if size > MOST_BYTES_OF_A_FILE or total > MOST_BYTES:
+            refuse("ART-12", Path(entry.path), "the file or the folder is too large")
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    path = folder / MANIFEST
+    try:
+        raw = path.read_bytes()
+        manifest = read_json(raw)
+    except OSError as error:
+        refuse("ART-02", path, "the manifest is missing", error)
+    except (ValueError, RecursionError) as error:
+        refuse("ART-01", path, "the manifest is damaged", error)
+    if not isinstance(manifest, dict) or manifest.get("kind") != KIND:
+        refuse("ART-03", path, "this is not the manifest of a prediction model")
+    if manifest.get("format") != FORMAT:
+        refuse("ART-03", path, f"the folder has another format than {FORMAT}, which this version reads")
+    digest = manifest.pop("sha256", None)
+    # Compared as bytes: a change that JSON does not see is a change.
+    if digest != _sha256(to_json(manifest)) or raw != to_json({**manifest, "sha256": digest}):
+        refuse("ART-02", path, "the manifest was edited")
+    return {**manifest, "sha256": digest}
+
+
+def _read_files(folder: Path, manifest: Mapping[str, Any]) -> dict[str, bytes]:
+    listed, there = set(manifest["files"]), {path.name for path in folder.iterdir()}
+    for name in sorted((listed ^ REQUIRED) - {REFITS}):
+        refuse("ART-02", folder / name, "the manifest lists other files than a model has")
+    for name in sorted(listed - there):
+        refuse("ART-02", folder / name, "the file is missing")
+    for _ in sorted(there - listed - {MANIFEST}):
+        refuse("ART-02", folder, "the folder has a file that the manifest does not list")
+    content = {name: (folder / name).read_bytes() for name in sorted(listed)}
+    for name, data in content.items():
+        if manifest["files"][name] != {"sha256": _sha256(data), "size": len(data)}:
+            refuse("ART-01", folder / name, "the file is damaged: it is not the one the manifest lists")
+    return content
+
+
+def _check_archive(path: Path, data: bytes) -> None:
+    try:
+        with ZipFile(io.BytesIO(data)) as archive:
+            members = archive.infolist()
+    except (BadZipFile, ValueError, NotImplementedError) as error:
+        refuse("ART-03", path, "the file is not in the format its name says", error)
+    unpacked = sum(member.file_size for member in members)
+    if len(members) > MOST_MEMBERS or unpacked > min(MOST_UNPACKED, max(HARMLESS, MOST_RATIO * len(data))):
+        refuse("ART-06", path, "the archive would unpack to more than a model needs")
+    names = [Path(member.filename) for member in members]
+    if len(set(names)) < len(names) or any(name.is_absolute() or ".." in name.parts for name in names):
+        refuse("ART-06", path, "the archive has members that lie elsewhere or occur twice")
+
+
+def _check_version(folder: Path, manifest: Mapping[str, Any]) -> None:
+    made, here = str(manifest["versions"]["scikit-learn"]), sklearn.__version__
+    if made.split(".")[:2] != here.split(".")[:2]:
+        refuse("ART-07", folder, f"it was made with scikit-learn {made}, and this is {here}")
+
+
+def _schema(data: bytes) -> Any:
+    with ZipFile(io.BytesIO(data)) as archive:
+        return read_json(archive.read("schema.json"))
+
+
+def _nodes(schema: Any) -> Iterator[dict[str, Any]]:
+    waiting = [schema]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict):
+            waiting += part.values()
+            if "__loader__" in part or "__class__" in part:
+                yield part
+        elif isinstance(part, list):
+            waiting += part
+
+
+def _types(schema: Any) -> set[str]:
+    return {f"{node.get('__module__')}.{node.get('__class__')}" for node in _nodes(schema)}
+
+
+def _check_types(path: Path, data: bytes) -> None:
+    try:
+        schema = _schema(data)
+        foreign = _types(schema) - ALLOWED_TYPES
+        foreign |= {str(node.get("__loader__")) for node in _nodes(schema)} - ALLOWED_NODES
+        if not foreign and schema["protocol"] == PROTOCOL:
+            foreign = set(skops.io.get_untrusted_types(data=data)) - ALLOWED_TYPES
+        elif not foreign:
+            foreign = {f"protocol {schema['protocol']}"}
+    except Exception as error:
+        refuse("ART-03", path, f"the file is not a skops model ({type(error).__name__})", error)
+    if foreign:
+        names = ", ".join(sorted(foreign)[:5])
+        refuse("ART-04", path, f"the file wants to build what no model of ours contains: {names}")
+
+
+def to_json(content: Any) -> bytes:
+    """Write strict JSON, the same bytes for the same content."""
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False, sort_keys=False)
+    return (text + "\n").encode()
+
+
+def read_json(data: bytes) -> Any:
+    """Read strict JSON; raises ValueError."""
+
+    def no_number(constant: str) -> NoReturn:
+        raise ValueError(f"{constant} is no number")
+
+    return json.loads(data.decode(), parse_constant=no_number)
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,338 @@
+"""The prediction model: a folder that can be used on the next patient.
+
+Saving proves that the folder loads and predicts the same before it gets its name. Loading builds nothing until
+`predictor.model_folder` has passed every byte, and believes nothing until twenty made-up patients get the
+probabilities they had at training.
+
+The folder stores no patient's row: none of the types it may hold keeps one, rare category levels are merged at
+training, and the made-up patients are drawn from ranges.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+import skops.io
+from scipy.special import expit
+
+from predictor.errors import Problem, ResourceError
+from predictor.features.dataset import Feature
+from predictor.model_folder import (
+    ALLOWED_TYPES,
+    ESTIMATOR,
+    REFITS,
+    SCORER,
+    TEXTS,
+    read_folder,
+    read_json,
+    refuse,
+    to_json,
+    write_manifest,
+)
+from predictor.models.compact import CompactModel, load_compact, save_compact
+
+if TYPE_CHECKING:
+    from predictor.models.tuning import TunedClassifier
+
+__all__ = [
+    "GroupRate",
+    "InputField",
+    "PlanBaseline",
+    "PredictionModel",
+    "load_prediction_model",
+    "save_prediction_model",
+]
+
+GOLDEN_CASES, GOLDEN_SEED, GOLDEN_TOLERANCE = 20, 20, 1e-9
+
+
+@dataclass(frozen=True)
+class InputField:
+    """One value a user of the model gives, and what the model has seen of it.
+
+    Parameters
+    ----------
+    name, label, unit : str
+    kind : {"number", "category"}
+    levels : tuple of str
+        Levels learned; rare ones, which were merged, are not named.
+    limits : tuple of (float or None, float or None)
+        Hard limits of the dictionary.
+    learned : tuple of (float, float) or None
+        Range seen in development.
+    role : {"baseline", "plan", "entry"}
+        ``entry``: asked only because an entry rule needs it.
+    required : bool
+    missing_share : float
+        Share of development patients without it.
+    importance : float
+        Share of the total mean absolute contribution, 0 to 1.
+    typical : dict of str to float or str
+        Plan label to median or most frequent level.
+    """
+
+    name: str
+    label: str
+    kind: Literal["number", "category"]
+    unit: str
+    levels: tuple[str, ...]
+    limits: tuple[float | None, float | None]
+    learned: tuple[float, float] | None
+    role: Literal["baseline", "plan", "entry"]
+    required: bool
+    missing_share: float
+    importance: float
+    typical: dict[str, float | str]
+
+
+@dataclass(frozen=True)
+class GroupRate:
+    """Observed share of events among development patients of one plan, with its interval."""
+
+    plan: str
+    n: int
+    events: int
+    rate: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class PlanBaseline:
+    """Mean log-odds of one plan's development patients, and the mean contribution of each feature to it."""
+
+    start_log_odds: float
+    mean_log_odds_contributions: dict[str, float]
+    n: int
+
+
+@dataclass(frozen=True)
+class PredictionModel:
+    """All that is needed to say something about the next patient, or to say why not.
+
+    Every dict is plain JSON, so that a loaded model equals the saved one.
+
+    Parameters
+    ----------
+    estimator : TunedClassifier
+        Fitted on all development patients.
+    scorer : CompactModel
+        The same as plain numbers.
+    refits : tuple of CompactModel
+        Of resampled patients, behind the range.
+    features : tuple of Feature
+        In the order of ``X``'s columns.
+    inputs : tuple of InputField
+    entry_rules : tuple of dict
+        Name and conditions.
+    plan : dict
+        Column, bands, control, labels.
+    baselines : dict of str to PlanBaseline
+    group_rates : tuple of GroupRate
+    policy : dict
+        ``withhold_if``, ``release``, ``reason``.
+    dictionary, cohort : dict
+        What reads an export, and the config's section on whom the model is about.
+    card : dict
+        Title, outcome, verdict, performance, limits, provenance, ``simulated``, ``valid_until``.
+    manifest : dict
+        What the manifest shall hold besides; saving adds name, creation, files, hashes, versions and types.
+    """
+
+    estimator: TunedClassifier
+    scorer: CompactModel
+    refits: tuple[CompactModel, ...]
+    features: tuple[Feature, ...]
+    inputs: tuple[InputField, ...]
+    entry_rules: tuple[dict[str, Any], ...]
+    plan: dict[str, Any]
+    baselines: dict[str, PlanBaseline]
+    group_rates: tuple[GroupRate, ...]
+    policy: dict[str, Any]
+    dictionary: dict[str, Any]
+    cohort: dict[str, Any]
+    card: dict[str, Any]
+    manifest: dict[str, Any]
+
+
+def save_prediction_model(model: PredictionModel, folder: Path) -> str:
+    """Write a model's folder, prove that it loads and predicts the same, and only then give it its name.
+
+    Parameters
+    ----------
+    model : PredictionModel
+    folder : Path
+        Must not exist; its parent must.
+
+    Returns
+    -------
+    str
+        The folder's SHA-256: that of the manifest, which holds every file's.
+
+    Raises
+    ------
+    ModelError
+        A gate of `load_prediction_model` that the new folder does not pass.
+    ResourceError
+        ART-15 when the folder exists.
+    """
+    if folder.exists():
+        problem = Problem("ART-15", "a model's folder is never overwritten", "Name another", file=str(folder))
+        raise ResourceError(problem)
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir(mode=0o700)
+        _write_content(model, partial)
+        about = {key: model.card.get(key) for key in ("name", "created", "valid_until")}
+        digest = write_manifest(partial, {**about, **model.manifest})
+        load_prediction_model(partial)
+        _sync(*partial.iterdir(), partial)
+        partial.rename(folder)
+        _sync(folder.parent)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return digest
+
+
+def _write_content(model: PredictionModel, folder: Path) -> None:
+    (folder / ESTIMATOR).write_bytes(skops.io.dumps(model.estimator))
+    save_compact((model.scorer,), folder / SCORER)
+    if model.refits:
+        save_compact(model.refits, folder / REFITS)
+    rows = _golden_rows(model.features, model.inputs)
+    X = _frame(model.features, rows)
+    parts: dict[str, Any] = {
+        "schema.json": {
+            "features": [asdict(feature) for feature in model.features],
+            "inputs": [asdict(field) for field in model.inputs],
+            "dictionary": model.dictionary,
+            "cohort": model.cohort,
+        },
+        "applicability.json": {
+            "entry_rules": model.entry_rules,
+            "plan": model.plan,
+            "policy": model.policy,
+        },
+        "explain.json": {plan: asdict(baseline) for plan, baseline in model.baselines.items()},
+        "card.json": model.card,
+        "metrics.json": {"group_rates": [asdict(rate) for rate in model.group_rates]},
+        "golden.json": {"inputs": rows, "probabilities": model.estimator.predict_proba(X)[:, 1].tolist()},
+    }
+    for name, part in parts.items():
+        (folder / name).write_bytes(to_json(part))
+
+
+def _golden_rows(features: Sequence[Feature], inputs: Sequence[InputField]) -> list[dict[str, Any]]:
+    """Draw made-up patients inside what was learned; some values are missing where some were in development."""
+    rng = np.random.default_rng(GOLDEN_SEED)
+    by_name = {field.name: field for field in inputs}
+
+    def draw(field: InputField) -> float | str | None:
+        if field.missing_share > 0 and rng.random() < 0.1:
+            return None
+        if field.kind == "category":
+            return str(rng.choice(field.levels)) if field.levels else None
+        return None if field.learned is None else float(rng.uniform(*field.learned))
+
+    return [{f.name: draw(by_name[f.name]) for f in features} for _ in range(GOLDEN_CASES)]
+
+
+def _frame(features: Sequence[Feature], rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    types = {"number": np.float64, "category": object}
+    columns = {f.name: np.array([row[f.name] for row in rows], dtype=types[f.kind]) for f in features}
+    return pd.DataFrame(columns, columns=[f.name for f in features])
+
+
+def load_prediction_model(
+    folder: Path, *, inside: Path | None = None, today: date | None = None
+) -> PredictionModel:
+    """Load a model's folder through every gate.
+
+    Parameters
+    ----------
+    folder : Path
+    inside : Path, optional
+        Folder it has to lie in, symbolic links followed.
+    today : date, optional
+        Refuse a model past its date; without it the date is for whoever predicts to judge.
+
+    Returns
+    -------
+    PredictionModel
+
+    Raises
+    ------
+    ModelError
+        ART-12 place, links, number or size of files; ART-03 not a model's folder or another format; ART-02 a file
+        missing or added, or the manifest edited; ART-01 a file damaged; ART-06 an archive beyond its limits; ART-07
+        another scikit-learn; ART-04 a type outside the allow-list; ART-09 a made-up patient's probability not
+        reproduced; ART-10 past its date.
+    """
+    manifest, content = read_folder(folder, inside)
+    try:
+        model = _build(folder, content, manifest)
+        golden = read_json(content["golden.json"])
+        difference = _golden_difference(model, golden)
+    # Whatever a well-hashed but wrong content makes a parser raise, it is the folder that is wrong.
+    except Exception as error:
+        refuse("ART-03", folder, f"its content cannot be read ({type(error).__name__})", error)
+    if not difference.max() <= GOLDEN_TOLERANCE:
+        case = int(np.argmax(~(difference <= GOLDEN_TOLERANCE))) + 1
+        refuse("ART-09", folder, f"made-up patient {case} of {len(difference)} gets another probability")
+    until = manifest["valid_until"]
+    if today is not None and until is not None and today > date.fromisoformat(until):
+        refuse("ART-10", folder, f"the model was valid until {until}")
+    return model
+
+
+def _build(folder: Path, content: Mapping[str, bytes], manifest: dict[str, Any]) -> PredictionModel:
+    parts = {name: read_json(content[name]) for name in TEXTS}
+    schema, applicability = parts["schema.json"], parts["applicability.json"]
+    estimator = skops.io.loads(content[ESTIMATOR], trusted=sorted(ALLOWED_TYPES))
+    (scorer,) = load_compact(folder / SCORER)
+    return PredictionModel(
+        estimator=estimator,
+        scorer=scorer,
+        refits=tuple(load_compact(folder / REFITS)) if REFITS in content else (),
+        features=tuple(Feature(**_with_tuples(part)) for part in schema["features"]),
+        inputs=tuple(InputField(**_with_tuples(part)) for part in schema["inputs"]),
+        entry_rules=tuple(applicability["entry_rules"]),
+        plan=applicability["plan"],
+        baselines={plan: PlanBaseline(**part) for plan, part in parts["explain.json"].items()},
+        group_rates=tuple(GroupRate(**part) for part in parts["metrics.json"]["group_rates"]),
+        policy=applicability["policy"],
+        dictionary=schema["dictionary"],
+        cohort=schema["cohort"],
+        card=parts["card.json"],
+        manifest=manifest,
+    )
+
+
+def _with_tuples(part: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in part.items()}
+
+
+def _golden_difference(model: PredictionModel, golden: Mapping[str, Any]) -> np.ndarray:
+    """Largest difference, per made-up patient, of the model and of its plain-number copy."""
+    X = _frame(model.features, golden["inputs"])
+    expected = np.array(golden["probabilities"], dtype=np.float64)
+    both = np.stack([model.estimator.predict_proba(X)[:, 1], expit(model.scorer.log_odds(X))])
+    return np.asarray(np.abs(both - expected).max(axis=0))
+
+
+def _sync(*paths: Path) -> None:
+    for path in paths:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

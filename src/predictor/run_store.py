@@ -1,0 +1,413 @@
+"""The run folder: one folder per run, written atomically, hashed when finished, never edited afterwards.
+
+A run is ``<time>-<name>-<6 hex>.partial`` while it is written and loses the suffix in one rename when
+everything is on disk and hashed; whoever lists the runs sees a whole run or an unfinished one, never half of
+one. The journal numbers its records, because clocks jump and sequence numbers do not.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from predictor.errors import ConfigError, Problem, ResourceError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["FolderLock", "Run", "find_run", "require_space", "start_run", "verify_run"]
+
+PARTIAL = ".partial"
+HASHES = "hashes.json"
+JOURNAL = "journal.jsonl"
+LOCK = ".lock"
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+# What a spreadsheet would run as a formula when it opens the table.
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NOT_ALLOWED = (errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _disk_errors(path: Path, n_bytes: int) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in NO_SPACE:
+            code, message = "TRN-04", f"the disk is full: {n_bytes} bytes could not be written"
+        elif error.errno in NOT_ALLOWED:
+            code, message = "TRN-05", f"the folder cannot be written ({os.strerror(error.errno)})"
+        else:
+            raise
+        remedy = "Free space or choose another runs folder, then start the run again"
+        raise ResourceError(Problem(code, message, remedy, file=str(path))) from error
+
+
+def _write_atomically(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    with _disk_errors(path, len(data)):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open("xb") as handle:
+                handle.write(data)
+                handle.flush()
+                os.fsync(handle.fileno())
+            temporary.replace(path)
+            _sync_folder(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def require_space(folder: Path, n_bytes: int) -> None:
+    """Refuse to begin what the disk cannot hold.
+
+    Parameters
+    ----------
+    folder : Path
+        Existing folder, or one whose nearest existing parent is on the same disk.
+    n_bytes : int
+        Estimated need in bytes.
+
+    Raises
+    ------
+    ResourceError
+        TRN-04, naming the folder and both numbers of bytes.
+    """
+    existing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    free = shutil.disk_usage(existing).free
+    if free < n_bytes:
+        message = f"the run needs about {n_bytes} bytes and the disk has {free} free"
+        remedy = "Free space, or choose another runs folder"
+        raise ResourceError(Problem("TRN-04", message, remedy, file=str(folder)))
+
+
+def _process_start(pid: int) -> str | None:
+    """When a process began, as the kernel counts it; None when it is gone (or the system does not tell)."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return None
+    return stat.rpartition(")")[2].split()[19]
+
+
+class FolderLock:
+    """An exclusive lock on a folder, held until `release` or the end of the process.
+
+    The kernel drops a ``flock`` when the last holder of the descriptor dies; a worker that outlives its
+    parent would keep it, so the parent's pid and start time are written down and a lock whose owner is gone
+    is taken over.
+
+    Parameters
+    ----------
+    folder : Path
+        Existing folder.
+
+    Raises
+    ------
+    ResourceError
+        TRN-11, naming the process that holds it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / LOCK
+        self._descriptor: int | None = self._acquire(stale_allowed=True)
+
+    def _acquire(self, *, stale_allowed: bool) -> int:
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid, started = self._owner(descriptor)
+            os.close(descriptor)
+            if stale_allowed and pid is not None and _process_start(pid) != started:
+                self.path.unlink(missing_ok=True)
+                return self._acquire(stale_allowed=False)
+            holder = "another process" if pid is None else f"process {pid}"
+            problem = Problem(
+                "TRN-11", f"the run is in use by {holder}", "Wait for it", file=str(self.path.parent)
+            )
+            raise ResourceError(problem) from None
+        owner = json.dumps({"pid": os.getpid(), "started": _process_start(os.getpid())})
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, owner.encode(), 0)
+        return descriptor
+
+    @staticmethod
+    def _owner(descriptor: int) -> tuple[int | None, str | None]:
+        try:
+            owner = json.loads(os.pread(descriptor, 256, 0))
+            return int(owner["pid"]), owner["started"]
+        except (ValueError, KeyError, TypeError):
+            return None, None
+
+    def release(self) -> None:
+        """Give the folder back; a second call does nothing."""
+        if self._descriptor is not None:
+            self.path.unlink(missing_ok=True)
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+class Run:
+    """A run that is being written.
+
+    As a context manager it gives its lock back at the end; without `finish` the folder stays ``.partial``.
+
+    Parameters
+    ----------
+    folder : Path
+        The existing ``.partial`` folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder
+        self.id = folder.name.removesuffix(PARTIAL)
+        self._lock = FolderLock(folder)
+        self._sequence = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lock.release()
+
+    def _path(self, name: str) -> Path:
+        path = self.path / name
+        if path.name in (HASHES, JOURNAL, LOCK) or ".." in Path(name).parts or Path(name).is_absolute():
+            raise ValueError(f"{name!r} is not a file of a run")
+        return path
+
+    def write_bytes(self, name: str, data: bytes) -> Path:
+        """Write a file whole or not at all.
+
+        Parameters
+        ----------
+        name : str
+            Path relative to the run's folder; folders are made.
+        data : bytes
+
+        Returns
+        -------
+        Path
+
+        Raises
+        ------
+        ResourceError
+            TRN-04 (disk full: path and bytes) or TRN-05 (not writable). Nothing partial is left behind.
+        """
+        path = self._path(name)
+        _write_atomically(path, data)
+        return path
+
+    def write_text(self, name: str, text: str) -> Path:
+        """Write text in UTF-8, as `write_bytes` does."""
+        return self.write_bytes(name, text.encode())
+
+    def write_json(self, name: str, content: Any) -> Path:
+        """Write strict JSON (NaN and infinity are refused), as `write_bytes` does."""
+        return self.write_text(
+            name, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        )
+
+    def write_frame(self, name: str, frame: pd.DataFrame) -> Path:
+        """Write a table as CSV or parquet, by the name's suffix, as `write_bytes` does.
+
+        In CSV a text cell that a spreadsheet would take for a formula gets a leading apostrophe; parquet
+        keeps every value as it is. The index is not written.
+
+        Parameters
+        ----------
+        name : str
+            Ends with ``.csv`` or ``.parquet``.
+        frame : pandas.DataFrame
+
+        Returns
+        -------
+        Path
+        """
+        if name.endswith(".parquet"):
+            return self.write_bytes(name, frame.to_parquet(None, index=False))
+        if not name.endswith(".csv"):
+            raise ValueError(f"{name!r} ends neither with .csv nor with .parquet")
+        return self.write_text(name, _without_formulas(frame).to_csv(index=False, lineterminator="\n"))
+
+    def record(self, event: str, **fields: Any) -> None:
+        """Append one numbered record to ``journal.jsonl`` and wait until it is on disk.
+
+        Parameters
+        ----------
+        event : str
+            What happened.
+        **fields : str, int, float, bool or None
+            Counts and names; never a patient's value.
+        """
+        line = json.dumps({"sequence": self._sequence, "event": event, **fields}, allow_nan=False) + "\n"
+        path = self.path / JOURNAL
+        with _disk_errors(path, len(line)), path.open("a", encoding="utf-8") as handle:
+            handle.write(line)
+            handle.flush()
+            os.fsync(handle.fileno())
+        self._sequence += 1
+
+    def finish(self) -> Path:
+        """Hash every file, give the lock back and rename the folder to its final name.
+
+        Returns
+        -------
+        Path
+            The finished run's folder, which is never edited again.
+        """
+        self.record("finished")
+        hashes = {name: sha for name, sha in _hashes(self.path).items() if name != LOCK}
+        _write_atomically(self.path / HASHES, (json.dumps(hashes, indent=2) + "\n").encode())
+        self._lock.release()
+        final = self.path.with_name(self.id)
+        self.path.rename(final)
+        _sync_folder(final.parent)
+        self.path = final
+        return final
+
+
+def _without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
+    def quoted(cell: Any) -> Any:
+        return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) else cell
+
+    text = frame.select_dtypes(exclude=["number", "bool", "datetime"]).columns
+    return frame.assign(**{name: frame[name].astype(object).map(quoted) for name in text})
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path != folder / HASHES:
+            with path.open("rb") as handle:
+                found[path.relative_to(folder).as_posix()] = hashlib.file_digest(handle, "sha256").hexdigest()
+    return found
+
+
+def start_run(runs_folder: Path, name: str, *, now: datetime) -> Run:
+    """Create a run's folder, readable by its owner only, and lock it.
+
+    Parameters
+    ----------
+    runs_folder : Path
+        Made (0700) when missing.
+    name : str
+        The experiment's name.
+    now : datetime
+        Start of the run; the folder's name begins with it.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    ResourceError
+        TRN-04 or TRN-05 when the folder cannot be made.
+    """
+    if not NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is not a name for a run")
+    identifier = f"{now:%Y%m%dT%H%M%S}-{name}-{secrets.token_hex(3)}"
+    folder = runs_folder / f"{identifier}{PARTIAL}"
+    with _disk_errors(folder, 0):
+        runs_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700)
+    run = Run(folder)
+    run.record("started", id=identifier, at=now.isoformat(), pid=os.getpid())
+    return run
+
+
+def find_run(runs_folder: Path, id_prefix: str) -> Path:
+    """Find one finished run by the beginning of its id, or of the six characters it ends with.
+
+    Parameters
+    ----------
+    runs_folder : Path
+    id_prefix : str
+        Enough characters to be unique.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    ConfigError
+        RUN-01 when no finished run fits, RUN-02 when several do.
+    """
+    folders = sorted(path for path in runs_folder.glob("*-*") if (path / HASHES).is_file())
+    finished = [path for path in folders if not path.name.endswith(PARTIAL)]
+    found = [
+        path for path in finished if path.name.startswith(id_prefix) or _ending(path).startswith(id_prefix)
+    ]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        message, remedy = (
+            f"no finished run begins with '{id_prefix}'",
+            "List the folder for the runs there are",
+        )
+        raise ConfigError(Problem("RUN-01", message, remedy, file=str(runs_folder)))
+    names = ", ".join(path.name for path in found[:5])
+    message = f"{len(found)} runs begin with '{id_prefix}': {names}"
+    raise ConfigError(Problem("RUN-02", message, "Write more of the id", file=str(runs_folder)))
+
+
+def _ending(path: Path) -> str:
+    return path.name.rpartition("-")[2]
+
+
+def verify_run(folder: Path) -> tuple[Problem, ...]:
+    """Compare a finished run's files with the hashes written when it finished.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Returns
+    -------
+    tuple of Problem
+        Empty when every file is there and unchanged, and none was added.
+    """
+    try:
+        expected = json.loads((folder / HASHES).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return (Problem("RUN-03", f"{HASHES} is missing or unreadable", "Train again", file=str(folder)),)
+    found = _hashes(folder)
+    changes = {
+        "is missing": expected.keys() - found.keys(),
+        "was added after the run": found.keys() - expected.keys(),
+        "was changed after the run": {
+            name for name in expected.keys() & found.keys() if expected[name] != found[name]
+        },
+    }
+    return tuple(
+        Problem(
+            "RUN-04", f"the file {what}", "Restore it from a copy, or train again", file=str(folder / name)
+        )
+        for what, names in changes.items()
+        for name in sorted(names)
+    )

@@ -1,0 +1,403 @@
+"""Log items, and the one function that sends them to MLflow.
+
+Stages yield items and know nothing of MLflow. An item holds a name, a number, or a file that the run folder
+already holds. MLflow is imported when something is sent, after the variables that make it safe are set.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import math
+import os
+import sqlite3
+import sys
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from predictor.errors import ConfigError, Problem, ResourceError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+__all__ = [
+    "Artifact",
+    "ChildRun",
+    "Item",
+    "Metric",
+    "Model",
+    "Param",
+    "Tag",
+    "Text",
+    "TrackingRecord",
+    "check_uri",
+    "embedded_uri",
+    "send",
+    "ui_command",
+]
+
+# Telemetry off, no job runner, no unpickling, no look at the package index, and a server that does not answer
+# is given up on within seconds: the run folder is what counts, and it is already written.
+SAFE_ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    "MLFLOW_SKIP_PIP_REQUIREMENTS_CHECK": "true",
+    "MLFLOW_UV_AUTO_DETECT": "false",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+EMBEDDED = "embedded"
+STORE = Path("experiments", "runs", "mlflow.db")
+ARTIFACTS = "mlflow-artifacts"
+# What a copy of the model needs elsewhere, pinned to what it was made with.
+REQUIREMENTS = ("response-predictor", "scikit-learn", "numpy", "scipy", "pandas", "skops", "shap", "mlflow")
+MODEL_SCRIPT = Path(__file__).with_name("mlflow_model.py")
+LOOPBACK = ("127.0.0.1", "localhost")
+
+
+@dataclass(frozen=True)
+class Param:
+    """A setting: written once, as text."""
+
+    name: str
+    value: str | float | bool
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number about the whole cohort or a fold; one that is not finite is left out."""
+
+    name: str
+    value: float
+    step: int = 0
+
+
+@dataclass(frozen=True)
+class Tag:
+    """A label to search runs by: hashes, commit, versions, verdict."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Text:
+    """A short text, e.g. the filled-in config, kept as the file ``path``."""
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A finished file of the run folder without any patient's row, kept in ``folder``."""
+
+    path: Path
+    folder: str = ""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A prediction model's folder, registered under ``name``."""
+
+    folder: Path
+    name: str
+
+
+@dataclass(frozen=True)
+class ChildRun:
+    """One model on one feature set, below the training's run."""
+
+    name: str
+    items: tuple[Param | Metric | Tag | Text | Artifact, ...]
+
+
+Item = Param | Metric | Tag | Text | Artifact | ChildRun | Model
+
+
+@dataclass(frozen=True)
+class TrackingRecord:
+    """Where the training can be found again.
+
+    Parameters
+    ----------
+    run_id, experiment_id : str
+        MLflow's own.
+    model_version : str or None
+        Version in the registry; None when no model was sent.
+    uri : str
+        Tracking URI, as `ui_command` and ``mlflow.set_tracking_uri`` take it.
+    """
+
+    run_id: str
+    experiment_id: str
+    model_version: str | None
+    uri: str
+
+
+def embedded_uri(root: Path) -> str:
+    """Tracking URI of the project's own store, ``experiments/runs/mlflow.db`` below ``root``."""
+    return f"sqlite:///{(root / STORE).resolve()}"
+
+
+def check_uri(uri: str, allowed_hosts: Sequence[str] = ()) -> None:
+    """Refuse every place to send records to except the three allowed ones.
+
+    Parameters
+    ----------
+    uri : str
+        ``embedded``, ``http://127.0.0.1:PORT``, or ``https://HOST`` with the host in ``allowed_hosts``.
+    allowed_hosts : sequence of str
+
+    Raises
+    ------
+    ConfigError
+        TRK-01.
+    """
+    if uri == EMBEDDED:
+        return
+    try:
+        parts = urlsplit(uri)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    plain = not (parts.username or parts.password or parts.query or parts.fragment)
+    loopback = parts.scheme == "http" and parts.hostname in LOOPBACK and port is not None
+    listed = parts.scheme == "https" and parts.hostname in allowed_hosts
+    if not (plain and (loopback or listed)):
+        raise ConfigError(
+            Problem(
+                "TRK-01",
+                "tracking goes to the embedded store, a server on this machine, or an allowed https host",
+                "Write embedded, http://127.0.0.1:PORT, or https://HOST with HOST in tracking.allowed_hosts",
+                path="tracking.uri",
+            )
+        )
+
+
+def send(
+    items: Iterable[Item],
+    *,
+    uri: str,
+    experiment: str,
+    root: Path,
+    run_name: str,
+    allowed_hosts: Sequence[str] = (),
+) -> TrackingRecord:
+    """Send one training: a parent run, its child runs, and the registered model.
+
+    Parameters
+    ----------
+    items : iterable of Item
+    uri : str
+        See `check_uri`.
+    experiment, run_name : str
+        MLflow's experiment, and the run folder's id.
+    root : Path
+        Project folder; the embedded store lies below it.
+    allowed_hosts : sequence of str
+        Hosts https may go to.
+
+    Returns
+    -------
+    TrackingRecord
+
+    Raises
+    ------
+    ConfigError
+        TRK-01 for a URI that is not allowed.
+    ResourceError
+        TRK-02 when the store or server fails. The run folder is complete without it.
+    """
+    check_uri(uri, allowed_hosts)
+    mlflow = _mlflow()
+    if uri == EMBEDDED:
+        place, artifacts = embedded_uri(root), (root / STORE).resolve().with_name(ARTIFACTS).as_uri()
+    else:
+        place, artifacts = uri, None
+    failures = (mlflow.exceptions.MlflowException, OSError, sqlite3.Error)
+    try:
+        with _quiet(), _store_lock(root / STORE if uri == EMBEDDED else None):
+            client = mlflow.MlflowClient(place, place)
+            experiment_id = _experiment(client, experiment, artifacts)
+        with _quiet():
+            return _send_parent(client, list(items), experiment_id, run_name, place)
+    except failures as error:
+        message = (
+            f"MLflow could not be written ({type(error).__name__}); the run's folder is complete without it"
+        )
+        remedy = "Start the server or mend the store, then send the run again"
+        raise ResourceError(Problem("TRK-02", message, remedy, path="tracking.uri", file=place)) from error
+
+
+def _mlflow() -> Any:
+    os.environ.update(SAFE_ENVIRONMENT)
+    import mlflow
+
+    return mlflow
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep MLflow's own chatter, and its libraries' deprecations, off the user's screen."""
+    loggers = [logging.getLogger(name) for name in ("mlflow", "alembic")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
+
+
+@contextmanager
+def _store_lock(store: Path | None) -> Iterator[None]:
+    """Create and migrate the embedded store in one process at a time: the migrations of two collide."""
+    if store is None:
+        yield
+        return
+    store.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with store.with_suffix(".lock").open("a") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        with closing(sqlite3.connect(store, timeout=30)) as database:
+            # A reader no longer blocks a writer; the mode is kept in the file.
+            database.execute("PRAGMA journal_mode=WAL")
+        yield
+
+
+def _experiment(client: MlflowClient, name: str, artifacts: str | None) -> str:
+    found = client.get_experiment_by_name(name)
+    if found is not None:
+        return str(found.experiment_id)
+    location = None if artifacts is None else f"{artifacts}/{name}"
+    return str(client.create_experiment(name, artifact_location=location))
+
+
+def _send_parent(
+    client: MlflowClient, items: list[Item], experiment_id: str, run_name: str, uri: str
+) -> TrackingRecord:
+    run_id = client.create_run(experiment_id, run_name=run_name).info.run_id
+    status = "FAILED"
+    try:
+        children = [item for item in items if isinstance(item, ChildRun)]
+        _log(client, run_id, items)
+        for child in children:
+            tags = {"mlflow.parentRunId": run_id}
+            child_id = client.create_run(experiment_id, run_name=child.name, tags=tags).info.run_id
+            _log(client, child_id, child.items)
+            client.set_terminated(child_id)
+        models = [item for item in items if isinstance(item, Model)]
+        with _global_uri(uri):
+            versions = [_register(client, model, run_id) for model in models]
+        status = "FINISHED"
+    finally:
+        client.set_terminated(run_id, status)
+    return TrackingRecord(run_id, experiment_id, versions[-1] if versions else None, uri)
+
+
+def _log(client: MlflowClient, run_id: str, items: Iterable[Item]) -> None:
+    from mlflow.entities import Metric as Number
+    from mlflow.entities import Param as Setting
+    from mlflow.entities import RunTag
+    from mlflow.utils.time import get_current_time_millis
+
+    now = get_current_time_millis()
+    items = list(items)
+    numbers = [
+        Number(item.name, float(item.value), now, item.step)
+        for item in items
+        if isinstance(item, Metric) and math.isfinite(item.value)
+    ]
+    settings = [Setting(item.name, str(item.value)) for item in items if isinstance(item, Param)]
+    tags = [RunTag(item.name, item.value) for item in items if isinstance(item, Tag)]
+    for start in range(0, max(len(numbers), len(settings), len(tags)), 100):
+        part = slice(start, start + 100)
+        client.log_batch(run_id, numbers[part], settings[part], tags[part])
+    for item in items:
+        if isinstance(item, Text):
+            client.log_text(run_id, item.text, item.path)
+        elif isinstance(item, Artifact):
+            client.log_artifact(run_id, str(item.path), item.folder or None)
+
+
+def _register(client: MlflowClient, model: Model, run_id: str) -> str:
+    """Log the folder as a pyfunc model from code, then name it; MLflow needs the global URI for both."""
+    import mlflow
+    from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
+
+    with mlflow.start_run(run_id=run_id):
+        logged = mlflow.pyfunc.log_model(
+            name="model",
+            python_model=str(MODEL_SCRIPT),
+            artifacts={"prediction_model": str(model.folder)},
+            pip_requirements=_requirements(),
+        )
+    try:
+        client.create_registered_model(model.name)
+    except mlflow.exceptions.MlflowException as error:
+        if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
+            raise
+    made = client.create_model_version(
+        model.name, source=logged.model_uri, run_id=run_id, model_id=logged.model_id
+    )
+    return str(made.version)
+
+
+@contextmanager
+def _global_uri(uri: str) -> Iterator[None]:
+    import mlflow
+
+    # MLflow keeps its global URI in this variable too, so the variable tells whether there was one.
+    before = os.environ.get("MLFLOW_TRACKING_URI")
+    mlflow.set_tracking_uri(uri)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(before)
+
+
+def _requirements() -> list[str]:
+    pins = []
+    for name in REQUIREMENTS:
+        try:
+            pins.append(f"{name}=={version(name)}")
+        except PackageNotFoundError:
+            continue
+    return pins
+
+
+def ui_command(uri: str, port: int) -> tuple[list[str], dict[str, str]]:
+    """Build the command that shows a store in MLflow's own pages, reachable from this machine only.
+
+    Parameters
+    ----------
+    uri : str
+        A record's URI, or `embedded_uri`.
+    port : int
+
+    Returns
+    -------
+    argv : list of str
+        No shell is involved.
+    env : dict of str to str
+        The whole environment to start it with: this one plus the safe settings.
+    """
+    origin = f"http://localhost:{port}"
+    hosts = ",".join(f"{host}:{port}" for host in LOOPBACK)
+    argv = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
+    argv += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    argv += ["--allowed-hosts", hosts, "--cors-allowed-origins", origin, "--x-frame-options", "DENY"]
+    return argv, {**os.environ, **SAFE_ENVIRONMENT}
