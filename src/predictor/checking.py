@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from predictor.data.frames import rows_of
 from predictor.config.loading import LoadedConfig, load_config
 from predictor.errors import Problem
 from predictor.features.preprocessing import build_preprocessor, encoded_columns
@@ -85,7 +86,7 @@ def _outcomes(study: Study) -> pd.DataFrame:
     rows = []
     for name, outcome in study.outcomes.items():
         reasons = outcome.missing_reasons()
-        missing = "; ".join(f"{r.reason}: {r.n}" for r in reasons.itertuples() if r.reason != "observed")
+        missing = "; ".join(f"{r.reason}: {r.n}" for r in rows_of(reasons) if r.reason != "observed")
         events = int(np.nansum(outcome.label)) if outcome.kind != "change" else None
         rows.append((name, outcome.kind, int(outcome.evaluable.sum()), events, missing))
     return pd.DataFrame(rows, columns=["outcome", "kind", "evaluable", "events", "missing"])

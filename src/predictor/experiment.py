@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from predictor.data.frames import rows_of
 from predictor.config.loading import LoadedConfig, dump_config, load_config
 from predictor.errors import ResourceError
 from predictor.explanation.summary import importance
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from predictor.prediction_model import PredictionModel
 
 __all__ = ["Training", "train"]
+
+# The decision curve is drawn on this grid; the clinic's own thresholds are added to it and never tuned.
+DECISION_GRID = tuple(round(0.05 * i, 2) for i in range(1, 17))
 
 Progress = Callable[[str, int, int], None]
 
@@ -204,14 +208,14 @@ def evaluate_predictions(study: Study, results: Sequence[FoldResult], run: Run) 
         y=study.primary.label,
         groups=study.cohort.groups,
         plan=study.cohort.plan,
-        thresholds=config.validation.thresholds,
+        thresholds=sorted({*config.validation.thresholds, *DECISION_GRID}),
         level=config.validation.interval.level,
         resamples=config.validation.interval.resamples,
         seed=config.experiment.seed,
     )
     # Rows are positions in the sorted cohort, not patient keys; even so they stay in the run folder.
     run.write_frame("predictions.parquet", predictions)
-    for name in ("performance", "net_benefit", "calibration", "roc", "comparisons", "group_rates"):
+    for name in ("performance", "net_benefit", "calibration", "roc", "comparisons", "group_rates", "counts"):
         run.write_frame(f"{name}.csv", getattr(evaluation, name))
     run.write_frame("chosen.csv", chosen_table(results))
     return evaluation
@@ -391,7 +395,7 @@ def git_commit(root: Path) -> str:
 def _metrics(performance: pd.DataFrame, kind: str | None) -> list[Metric]:
     rows = performance if kind is None else performance[performance["kind"] == kind]
     found = []
-    for row in rows.itertuples():
+    for row in rows_of(rows):
         found += [
             Metric(f"{row.metric}{suffix}", float(value))
             for suffix, value in (("", row.value), ("_low", row.low), ("_high", row.high))

@@ -77,6 +77,10 @@ class InputField:
         Share of the total mean absolute contribution, 0 to 1.
     typical : dict of str to float or str
         Plan label to median or most frequent level.
+    source : str
+        ``table.column`` of the dictionary, for reading an export.
+    take : str
+        Which of several values in the baseline window.
     """
 
     name: str
@@ -91,6 +95,8 @@ class InputField:
     missing_share: float
     importance: float
     typical: dict[str, float | str]
+    source: str = ""
+    take: str = "last"
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from importlib.metadata import version
 import numpy as np
 import pandas as pd
 
+from predictor.data.frames import rows_of
 from predictor.cohort.selection import band_labels, baseline_values
 from predictor.config.schema import Condition, FeatureEntry, Rule
 from predictor.explanation.attribution import attribute, plan_baselines
@@ -128,7 +129,7 @@ def assemble_model(
         },
         group_rates=tuple(
             GroupRate(str(r.plan), int(r.n), int(r.events), float(r.rate), float(r.low), float(r.high))
-            for r in evaluation.group_rates.itertuples()
+            for r in rows_of(evaluation.group_rates)
         ),
         policy={
             "withhold_if": config.report.withhold_if.model_dump(),
@@ -238,6 +239,8 @@ def _field(
         missing_share=float(values.isna().mean()),
         importance=float(importance),
         typical=_typical(values, plan, number=number, levels=levels),
+        source=feature.source,
+        take=feature.take,
     )
 
 
@@ -282,7 +285,7 @@ def _card(study: Study, final: FinalFit, evaluation: Evaluation, *, created: dat
     judged = evaluation.performance[evaluation.performance["kind"] == "judged"]
     metrics = {
         str(r.metric): {"value": _number(r.value), "low": _number(r.low), "high": _number(r.high)}
-        for r in judged.itertuples()
+        for r in rows_of(judged)
     }
     y = study.primary.label[final.rows]
     return {
@@ -298,9 +301,9 @@ def _card(study: Study, final: FinalFit, evaluation: Evaluation, *, created: dat
             "reason": group_reason(facts),
         },
         "metrics": metrics,
-        "plain_counts": evaluation.plain_counts,
+        "plain_counts": _plain_counts(evaluation),
         "tried": [one.model_dump() for one in tried(study, evaluation)],
-        "group_interval": evaluation.group_interval,
+        "group_interval": str(evaluation.group_rates["interval"].iloc[0]),
         "limits": list(LIMITS),
         "n": len(y),
         "events": int(y.sum()),
@@ -334,6 +337,14 @@ def _outcome(study: Study) -> dict[str, str]:
         "scale": scale,
         "better": "lower",
     }
+
+
+def _plain_counts(evaluation: Evaluation) -> dict[str, int] | None:
+    """Return responders of 100 on either side of one half, None where nobody was on one of them."""
+    rates = evaluation.counts.set_index("side")["per_100"]
+    if not np.isfinite(rates).all():
+        return None
+    return {"threshold": 50, "above_responded": round(rates["at least"]), "below_responded": round(rates["below"])}
 
 
 def _developed_on(study: Study, final: FinalFit, y: np.ndarray) -> str:

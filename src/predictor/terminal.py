@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from predictor.data.frames import rows_of
 from predictor.checking import CheckReport
 from predictor.experiment import Training
 from predictor.prediction_model import PredictionModel
@@ -126,7 +127,7 @@ def training_text(training: Training) -> str:
     study, evaluation = training.study, training.evaluation
     y = study.primary.label[study.primary.evaluable]
     missing = study.primary.missing_reasons()
-    reasons = "; ".join(f"{r.reason}: {r.n}" for r in missing.itertuples() if r.reason != "observed")
+    reasons = "; ".join(f"{r.reason}: {r.n}" for r in rows_of(missing) if r.reason != "observed")
     parts = [WATERMARK] if study.simulated else []
     parts += [
         _heading(study.loaded.config.experiment.question),
@@ -136,7 +137,7 @@ def training_text(training: Training) -> str:
         _heading("Models side by side, out of fold (95 % limits; the references come first)"),
         _table(performance_table(evaluation.performance)),
         _heading("Verdict"),
-        f"{_plain(evaluation.verdict.label).upper()}. {training.model.model.card['verdict']['sentence']}",  # type: ignore[index]
+        f"{_plain(evaluation.verdict.label).upper()}. {training.model.model.card['verdict']['sentence']}",
         _heading("Where to look"),
         f"Model report     {_short(training.model_report)}",
         *(f"Patient report   {_short(path)}" for path in training.patient_reports),
@@ -181,7 +182,7 @@ def performance_table(performance: pd.DataFrame) -> pd.DataFrame:
     rows = performance[performance["metric"].isin(shown)].copy()
     rows["text"] = [
         f"{r.value:.3f} ({r.low:.3f} to {r.high:.3f})" if np.isfinite(r.value) else ""
-        for r in rows.itertuples()
+        for r in rows_of(rows)
     ]
     order = list(dict.fromkeys(performance["procedure"]))
     table = rows.pivot(index="procedure", columns="metric", values="text").reindex(
@@ -209,7 +210,7 @@ def predictions_text(frame: pd.DataFrame, model: PredictionModel, *, out: Path |
     shown = frame.drop(columns=["reason"]) if out is None else frame.drop(columns=["reason"]).head(5)
     parts.append(_table(shown.round(3).astype(object).where(shown.notna(), "")))
     reasons = frame.loc[frame["reason"] != "", ["row", "reason"]]
-    parts += [f"row {r.row}: {r.reason}" for r in reasons.head(20).itertuples()]
+    parts += [f"row {r.row}: {r.reason}" for r in rows_of(reasons.head(20))]
     if len(reasons) > 20:
         parts.append(f"… and {len(reasons) - 20} more rows with a reason; --out FILE has all of them")
     if out is not None:
@@ -253,7 +254,7 @@ def _table(frame: pd.DataFrame) -> str:
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return frame.astype(object).where(frame.notna(), None).to_dict("records")  # type: ignore[return-value]
+    return frame.astype(object).where(frame.notna(), None).to_dict("records")
 
 
 def _short(path: Path) -> str:

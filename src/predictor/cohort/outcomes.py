@@ -83,7 +83,7 @@ def is_response(baseline: np.ndarray, follow_up: np.ndarray, *, reduction: float
     """
     defined = np.isfinite(baseline) & np.isfinite(follow_up) & (baseline > 0)
     fell = np.asarray(baseline - follow_up >= reduction * baseline - 1e-9, dtype=float)
-    return np.where(defined, fell, np.nan)
+    return np.asarray(np.where(defined, fell, np.nan))
 
 
 def define_outcomes(
@@ -180,9 +180,9 @@ def sensitivity(timeline: Timeline, name: str, outcome: AnyOutcome, *, baseline:
 
 def _baseline_score(timeline: Timeline, measure: str, baseline: Baseline, take: str) -> np.ndarray:
     rows = baseline_rows(timeline, baseline)
-    rows = rows.loc[measure_of(rows["reference"]) == measure].groupby("unit")["value"]
-    taken = rows.last() if take == "last" else rows.first()
-    return taken.reindex(range(len(timeline.units))).to_numpy(float)
+    scores = rows.loc[measure_of(rows["reference"]) == measure].groupby("unit")["value"]
+    taken = scores.last() if take == "last" else scores.first()
+    return np.asarray(taken.reindex(range(len(timeline.units))), dtype=float)
 
 
 def _label(

@@ -133,7 +133,7 @@ def baseline_rows(timeline: Timeline, baseline: Baseline) -> pd.DataFrame:
         inside &= day != 0
     elif baseline.same_day == "pre_dose_only":
         inside &= (day != 0) | (records["before_dose"] == True).to_numpy(bool)  # noqa: E712 - None counts as no
-    return cast(pd.DataFrame, records.loc[inside])
+    return records.loc[inside]
 
 
 def rows_in_window(timeline: Timeline, reference: str, window: Window) -> pd.DataFrame:
@@ -152,7 +152,7 @@ def rows_in_window(timeline: Timeline, reference: str, window: Window) -> pd.Dat
         if "." in reference
         else measure_of(records["reference"]) == reference
     )
-    return cast(pd.DataFrame, records.loc[named & records["day"].between(window.first_day, window.last_day)])
+    return records.loc[named & records["day"].between(window.first_day, window.last_day)]
 
 
 def assessed_rows(timeline: Timeline, reference: str, window: Window) -> pd.DataFrame:
@@ -235,10 +235,11 @@ def _records(
     name: str,
     attributes: Mapping[str, pd.Series],
 ) -> list[pd.DataFrame]:
+    measured: dict[str, Column | None] = {
+        header: column for header, column in declared.columns.items() if _has_own_day(declared, column)
+    }
     if declared.layout == "long":
         measured = {str(declared.value_column): None}
-    else:
-        measured = {h: c for h, c in declared.columns.items() if _has_own_day(declared, c)}
     if not measured:
         return []
     rows = pd.DataFrame(
@@ -295,7 +296,7 @@ def _days_from_dates(joined: pd.DataFrame, dates: pd.Series) -> tuple[pd.Series,
     day = (date.dt.normalize() - day0.dt.normalize()).dt.days
     # Midnight is how a date without a time is read, so it says nothing about before or after the dose.
     timed = (date != date.dt.normalize()) & (day0 != day0.dt.normalize())
-    before = pd.Series(np.where(timed, date < day0, None), dtype=object)
+    before = (date < day0).astype(object).where(timed, None)
     return day.astype(float), before
 
 

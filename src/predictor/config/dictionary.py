@@ -1,7 +1,7 @@
 """The dictionary: what a site's columns mean, and when each one is known.
 
-One declaration serves to read and check the files, to document them, to build the clinician's form, and to simulate. A
-column that is not declared cannot be used; a column known after day 0 cannot be a feature.
+One declaration serves to read and check the files, to document them, to build the clinician's form, and to
+simulate. A column that is not declared cannot be used; a column known after day 0 cannot be a feature.
 """
 
 from __future__ import annotations
@@ -130,7 +130,8 @@ DayMap = dict[str, int | Literal["ignore"]]
 class Visits(Declared):
     """Visit labels and the day, relative to day 0, that each one stands for.
 
-    ``days`` maps every label to a day or to ``ignore``; with ``by`` it holds one such map per level of that column.
+    ``days`` maps every label to a day or to ``ignore``; with ``by`` it holds one such map per level of that
+    column.
     """
 
     column: str
@@ -142,8 +143,8 @@ class Visits(Declared):
 class Table(Declared):
     """One table: a source, its patient key, and its declared columns.
 
-    ``layout: long`` means one row per score: ``name_column`` holds the quantity's name and ``value_column`` the score,
-    and ``columns`` is keyed by those names.
+    ``layout: long`` means one row per score: ``name_column`` holds the quantity's name and ``value_column``
+    the score, and ``columns`` is keyed by those names.
     """
 
     source: Source
@@ -176,20 +177,22 @@ class Table(Declared):
         return [header for header, column in self.columns.items() if column.reference(header) == reference]
 
     def days_of(self, column: Column) -> frozenset[int] | None:
-        """Days, relative to day 0, on which this column has values; None where only dates tell.
+        """Days, relative to day 0, on which this column has values; None where the dictionary does not tell.
 
         Parameters
         ----------
         column : Column
             A column of this table.
         """
-        if column.day is not None:
-            return frozenset({column.day})
         if self.visits is None:
+            return None if column.day is None else frozenset({column.day})
+        if column.day is not None:
             return None
         maps = self.visits.days.values() if self.visits.by else [self.visits.days]
-        found = {day for days in maps if isinstance(days, dict) for day in days.values()}
-        return frozenset(day for day in found if isinstance(day, int) and not isinstance(day, bool))
+        found = [day for days in maps if isinstance(days, dict) for day in days.values()]
+        if any(day != "ignore" and type(day) is not int for day in found):
+            return None
+        return frozenset(day for day in found if day != "ignore")
 
     @property
     def has_days(self) -> bool:

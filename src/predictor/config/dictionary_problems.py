@@ -1,6 +1,6 @@
 """What a dictionary's declarations say against each other, table by table.
 
-Every function yields `Problem`s with key paths that start with ``dictionary.``; the line is added where the file is known.
+Every function yields `Problem`s with key paths that start with ``dictionary.``; the line is added later.
 """
 
 from __future__ import annotations
@@ -100,7 +100,10 @@ def _type(place: str, column: Column) -> Iterator[Problem]:
             "CFG-38", f"a column is one quantity, this one is {' and '.join(quantities)}", remedy, place
         )
     if column.type is None and not quantities:
-        remedy = "Write `type:` (number, integer, category, boolean, date or text), or `instrument:`, `analyte:` or `measure:`"
+        remedy = (
+            "Write `type:` (number, integer, category, boolean, date, text), "
+            "or `instrument:`, `analyte:` or `measure:`"
+        )
         yield Problem("CFG-38", "the column has neither a type nor a quantity", remedy, place)
     elif quantities and column.kind not in ("number", "integer"):
         message = f"a column with {quantities[0]} is a number, not {column.kind}"

@@ -12,13 +12,14 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from predictor.config.dictionary import Dictionary
+from predictor.config.dictionary import Column, Dictionary
 from predictor.config.mending import Mended, mend
 from predictor.config.overriding import override
 from predictor.config.paths import Territory, project_root
 from predictor.config.problems import find_problems
 from predictor.config.schema import Config
-from predictor.config.yaml_text import Place, YamlText, read_yaml, write_yaml
+from predictor.config.yaml_text import Place, YamlText, read_yaml
+from predictor.config.yaml_writer import write_yaml
 from predictor.errors import ConfigError, Problem
 
 __all__ = ["LoadedConfig", "dump_config", "hash_of", "load_config"]
@@ -32,7 +33,8 @@ _FOLLOW_UPS = {
     "models": {"CFG-23"},
     "outcomes": {"CFG-24", "CFG-33"},
 }
-_NEED_WHOLE_DICTIONARY = {"CFG-25", "CFG-31", "CFG-35"}
+_NEED_DAYS = {"CFG-15", "CFG-25", "CFG-31", "CFG-35", "LEA-03"}
+_TELL_DAYS = {"name", "known", "instrument", "analyte", "measure", "day"}
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class LoadedConfig:
     root : pathlib.Path
         The project: nearest folder with ``pyproject.toml`` or ``.git``, else the config's own.
     sources : dict of str to pathlib.Path
-        Table → its file, links resolved, inside the project or the data folder. Whether it exists is the reader's affair.
+        Table → its file, links resolved, inside the project or the data folder; it need not exist.
     overrides : tuple of str
         ``a.b=c`` from the command line, in order.
     config_hash, dictionary_hash : str
@@ -190,8 +192,8 @@ def _between(config: Mended[Config], dictionary: Mended[Dictionary] | None) -> l
     declared = dictionary.value if dictionary else None
     lost = config.lost | (dictionary.lost if dictionary else set())
     silent = {code for path in config.touched for code in _FOLLOW_UPS.get(path, ())}
-    if declared is None or (dictionary and any(path.count(".") == 1 for path in dictionary.touched)):
-        silent |= _NEED_WHOLE_DICTIONARY
+    if declared is None or (dictionary and any(map(_may_hide_days, dictionary.touched))):
+        silent |= _NEED_DAYS
     if declared is None:
         silent.add("CFG-20")
     found = find_problems(config.value, declared or Dictionary({}), lost=lost)
@@ -202,6 +204,17 @@ def _between(config: Mended[Config], dictionary: Mended[Dictionary] | None) -> l
         and not config.follows(problem.path)
         and not (dictionary and dictionary.follows(problem.path))
     ]
+
+
+def _may_hide_days(touched: str) -> bool:
+    """Whether a table, a column, or what tells a column's quantity and days was taken out of the dictionary."""
+    parts = touched.split(".", 3)
+    if len(parts) < 4:
+        return len(parts) == 2 or parts[2] in ("columns", "known", "visits")
+    key = parts[3].rpartition(".")[2]
+    if parts[2] == "columns":
+        return key in _TELL_DAYS or key not in Column.model_fields
+    return parts[2] in ("known", "visits")
 
 
 def _sources(

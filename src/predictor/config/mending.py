@@ -1,8 +1,8 @@
-"""Validating on past the first mistake: what is wrong is taken out, so that what is left can still be checked.
+"""Validating on past the first mistake, so that ten different mistakes in a config give ten problems.
 
-A config with ten different mistakes gives ten problems, one per mistake. Each round asks the schema, keeps its new mistakes,
-takes the offending values out (or renames a misspelt key), and asks again until the schema is content. What was taken out is
-remembered, so that nothing that merely follows from it is reported.
+Each round asks the schema, keeps its new mistakes, takes the offending values out (or renames a misspelt key),
+and asks again until the schema is content with the rest. What was taken out is remembered, so that nothing that
+merely follows from it is reported.
 """
 
 from __future__ import annotations
@@ -169,7 +169,9 @@ def _drop(data: Any, loc: Loc, result: Mended[Any]) -> None:
     parent, last = _at(data, loc[:-1]), loc[-1]
     result.touched.add(_path(loc))
     _lose(loc, result)
-    if isinstance(parent, dict):
+    if isinstance(parent, dict) and last == "known":
+        parent[last] = "baseline"  # so that no column seems to lack it
+    elif isinstance(parent, dict):
         parent.pop(last, None)
     elif isinstance(parent, list) and parent[int(last)] != PLACEHOLDER:
         # A list keeps its length, or the positions in later messages would be wrong.

@@ -1,7 +1,7 @@
 """What the schema refuses, said in the config's own words.
 
-pydantic reports one error per branch of a union and names its own internals; here each mistake becomes one `Problem` with the
-key path, what was expected, what came (as written), and what to write.
+pydantic reports one error per branch of a union and names its own internals; here each mistake becomes one
+`Problem` with the key path, what was expected, what came (as written), and what to write.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 import types
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, RootModel, ValidationError
@@ -37,6 +37,8 @@ _LIMITS = {
     "less_than": ("lt", "below"),
     "less_than_equal": ("le", "at most"),
 }
+_A_NUMBER = {"above": "a number above", "at least": "a number of at least"}
+_A_NUMBER |= {"below": "a number below", "at most": "a number of at most"}
 _REFERENCE = "[^.\\s]+"
 
 
@@ -74,8 +76,10 @@ def nearest(name: str, known: Iterable[str]) -> list[str]:
     folded: dict[str, str] = {}
     for item in known:
         folded.setdefault(item.lower(), item)
-    found = get_close_matches(name.lower(), list(folded), n=3, cutoff=0.6)
-    return [folded[item] for item in found]
+    wanted = name.lower()
+    found = get_close_matches(wanted, list(folded), n=3, cutoff=0.6)
+    likeness = [SequenceMatcher(None, item, wanted).ratio() for item in found]
+    return [folded[item] for item, like in zip(found, likeness, strict=True) if like > likeness[0] - 0.1]
 
 
 def suggestion(name: str, known: Iterable[str], *, what: str = "names") -> str:
@@ -93,7 +97,8 @@ def suggestion(name: str, known: Iterable[str], *, what: str = "names") -> str:
     names = list(known)
     near = nearest(name, names)
     if near:
-        return "Did you mean " + " or ".join(f'"{item}"' for item in near) + "?"
+        meant = " or ".join(f'"{item}"' for item in near)
+        return f"Did you mean {meant}? Write {'that' if len(near) == 1 else 'one of them'}"
     if not names:
         return f"There are no {what} to choose from; declare it first"
     listed = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
@@ -130,19 +135,16 @@ def _loc_in(data: Any, loc: tuple[str | int, ...], *, missing: bool) -> tuple[st
     kept: list[str | int] = []
     here = data
     for part in loc:
-        if (isinstance(here, dict) and part in here) or (
-            isinstance(here, list) and isinstance(part, int) and part < len(here)
-        ):
+        inside = range(len(here)) if isinstance(here, list) else here if isinstance(here, dict) else ()
+        if part in inside:
             here = here[part]
-        else:
-            continue
-        kept.append(part)
+            kept.append(part)
     return (*kept, loc[-1]) if missing else tuple(kept)
 
 
 def _value_at(data: Any, loc: tuple[str | int, ...]) -> Any:
     for part in loc:
-        data = data.get(part) if isinstance(data, dict) else data[part]
+        data = data.get(part) if isinstance(data, dict) else data[int(part)]
     return data
 
 
@@ -185,7 +187,10 @@ def _value_problem(path: str, items: list[Any], came: str, value: Any, place: Pl
         key, words = _LIMITS[kind]
         code = "CFG-12" if path.endswith(("n_splits", "n_repeats")) else "CFG-28"
         return Problem(
-            code, f"expected {words} {context[key]:g}, came {came}", f"Write a number {words} that", path
+            code,
+            f"expected {words} {context[key]:g}, came {came}",
+            f"Write {_A_NUMBER[words]} {context[key]:g}",
+            path,
         )
     if kind in ("literal_error", "union_tag_invalid"):
         return _choice_problem(
@@ -212,7 +217,7 @@ def _choice_problem(path: str, expected: str, came: str, value: Any, place: Plac
             "CFG-07", f"expected {', '.join(choices)}, came {came}{quoting}", f"Write {choices[0]}", path
         )
     near = nearest(value, choices)
-    remedy = f'Did you mean "{near[0]}"?' if near else f"Write one of: {', '.join(choices)}"
+    remedy = f'Did you mean "{near[0]}"? Write that' if near else f"Write one of: {', '.join(choices)}"
     if choices == [expected] and place and place.quoted:
         return Problem(
             "CFG-07", f"expected the number {expected}, came {came}", "Write it without quotes", path
@@ -235,7 +240,8 @@ def _type_remedy(expected: list[str], value: Any, place: Place | None) -> str:
     if value is None:
         return "Write a value, or leave the key out"
     if "text" in expected and isinstance(value, (bool, int, float)):
-        return f'Quote it: "{written}" (YAML 1.2 reads it as {"true or false" if isinstance(value, bool) else "a number"} otherwise)'
+        read_as = "true or false" if isinstance(value, bool) else "a number"
+        return f'Quote it: "{written}" (without quotes YAML 1.2 reads {read_as})'
     if "true or false" in expected and isinstance(value, str):
         return "Write true or false without quotes (YAML 1.2 reads yes, no, on and off as text)"
     if "a whole number" in expected and isinstance(value, float):

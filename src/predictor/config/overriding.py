@@ -57,8 +57,8 @@ def _put(text: YamlText, parts: list[str], value: YamlText) -> Problem | None:
     else:
         here[parts[-1]] = value.data
     path = ".".join(parts)
-    for place in [known for known in text.places if known == path or known.startswith(f"{path}.")]:
-        del text.places[place]
+    for known in [known for known in text.places if known == path or known.startswith(f"{path}.")]:
+        del text.places[known]
     for inside, place in value.places.items():
         text.places[f"{path}.{inside}" if inside else path] = Place(None, place.text, place.quoted, _ORIGIN)
     return None

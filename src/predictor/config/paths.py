@@ -16,7 +16,7 @@ _MARKS = ("pyproject.toml", ".git")
 
 
 def project_root(config: Path) -> Path:
-    """Return the nearest folder above a config that holds ``pyproject.toml`` or ``.git``, else the config's own.
+    """Return the nearest folder above a config with ``pyproject.toml`` or ``.git``, else the config's own.
 
     Parameters
     ----------

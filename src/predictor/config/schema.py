@@ -1,7 +1,6 @@
 """The config: every section, in the order of the YAML file.
 
-The schema is pure data. What two sections say about each other is checked in `predictor.config.problems`, where the place in
-the file is known.
+The schema is pure data. What two sections say about each other is checked in `predictor.config.problems`.
 """
 
 from __future__ import annotations
@@ -97,7 +96,7 @@ class Rule(Declared):
     any: list[Condition] | None = None
 
     def conditions(self) -> list[Condition]:
-        """The tests, of which one must hold."""
+        """Return the tests, of which one must hold."""
         if self.any is not None:
             return list(self.any)
         return [Condition(column=self.column or "", min=self.min, max=self.max, in_=self.in_)]
@@ -212,7 +211,7 @@ DEFAULT_CANDIDATES: dict[ModelType, int] = {"elastic_net": 8, "random_forest": 4
 
 
 class ModelSection(Declared):
-    """One family from the catalog (a closed list, never an import path), its feature sets, and what is searched."""
+    """One family from the catalog (never an import path), its feature sets, and what is searched."""
 
     type: ModelType
     features: Annotated[list[str], Field(min_length=1)]
@@ -222,7 +221,7 @@ class ModelSection(Declared):
 
     @property
     def n_candidates(self) -> int:
-        """Settings that are tried in every inner fold: as declared, else the type's default."""
+        """Return how many settings every inner fold tries: as declared, else the type's default."""
         return self.candidates or DEFAULT_CANDIDATES[self.type]
 
 
@@ -242,7 +241,7 @@ class Inner(Declared):
 
 
 class Transport(Declared):
-    """Leave one whole group out: does the model travel?"""
+    """Leave one whole group out, to see whether the model travels."""
 
     type: Literal["leave_one_group_out"] = "leave_one_group_out"
     by: Reference

@@ -1,16 +1,14 @@
 """Strict YAML 1.2 with line numbers: what is ambiguous, hidden or boundless is refused.
 
-Values are resolved here and not by the YAML library, so that the whole rule is one screen long: ``true``/``false``, decimal
-numbers and nothing are what they look like, everything else is text, and what two YAML versions read differently must be
-quoted. Keys are always text, as written.
+Values are resolved here and not by the YAML library, so that the whole rule is one screen long: ``true`` and
+``false``, decimal numbers and nothing are what they look like, everything else is text, and what two YAML versions read
+differently must be quoted. Keys are always text, as written.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -40,7 +38,6 @@ __all__ = [
     "parse_yaml",
     "read_yaml",
 ]
-__all__ += ["write_yaml"]
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 20
@@ -361,36 +358,3 @@ def _resolve(text: str) -> Any:
         return int(text)
     number = float(text)
     return number if math.isfinite(number) else _REFUSED
-
-
-_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
-_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
-
-
-def _quoted(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
-
-
-def write_yaml(data: dict[str, Any]) -> str:
-    """Plain data as YAML in which all text is quoted, so that every YAML version reads it alike.
-
-    Parameters
-    ----------
-    data : dict
-        Nested dicts, lists, text, numbers, booleans and None.
-    """
-    return "\n".join(_lines(data, "")) + "\n"
-
-
-def _lines(data: dict[str, Any], indent: str) -> Iterator[str]:
-    for key, value in data.items():
-        name = key if _PLAIN_KEY.fullmatch(key) else _quoted(key)
-        if isinstance(value, dict) and value:
-            yield f"{indent}{name}:"
-            yield from _lines(value, indent + "  ")
-        elif isinstance(value, list) and any(isinstance(item, (dict, list)) for item in value):
-            yield f"{indent}{name}:"
-            yield from (f"{indent}  - {_quoted(item)}" for item in value)
-        else:
-            yield f"{indent}{name}: {_quoted(value)}"

@@ -10,10 +10,21 @@ import re
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
+import numpy as np
+import pandas as pd
+
 from predictor.config.dictionary import Column
 from predictor.data.instruments import find_instrument
 
-__all__ = ["RefusedCellError", "boolean_of", "cell_reader", "date_of", "number_of"]
+__all__ = [
+    "RefusedCellError",
+    "boolean_of",
+    "cell_reader",
+    "date_of",
+    "limits_of",
+    "number_of",
+    "plain_numbers",
+]
 
 TRUE = {"1", "1.0", "true", "yes"}
 FALSE = {"0", "0.0", "false", "no"}
@@ -160,6 +171,32 @@ def boolean_of(text: str) -> float:
     raise RefusedCellError("DAT-20", "1, 0, true, false, yes or no was expected", remedy)
 
 
+def plain_numbers(cells: pd.Series, column: Column, *, kind: str, decimal: str) -> np.ndarray | None:
+    """Return all numbers at once; None where one cell is not a plain number or breaks a rule.
+
+    The fast way through a sound column, with the same values as `cell_reader`, cell by cell.
+
+    Parameters
+    ----------
+    cells : pandas.Series of str
+        Without spaces around them, none missing.
+    column : Column
+    kind : {"number", "integer", "category", "boolean", "date", "text"}
+    decimal : {".", ","}
+    """
+    if kind not in {"number", "integer"} or column.values is not None:
+        return None
+    if not cells.str.fullmatch(NUMBER[decimal].pattern).all():
+        return None
+    values = cells.str.replace(decimal, ".", regex=False).astype(float).to_numpy()
+    sound = np.isfinite(values)
+    if kind == "integer":
+        sound &= values == np.floor(values)
+    for low, high, _ in limits_of(column):
+        sound &= (values >= low) & (values <= high)
+    return values if sound.all() else None
+
+
 def cell_reader(column: Column, *, kind: str, decimal: str) -> Callable[[str], object]:
     """Return the function that turns a cell's text into its value.
 
@@ -219,7 +256,7 @@ def listed(codes: Iterable[str]) -> str:
 
 def _number_reader(column: Column, *, kind: str, decimal: str) -> Callable[[str], float]:
     factor = BELOW[column.below_limit] if column.below_limit else None
-    limits = _limits(column)
+    limits = limits_of(column)
 
     def read(text: str) -> float:
         below = factor is not None and text.startswith("<")
@@ -236,7 +273,13 @@ def _number_reader(column: Column, *, kind: str, decimal: str) -> Callable[[str]
     return read
 
 
-def _limits(column: Column) -> list[tuple[float, float, str]]:
+def limits_of(column: Column) -> list[tuple[float, float, str]]:
+    """Return the ranges that a column's numbers have to lie in, each with the rule in words.
+
+    Parameters
+    ----------
+    column : Column
+    """
     limits = []
     if column.range is not None:
         low = -math.inf if column.range[0] is None else column.range[0]

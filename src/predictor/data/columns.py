@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from predictor.config.dictionary import Column, DateKnown, Table, Visits
-from predictor.data.cells import RefusedCellError, cell_reader
+from predictor.data.cells import RefusedCellError, cell_reader, plain_numbers
 from predictor.data.findings import Findings
 from predictor.data.instruments import find_instrument, similar_instruments
 
@@ -208,7 +208,11 @@ def _convert(reading: Reading, header: str, column: Column, *, kind: str, shown:
     present = ~_missing(reading, header, column)
     cells = reading.cells[header][present]
     verbatim = kind in {"text", "category"} and column.values is None
-    positions, distinct = pd.factorize(cells if verbatim else cells.str.strip())
+    cells = cells if verbatim else cells.str.strip()
+    numbers = plain_numbers(cells, column, kind=kind, decimal=reading.decimal)
+    if numbers is not None:
+        return _scatter(numbers, present, kind)
+    positions, distinct = pd.factorize(cells)
     values, refused = _read_distinct(distinct, cell_reader(column, kind=kind, decimal=reading.decimal))
     rows = reading.rows[present]
     for at in np.flatnonzero(np.isin(positions, list(refused))) if refused else ():
@@ -220,12 +224,12 @@ def _convert(reading: Reading, header: str, column: Column, *, kind: str, shown:
 
 
 def _read_distinct(
-    distinct: Iterable[str], read: Callable[[str], object]
+    distinct: pd.Index, read: Callable[[str], object]
 ) -> tuple[np.ndarray, dict[int, RefusedCellError]]:
     """Each distinct text's value, and why some were refused, by position."""
     values: list[object] = []
     refused: dict[int, RefusedCellError] = {}
-    for i, cell in enumerate(distinct):
+    for i, cell in enumerate(distinct.to_numpy(dtype=object)):
         try:
             values.append(read(cell))
         except RefusedCellError as error:
@@ -236,10 +240,12 @@ def _read_distinct(
 
 def _scatter(values: np.ndarray, present: np.ndarray, kind: str) -> pd.Series:
     """Put the values back where they were present, in the kind's type."""
+    if kind in NUMERIC:
+        numbers = np.full(len(present), np.nan)
+        numbers[present] = values.astype(float)
+        return pd.Series(numbers)
     whole = np.full(len(present), None, dtype=object)
     whole[present] = values
-    if kind in NUMERIC:
-        return pd.Series(whole.astype(float))
     return pd.Series(whole.astype("datetime64[ns]")) if kind == "date" else pd.Series(whole, dtype=object)
 
 

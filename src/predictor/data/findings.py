@@ -26,15 +26,16 @@ class Findings:
     def __init__(self, file: str) -> None:
         self.file = file
         self.counts: Counter[str] = Counter()
+        self.total = 0
         self._groups: dict[tuple[str, str], list[Problem]] = {}
 
     def __bool__(self) -> bool:
-        return bool(self.counts)
+        return self.total > 0
 
     @property
     def full(self) -> bool:
         """Whether so much was found that looking further is of no use."""
-        return self.counts.total() >= COUNTED
+        return self.total >= COUNTED
 
     def add(
         self, code: str, message: str, remedy: str = "", *, row: int | None = None, column: str = ""
@@ -54,6 +55,7 @@ class Findings:
         """
         if self.full:
             return
+        self.total += 1
         self.counts[code] += 1
         group = self._groups.setdefault((column, code), [])
         if len(group) < SHOWN:
@@ -74,7 +76,7 @@ class Findings:
         ranked = [(rank, problem) for group in self._groups.values() for rank, problem in enumerate(group)]
         ranked.sort(key=lambda item: (item[0], item[1].line or 0))
         shown = sorted((problem for _, problem in ranked[:SHOWN]), key=lambda p: (p.line or 0, p.path))
-        more = self.counts.total() - len(shown)
+        more = self.total - len(shown)
         if not more:
             return tuple(shown)
         code = self.counts.most_common(1)[0][0]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -90,16 +90,14 @@ def encode(columns: Sequence[EncodedColumn], X: pd.DataFrame) -> np.ndarray:
         rounding here, once, is what lets the trees, their explanations and their compact copies agree on
         which side a patient falls.
     """
-    encoded = np.empty((len(X), len(columns)), dtype=np.float64)
+    read = _read(X, {column.feature: column.transform for column in columns})
     levels = _levels_by_feature(columns)
-    read: dict[tuple[str, str], np.ndarray] = {}
+    raw = np.empty((len(X), len(columns)), dtype=np.float64)
     for position, column in enumerate(columns):
-        key = (column.feature, column.transform)
-        if key not in read:
-            read[key] = _texts(X, column.feature) if column.transform == TEXT else _numbers(X, *key)
-        raw = _apply(column, read[key], levels.get(column.feature, ()))
-        encoded[:, position] = ((raw - column.center) / column.scale).astype(np.float32)
-    return encoded
+        raw[:, position] = _apply(column, read[column.feature], levels.get(column.feature, ()))
+    centers = np.array([column.center for column in columns])
+    scales = np.array([column.scale for column in columns])
+    return ((raw - centers) / scales).astype(np.float32).astype(np.float64)
 
 
 def encoded_columns(fitted: ColumnTransformer) -> tuple[EncodedColumn, ...]:
@@ -145,8 +143,8 @@ class _Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Learn the columns from the training part alone."""
         self.feature_names_in_ = np.asarray(X.columns, dtype=object)
         self.n_features_in_ = X.shape[1]
-        columns = [column for name in X.columns for column in self._learn(X, str(name))]
-        self.encoded_ = [asdict(column) for column in columns]
+        read = _read(X, self._transforms(X))
+        self.encoded_ = [vars(column).copy() for name in read for column in self._learn(name, read[name])]
         return self
 
     def transform(self, X: pd.DataFrame) -> np.ndarray:
@@ -158,7 +156,10 @@ class _Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Names of the encoded columns."""
         return np.array([EncodedColumn(**column).name for column in self.encoded_], dtype=object)
 
-    def _learn(self, X: pd.DataFrame, name: str) -> list[EncodedColumn]:
+    def _transforms(self, X: pd.DataFrame) -> dict[str, str]:
+        raise NotImplementedError
+
+    def _learn(self, name: str, values: np.ndarray) -> list[EncodedColumn]:
         raise NotImplementedError
 
 
@@ -176,9 +177,11 @@ class NumberEncoder(_Encoder):
     def __init__(self, transforms: dict[str, str] | None = None) -> None:
         self.transforms = transforms
 
-    def _learn(self, X: pd.DataFrame, name: str) -> list[EncodedColumn]:
+    def _transforms(self, X: pd.DataFrame) -> dict[str, str]:
+        return {str(name): (self.transforms or {}).get(str(name), "none") for name in X.columns}
+
+    def _learn(self, name: str, values: np.ndarray) -> list[EncodedColumn]:
         transform = (self.transforms or {}).get(name, "none")
-        values = _numbers(X, name, transform)
         missing = np.isnan(values)
         if missing.all():
             return []
@@ -202,10 +205,12 @@ class CategoryEncoder(_Encoder):
     counts among the rarer ones or, where there were none, as none of the levels.
     """
 
-    def _learn(self, X: pd.DataFrame, name: str) -> list[EncodedColumn]:
-        texts = _texts(X, name)
-        present = ~_missing(texts)
-        seen, counts = np.unique(texts[present].astype(str), return_counts=True)
+    def _transforms(self, X: pd.DataFrame) -> dict[str, str]:
+        return {str(name): TEXT for name in X.columns}
+
+    def _learn(self, name: str, values: np.ndarray) -> list[EncodedColumn]:
+        present = ~_missing(values)
+        seen, counts = np.unique(values[present].astype(str), return_counts=True)
         kept = [str(level) for level in seen[counts >= FEWEST_OF_A_LEVEL]]
         rare = bool((counts < FEWEST_OF_A_LEVEL).any())
         columns = [EncodedColumn(name, "level", level=level, transform=TEXT) for level in _coded(kept, rare)]
@@ -213,7 +218,7 @@ class CategoryEncoder(_Encoder):
             columns.append(EncodedColumn(name, "other", transform=TEXT))
         if present.any() and not present.all():
             columns.append(EncodedColumn(name, "missing", transform=TEXT))
-        return [_indicator(column, texts, kept) for column in columns]
+        return [_indicator(column, values, kept) for column in columns]
 
 
 def _coded(kept: list[str], rare: bool) -> list[str]:
@@ -235,11 +240,7 @@ def _apply(column: EncodedColumn, values: np.ndarray, levels: Sequence[str]) -> 
     if column.operation == "other":
         return np.array([text is not None and text not in levels for text in values], dtype=np.float64)
     missing = _missing(values)
-    return (
-        missing.astype(np.float64)
-        if column.operation == "missing"
-        else np.where(missing, column.fill, values)
-    )
+    return np.where(missing, column.fill, values) if column.operation == "value" else missing
 
 
 def _missing(values: np.ndarray) -> np.ndarray:
@@ -255,9 +256,16 @@ def _levels_by_feature(columns: Sequence[EncodedColumn]) -> dict[str, tuple[str,
     return levels
 
 
-def _numbers(X: pd.DataFrame, name: str, transform: str) -> np.ndarray:
-    """Read transformed values as float64, NaN where missing or outside the transformation's domain."""
-    values = X[name].to_numpy(dtype=np.float64, na_value=np.nan)
+def _read(X: pd.DataFrame, transforms: Mapping[str, str]) -> dict[str, np.ndarray]:
+    """Read features: transformed numbers as float64 with NaN, texts as objects with None."""
+    numbers = [name for name, transform in transforms.items() if transform != TEXT]
+    matrix = X[numbers].to_numpy(dtype=np.float64, na_value=np.nan) if numbers else np.empty((len(X), 0))
+    read = {name: _transformed(matrix[:, i], transforms[name]) for i, name in enumerate(numbers)}
+    return read | {name: _texts(X, name) for name, transform in transforms.items() if transform == TEXT}
+
+
+def _transformed(values: np.ndarray, transform: str) -> np.ndarray:
+    """Transform numbers; what falls outside the transformation's domain becomes NaN."""
     functions = {"log": np.log, "log1p": np.log1p, "sqrt": np.sqrt}
     if transform != "none":
         with np.errstate(divide="ignore", invalid="ignore"):

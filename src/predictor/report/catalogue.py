@@ -15,11 +15,12 @@ MESSAGES: Mapping[str, str] = MappingProxyType(
     {
         # titles and banners
         "title_estimate": "Treatment response estimate",
-        "title_group_rate": "Treatment response: what is known for the group",
+        "title_group_rate": "Treatment response: the group's rate",
         "title_refusal": "No estimate can be given for this patient",
-        "simulated": "SIMULATED DATA: no real patient, no clinical meaning",
+        "simulated": "SIMULATED DATA: not real patients",
         "research_only": "RESEARCH ONLY: not shown to be better than the group's rate",
         "draft": "DRAFT: statements of the responsible people are not provided",
+        "page_mark": "Patient {pseudonym}, report {id}",
         "warning": "One input to your judgement, not a recommendation to treat or not to treat. It is not "
         "for emergencies, and it does not assess safety or suicide risk.",
         # 1. the estimate
@@ -79,8 +80,8 @@ MESSAGES: Mapping[str, str] = MappingProxyType(
         "so_low": "So a low estimate is",
         "so_low_rest": "a reason by itself to withhold treatment, and a high one is no promise.",
         "calibration": "slope {slope} (1 is ideal), intercept {intercept} (0 is ideal)",
-        "ranking": "Of 100 pairs of one responder and one non-responder, the estimate puts {pairs} in the "
-        "right order (50 is chance). AUC {auc}, {level} % interval.",
+        "ranking": "Of 100 pairs of one responder and one non-responder, {pairs} are put in the right order (50 "
+        "is chance). AUC {auc}, {level} % limits.",
         # 7. before you decide
         "not_covered": "Not covered: safety (blood pressure, dissociation, bladder, misuse), cost, "
         "preference, relapse after the course, other treatments.",
@@ -100,9 +101,6 @@ MESSAGES: Mapping[str, str] = MappingProxyType(
         "group_because": "No personal estimate is given, because {reason}.",
         "group_without": "This is what happened to a group. It does not show what would have happened "
         "without the treatment: placebo response, natural recovery and regression to the mean are included.",
-        "group_figure": "Responders of 100 in each group",
-        "group_description": "A dot marks the observed rate of each group, a line its interval, on a scale "
-        "from 0 to 100. The table beside it has the same numbers.",
         "arms_randomised": "The groups were formed by chance, so their rates can be compared with each other.",
         "arms_observed": "The groups were not formed by chance: a difference between them is not an effect "
         "of treatment.",

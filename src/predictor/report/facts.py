@@ -25,9 +25,10 @@ def verdict_facts(study: Study, evaluation: Evaluation) -> VerdictFacts:
     evaluation : Evaluation
     """
     verdict = evaluation.verdict
-    adds = {
-        one.reference: one.low > 0 and one.gain >= verdict.margin for one in evaluation.between_references
-    }
+    shown = evaluation.comparisons
+    shown = shown[(shown["low"] > 0) & (shown["gain"] >= verdict.margin)]
+    adds = set(zip(shown["procedure"], shown["reference"], strict=True))
+    over = ("severity + plan", "plan") if "plan" in study.protocol.references else ("severity", "prevalence")
     return VerdictFacts(
         verdict=verdict.label,
         n=verdict.events + verdict.non_events,
@@ -37,8 +38,8 @@ def verdict_facts(study: Study, evaluation: Evaluation) -> VerdictFacts:
         gains=tuple(
             Gain(one.reference, one.gain, one.low, one.high, one.upper) for one in verdict.comparisons
         ),
-        plan_adds=adds.get("plan over prevalence", False),
-        severity_adds=adds.get("severity + plan over plan", adds.get("severity over prevalence", False)),
+        plan_adds=("plan", "prevalence") in adds,
+        severity_adds=over in adds,
         level=study.loaded.config.validation.interval.level,
     )
 

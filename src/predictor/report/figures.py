@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from predictor.report.content import Contributions, Estimate, GroupRate
+from predictor.report.content import Contributions, Estimate, ObservedRate
 from predictor.report.content_model import (
     CalibrationPlot,
     DecisionCurve,
@@ -37,7 +37,7 @@ __all__ = [
     "contribution_bars",
     "decision_curve",
     "gain_plot",
-    "group_plot",
+    "group_bars",
     "icon_array",
     "importance_plot",
     "roc_plot",
@@ -109,34 +109,27 @@ def _bar(length: float) -> Drawing:
     return Drawing("", 180, 14, "", "", marks)
 
 
-def group_plot(group: GroupRate) -> Drawing:
+def group_bars(rates: Sequence[ObservedRate]) -> tuple[Drawing, ...]:
     """Draw each group's observed rate as a dot with its interval on a scale from 0 to 100.
 
     Parameters
     ----------
-    group : GroupRate
-        The rate, and the arms if there are any.
+    rates : sequence of ObservedRate
+        Rows of the table.
 
     Returns
     -------
-    Drawing
+    tuple of Drawing
+        Decoration: the table carries the numbers, so the drawings have no title.
     """
-    rates = group.arms or (group.rate,)
-    frame = Frame(8, 14, 424, 30 * len(rates), 0, 100, 0, len(rates))
-    ticks = tuple(Tick(value, str(value)) for value in range(0, 101, 20))
-    marks = axes(frame, x_ticks=ticks, y_ticks=(), x_label="responders of 100", y_label="")
-    for index, rate in enumerate(rates):
-        y = frame.top + 30 * index + 20
-        name = (
-            f"{shortened(rate.label, 44)} (this plan)"
-            if rate.this_plan and group.arms
-            else shortened(rate.label)
-        )
-        marks.append(text(12, y - 8, name, "tick strong" if rate.this_plan else "tick"))
-        marks.append(line(frame.x(rate.lo), y, frame.x(rate.hi), y, "whisker"))
-        marks.append(circle(frame.x(rate.per100), y, 4.5, "dot"))
-    height = frame.top + frame.height + 34
-    return Drawing("groups", 440, height, say("group_figure"), say("group_description"), tuple(marks))
+    frame = Frame(4, 0, 172, 14, 0, 100)
+    ticks = [line(frame.x(at), 1, frame.x(at), 13, "grid") for at in (0, 50, 100)]
+    drawings = []
+    for rate in rates:
+        span = line(frame.x(rate.lo), 7, frame.x(rate.hi), 7, "whisker")
+        dot = circle(frame.x(rate.per100), 7, 4, "dot")
+        drawings.append(Drawing("", 180, 14, "", "", (*ticks, span, dot)))
+    return tuple(drawings)
 
 
 def gain_plot(verdict: VerdictSummary) -> Drawing:
@@ -204,7 +197,7 @@ def calibration_plot(plot: CalibrationPlot) -> Drawing:
         lower = [(frame.x(point.predicted), frame.y(lo)) for point, lo, _ in band]
         marks.append(polygon([*upper, *reversed(lower)], "band"))
     marks.append(line(frame.x(0), frame.y(0), frame.x(1), frame.y(1), "reference"))
-    marks.append(text(frame.x(0.98), frame.y(0.9), "ideal", "tick", "end"))
+    marks.append(text(frame.x(0.94), frame.y(0.99), "ideal", "tick", "end"))
     marks.append(
         polyline([(frame.x(point.predicted), frame.y(point.observed)) for point in plot.curve], "curve")
     )

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from predictor.data.frames import rows_of
 from predictor import __version__
 from predictor.cohort.outcomes import sensitivity
 from predictor.models.catalog import FAMILIES
 from predictor.report.content_model import (
     AttritionRow,
-    CalibrationBin,
     CalibrationPlot,
     Chosen,
     Comparison,
@@ -86,6 +86,15 @@ class ModelFacts:
     commit: str
     versions: dict[str, str]
 
+    def judged_predictions(self) -> np.ndarray:
+        """Out-of-fold probabilities of the judged procedure in the first repeat, in the order of the evaluable units."""
+        n = sum(len(result.fold.test) for result in self.results if result.fold.repeat == 0)
+        p = np.empty(n)
+        for result in self.results:
+            if result.fold.repeat == 0:
+                p[result.fold.test] = result.predictions[self.study.protocol.judge]
+        return p
+
 
 def model_view(facts: ModelFacts) -> ModelReportV1:
     """Lay out the model report.
@@ -109,8 +118,8 @@ def model_view(facts: ModelFacts) -> ModelReportV1:
         design=_design(study),
         models=_models(facts),
         chosen=_chosen(facts),
-        calibration=_calibration(evaluation),
-        roc=_roc(evaluation),
+        calibration=_calibration(facts),
+        roc=_roc(facts),
         decision=_decision(study, evaluation),
         net_benefit=_net_benefit(study, evaluation),
         importance=_importance(facts),
@@ -193,10 +202,10 @@ def _attrition(study: Study) -> tuple[AttritionRow, ...]:
             excluded=int(r.excluded),
             reason=f"{r.unknown} of them not recorded" if r.unknown else "",
         )
-        for r in study.cohort.attrition.itertuples()
+        for r in rows_of(study.cohort.attrition)
     ]
     reasons = study.primary.missing_reasons()
-    missing = [f"{r.reason}: {r.n}" for r in reasons.itertuples() if r.reason != "observed"]
+    missing = [f"{r.reason}: {r.n}" for r in rows_of(reasons) if r.reason != "observed"]
     evaluable = int(study.primary.evaluable.sum())
     rows.append(
         AttritionRow(
@@ -262,7 +271,7 @@ def _models(facts: ModelFacts) -> tuple[ModelRow, ...]:
         rows.append(
             ModelRow(
                 name=candidate.model.replace("_", " ") if candidate else str(procedure),
-                role=str(table["kind"].iloc[0]),  # type: ignore[arg-type]
+                role=str(table["kind"].iloc[0]),
                 features=candidate.feature_set.replace("_", " ") if candidate else "",
                 n_features=len(candidate.features) if candidate else None,
                 **{
@@ -308,33 +317,29 @@ def _chosen(facts: ModelFacts) -> tuple[Chosen, ...]:
     )
 
 
-def _calibration(evaluation: Evaluation) -> CalibrationPlot | None:
+def _calibration(facts: ModelFacts) -> CalibrationPlot | None:
+    evaluation, judged = facts.evaluation, facts.judged_predictions()
     curve = evaluation.calibration[evaluation.calibration["kind"] == "judged"]
     if curve.empty:
         return None
     return CalibrationPlot(
         model=str(curve["procedure"].iloc[0]),
         curve=tuple(
-            CurvePoint(predicted=_unit(r.p), observed=_unit(r.observed), lo=_unit(r.low), hi=_unit(r.high))
-            for r in curve.itertuples()
+            CurvePoint(predicted=_unit(r.predicted), observed=_unit(r.observed), lo=_unit(r.low), hi=_unit(r.high))
+            for r in rows_of(curve)
             if np.isfinite(r.observed)
         ),
-        bins=tuple(
-            CalibrationBin(
-                predicted=_unit(r.predicted),
-                observed=_unit(r.observed),
-                lo=_unit(r.low),
-                hi=_unit(r.high),
-                n=int(r.n),
-            )
-            for r in evaluation.calibration_bins.itertuples()
-            if r.n >= SMALLEST_COUNT
-        ),
-        histogram=tuple(
-            HistogramBin(left=_unit(r.left), right=_unit(r.right), n=int(r.n))
-            for r in evaluation.histogram.itertuples()
-        ),
+        histogram=_histogram(judged),
         method="smoothed out-of-fold predictions, pooled per repeat; the band resamples whole groups",
+    )
+
+
+def _histogram(p: np.ndarray) -> tuple[HistogramBin, ...]:
+    """Predictions of the first repeat in twenty bins; bars of a few patients are not told apart."""
+    counts, edges = np.histogram(p, bins=20, range=(0, 1))
+    return tuple(
+        HistogramBin(left=float(left), right=float(right), n=0 if n < SMALLEST_COUNT else int(n))
+        for left, right, n in zip(edges, edges[1:], counts, strict=False)
     )
 
 
@@ -342,7 +347,21 @@ def _unit(value: Any) -> float:
     return float(min(max(value, 0.0), 1.0))
 
 
-def _roc(evaluation: Evaluation) -> RocCurve | None:
+def _operating(facts: ModelFacts) -> tuple[OperatingPoint, ...]:
+    p, y = facts.judged_predictions(), facts.study.evaluable(facts.study.loaded.config.primary)[1]
+    return tuple(
+        OperatingPoint(
+            threshold=t,
+            responders_above=round(100 * float(np.mean(p[y == 1] >= t))),
+            others_above=round(100 * float(np.mean(p[y == 0] >= t))),
+            patients_above=round(100 * float(np.mean(p >= t))),
+        )
+        for t in facts.study.loaded.config.validation.thresholds
+    )
+
+
+def _roc(facts: ModelFacts) -> RocCurve | None:
+    evaluation = facts.evaluation
     judged = evaluation.performance[evaluation.performance["kind"] == "judged"]
     auc = _interval(judged, "auc")
     points = evaluation.roc[evaluation.roc["kind"] == "judged"]
@@ -350,18 +369,10 @@ def _roc(evaluation: Evaluation) -> RocCurve | None:
         return None
     return RocCurve(
         model=str(points["procedure"].iloc[0]),
-        points=tuple(RocPoint(fpr=_unit(r.fpr), tpr=_unit(r.tpr)) for r in points.itertuples()),
+        points=tuple(RocPoint(fpr=_unit(r.fpr), tpr=_unit(r.tpr)) for r in rows_of(points)),
         auc=auc,
-        operating=tuple(
-            OperatingPoint(
-                threshold=float(r.threshold),
-                responders_above=round(100 * r.responders_above),
-                others_above=round(100 * r.others_above),
-                patients_above=round(100 * r.patients_above),
-            )
-            for r in evaluation.operating.itertuples()
-        ),
-        method="the AUC is computed over within-fold pairs; the curve pools the folds of a repeat and is a picture only",
+        operating=_operating(facts),
+        method="the curve is the mean of the folds' curves; its area is the AUC over within-fold pairs",
     )
 
 
@@ -377,11 +388,11 @@ def _decision(study: Study, evaluation: Evaluation) -> DecisionCurve:
     series = [
         DecisionSeries(
             label=str(name),
-            role=roles.get(str(table["kind"].iloc[0]), "reference"),  # type: ignore[arg-type]
+            role=roles.get(str(name), "model" if table["kind"].iloc[0] == "judged" else "reference"),
             thresholds=tuple(map(float, table["threshold"])),
             net_benefit=tuple(map(float, table["value"])),
         )
-        for name, table in evaluation.decision_curve.groupby("procedure", sort=False)
+        for name, table in _decision_rows(evaluation).groupby("procedure", sort=False)
     ]
     meaning = "Acting at a threshold stands for going on with the plan. It describes prognosis among those who started"
     return DecisionCurve(
@@ -391,12 +402,17 @@ def _decision(study: Study, evaluation: Evaluation) -> DecisionCurve:
     )
 
 
+def _decision_rows(evaluation: Evaluation) -> pd.DataFrame:
+    table = evaluation.net_benefit
+    return table[table["kind"].isin(["judged", "reference", "strategy"])].sort_values("threshold", kind="stable")
+
+
 def _net_benefit(study: Study, evaluation: Evaluation) -> tuple[NetBenefit, ...]:
     table = evaluation.net_benefit
     reference = list(study.protocol.references)[-1]
 
     def at(procedure: str, threshold: float) -> Interval | None:
-        row = table[(table["procedure"] == procedure) & (table["threshold"] == threshold)]
+        row = table[(table["procedure"] == procedure) & (np.isclose(table["threshold"], threshold))]
         return (
             None
             if row.empty
@@ -427,7 +443,7 @@ def _importance(facts: ModelFacts) -> ImportanceTable:
         model=facts.study.protocol.judge,
         rows=tuple(
             Importance(label=labels[str(r.feature)], mean=100 * r.mean, lo=100 * r.low, hi=100 * r.high)
-            for r in shown.itertuples()
+            for r in rows_of(shown)
         ),
         others_n=len(rest),
         others_mean=float(100 * rest["mean"].sum()),
@@ -438,7 +454,7 @@ def _importance(facts: ModelFacts) -> ImportanceTable:
 
 def _transport(table: pd.DataFrame) -> tuple[SiteRow, ...]:
     rows = []
-    for r in table.itertuples():
+    for r in rows_of(table):
         auc = Interval(value=r.auc, lo=r.auc_low, hi=r.auc_high) if np.isfinite(r.auc) else None
         gap = Interval(
             value=r.observed - r.expected, lo=r.observed_low - r.expected, hi=r.observed_high - r.expected
@@ -467,7 +483,7 @@ def _sensitivity(study: Study) -> tuple[Sensitivity, ...]:
         baseline=config.cohort.baseline,
     )
     rows = []
-    for r in table.itertuples():
+    for r in rows_of(table):
         low, high = wilson_interval(int(r.events), int(r.n), level=config.validation.interval.level)
         rows.append(
             Sensitivity(

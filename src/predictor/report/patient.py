@@ -51,7 +51,7 @@ def example_patients(model: PredictionModel) -> pd.DataFrame:
     model : PredictionModel
     """
     plan_input = model.plan.get("input")
-    rows = []
+    rows: list[dict[str, object]] = []
     for plan in sorted(model.baselines):
         row: dict[str, object] = {"patient": f"EXAMPLE {len(rows) + 1}"}
         for one in model.inputs:
@@ -201,7 +201,7 @@ def _phrase(label: str, value: float | str | None, reference: float | str | None
 
 def _applicability(prediction: Prediction) -> Applicability:
     checks = tuple(
-        Check(id=one.id, label=one.label, status=one.status, result=one.result, meaning=one.meaning)  # type: ignore[arg-type]
+        Check(id=one.id, label=one.label, status=one.status, result=one.result, meaning=one.meaning)
         for one in prediction.checks
     )
     verdict: Literal["usable", "caution"] = (

@@ -6,6 +6,7 @@ style. The same content gives the same bytes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cache
 from typing import Any, Literal
@@ -19,7 +20,7 @@ from predictor.report.figures import (
     contribution_bars,
     decision_curve,
     gain_plot,
-    group_plot,
+    group_bars,
     icon_array,
     importance_plot,
     roc_plot,
@@ -45,8 +46,11 @@ Paper = Literal["A4", "letter"]
 ROWS_THAT_FIT = {"A4": 18, "letter": 14}
 """Inputs that fit the second page; more go to an annex."""
 
-LINE = 34
-"""Characters of a label or note that fit one line of the inputs table."""
+LINES_THAT_FIT = {"A4": 27, "letter": 21}
+"""Printed lines for inputs, other plans beyond three rows, limits and safety items on the second page."""
+
+CHARACTERS = {"label": 27, "value_text": 11, "unit_text": 14, "source": 12, "note": 21}
+"""Characters that fit one printed line of each column of the inputs table."""
 
 FLAGGED_ROWS = 10
 """Marked inputs listed on the second page when there is an annex."""
@@ -66,6 +70,7 @@ def _environment() -> Environment:
     environment.filters.update(
         check_mark={"ok": "✓", "check": "!", "fail": "✗"}.__getitem__,
         count=count_text,
+        css_text=_css_text,
         date=date_text,
         hash=hash_text,
         number=number_text,
@@ -79,6 +84,16 @@ def _environment() -> Environment:
 
 def _small(count: int | None) -> str:
     return say("small_count") if count is None else str(count)
+
+
+def _css_text(text: str) -> str:
+    """Write text for a CSS string: whatever is not an ASCII letter or digit becomes a six-digit escape.
+
+    No quote, backslash, angle bracket or line end of a value reaches the style sheet, so it cannot end the string or the element.
+    """
+    return "".join(
+        char if char.isascii() and char.isalnum() else f"\\{ord(char):06x}" for char in text
+    )
 
 
 def render_patient_report(view: PredictionReportV1, *, paper: Paper = "A4") -> str:
@@ -96,12 +111,13 @@ def render_patient_report(view: PredictionReportV1, *, paper: Paper = "A4") -> s
     str
         A complete HTML document.
     """
-    annex = sum(_lines(one) for one in view.inputs) > ROWS_THAT_FIT[paper]
+    annex = _needs_annex(view, paper)
     flagged = [one for one in view.inputs if one.flagged]
     context: dict[str, Any] = {
         "view": view,
         "paper": paper,
         "banners": _banners(simulated=view.simulated, research_only=view.research_only),
+        "page_mark": say("page_mark", pseudonym=view.patient.pseudonym, id=shortened(view.report.id, 30)),
         "title": say(f"title_{view.report.kind}"),
         "plan": plan_text(view.plan),
         "not_covered": say("not_covered_named", items=view.not_covered) if view.not_covered else say("not_covered"),
@@ -116,7 +132,8 @@ def render_patient_report(view: PredictionReportV1, *, paper: Paper = "A4") -> s
         context |= {"icons": icon_array(view.estimate), "bars": contribution_bars(view.contributions)}
     if view.group:
         context |= group_texts(view.group)
-        context |= {"figure": group_plot(view.group), "rates": view.group.arms or (view.group.rate,)}
+        rates = view.group.arms or (view.group.rate,)
+        context |= {"rates": rates, "bars": group_bars(rates)}
     return _environment().get_template("patient.html.j2").render(context)
 
 
@@ -150,6 +167,7 @@ def render_model_report(view: ModelReportV1, *, paper: Paper = "A4") -> str:
         "view": view,
         "paper": paper,
         "banners": _banners(simulated=view.simulated, research_only=view.research_only, draft=bool(missing)),
+        "page_mark": shortened(view.run.run_id, 60),
         "level": f"{100 * view.verdict.level:g}",
         "statements": statements,
         "missing_statements": ", ".join(missing),
@@ -164,10 +182,17 @@ def _banners(*, simulated: bool, research_only: bool, draft: bool = False) -> Se
     return [say(name) for name, applies in marks if applies]
 
 
+def _needs_annex(view: PredictionReportV1, paper: Paper) -> bool:
+    """Tell whether the inputs, with all that stands beside them, are more than the second page holds."""
+    lines = sum(_lines(one) for one in view.inputs) + len(view.limits) + len(view.safety)
+    if view.whatif:
+        lines += 2 * max(0, len(view.whatif.rows) - 3)
+    return len(view.inputs) > ROWS_THAT_FIT[paper] or lines > LINES_THAT_FIT[paper]
+
+
 def _lines(one: InputValue) -> int:
     """Estimate how many printed lines an input takes in the table."""
-    longest = max(len(one.label), len(one.note), len(one.value_text or ""), len(one.unit_text), len(one.source))
-    return 1 + (longest - 1) // LINE if longest else 1
+    return max(math.ceil(len(getattr(one, name) or " ") / fit) for name, fit in CHARACTERS.items())
 
 
 def _applicability_line(view: PredictionReportV1) -> str:

@@ -122,11 +122,12 @@ def fit_candidates(
         by_features.setdefault(candidate.features, []).append(candidate)
     for names, members in by_features.items():
         fitted |= fit_shared(
-            {c.name: (c.family, c.grid) for c in members},
-            preprocessor=build_preprocessor([f for f in dataset.features if f.name in names]),
-            X=dataset.X.iloc[rows][list(names)],
-            y=y[rows],
-            groups=dataset.groups[rows],
+            {c.name: c.family for c in members},
+            build_preprocessor([f for f in dataset.features if f.name in names]),
+            dataset.X.iloc[rows][list(names)],
+            y[rows],
+            dataset.groups[rows],
+            candidates={c.name: list(c.grid) for c in members},
             inner_splits=protocol.inner_splits,
             calibration=protocol.calibration,
             random_state=seed,

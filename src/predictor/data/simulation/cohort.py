@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from predictor.data.simulation.design import Settings, draw_sites, open_streams
-from predictor.data.simulation.export import export_tables
+from predictor.data.simulation.export import SimulatedCohort, export_tables
 from predictor.data.simulation.outcomes import (
     SPREAD,
     RatingModel,
@@ -27,7 +26,7 @@ from predictor.data.simulation.outcomes import (
 from predictor.data.simulation.patients import DOSE_EFFECTS, DOSE_SHARES, draw_patients, linear_predictor
 from predictor.data.simulation.records import Records, record_courses
 
-__all__ = ["SimulatedCohort", "simulate_cohort"]
+__all__ = ["simulate_cohort"]
 
 Array = NDArray[np.float64]
 Streams = Mapping[str, np.random.Generator]
@@ -35,27 +34,6 @@ Streams = Mapping[str, np.random.Generator]
 INTERCEPT = 0.16
 SECOND_COURSES = 0.03
 REMISSION_AT_MOST = 10.0
-
-
-@dataclass(frozen=True)
-class SimulatedCohort:
-    """A clinic-like export of simulated patients, and the truth that no clinic has.
-
-    Parameters
-    ----------
-    tables : mapping of str to pandas.DataFrame
-        ``patients``, ``treatments``, ``assessments``, ``biomarkers``, ``side_effects``, ``followup``: every
-        cell is text as it stands in the file, missing cells are empty, and the column ``provenance`` says
-        SIMULATED.
-    truth : pandas.DataFrame
-        One row per course: see `simulate_cohort`.
-    settings : Settings
-        What it was made with.
-    """
-
-    tables: Mapping[str, pd.DataFrame]
-    truth: pd.DataFrame
-    settings: Settings
 
 
 def simulate_cohort(patients: int, *, seed: int, **options: Any) -> SimulatedCohort:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,10 +16,7 @@ from predictor.data.simulation.design import Settings
 from predictor.data.simulation.outcomes import HARMS
 from predictor.data.simulation.records import VISIT_DAYS, Records
 
-if TYPE_CHECKING:
-    from predictor.data.simulation.cohort import SimulatedCohort
-
-__all__ = ["WATERMARK", "export_tables", "write_cohort"]
+__all__ = ["WATERMARK", "SimulatedCohort", "export_tables", "write_cohort"]
 
 Array = NDArray[np.float64]
 Streams = Mapping[str, np.random.Generator]
@@ -47,6 +45,27 @@ side_effects.csv  one row per course: any during the course
 followup.csv      one row per course with a rated response: ended_on, by relapse or censored
 truth.csv         what no clinic has: true probabilities and both potential outcomes. Never a model's input
 """
+
+
+@dataclass(frozen=True)
+class SimulatedCohort:
+    """A clinic-like export of simulated patients, and the truth that no clinic has.
+
+    Parameters
+    ----------
+    tables : mapping of str to pandas.DataFrame
+        ``patients``, ``treatments``, ``assessments``, ``biomarkers``, ``side_effects``, ``followup``: every
+        cell is text as it stands in the file, missing cells are empty, and the column ``provenance`` says
+        SIMULATED.
+    truth : pandas.DataFrame
+        One row per course: see `simulate_cohort`.
+    settings : Settings
+        What it was made with.
+    """
+
+    tables: Mapping[str, pd.DataFrame]
+    truth: pd.DataFrame
+    settings: Settings
 
 
 def export_tables(
