@@ -71,10 +71,9 @@ def _unknown(data: Any, parts: list[str]) -> Problem | None:
         above = alternatives_at(Config, parts[:position])
         known = _known(here, above, last=position == len(parts) - 1)
         if known is not None and part not in known:
-            path = ".".join(parts)
-            return Problem(
-                "CFG-44", f'there is no "{part}" to set', suggestion(part, known, what="keys"), path, _ORIGIN
-            )
+            whole = f"Set `{'.'.join(parts[:position])}` as a whole"
+            remedy = suggestion(part, known, what="keys") if known else whole
+            return Problem("CFG-44", f'there is no "{part}" to set', remedy, ".".join(parts), _ORIGIN)
         if isinstance(here, list):
             here = here[int(part)]
         elif isinstance(here, dict):
