@@ -97,7 +97,7 @@ def encode(columns: Sequence[EncodedColumn], X: pd.DataFrame) -> np.ndarray:
         raw[:, position] = _apply(column, read[column.feature], levels.get(column.feature, ()))
     centers = np.array([column.center for column in columns])
     scales = np.array([column.scale for column in columns])
-    return ((raw - centers) / scales).astype(np.float32).astype(np.float64)
+    return np.asarray((raw - centers) / scales, dtype=np.float32).astype(np.float64)
 
 
 def encoded_columns(fitted: ColumnTransformer) -> tuple[EncodedColumn, ...]:
