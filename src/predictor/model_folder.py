@@ -174,15 +174,16 @@ def _check_place(folder: Path, inside: Path | None) -> None:
     if inside is not None and not folder.resolve().is_relative_to(inside.resolve()):
         refuse("ART-12", folder, "the folder lies outside the one that models are taken from")
     total = 0
-    for number, entry in enumerate(os.scandir(folder), start=1):
-        if number > MOST_FILES:
-            refuse("ART-12", folder, f"it has more than {MOST_FILES} files")
-        if entry.is_symlink() or not entry.is_file():
-            refuse("ART-12", Path(entry.path), "a model's folder holds plain files only")
-        size = entry.stat().st_size
-        total += size
-        if size > MOST_BYTES_OF_A_FILE or total > MOST_BYTES:
-            refuse("ART-12", Path(entry.path), "the file or the folder is too large")
+    with os.scandir(folder) as entries:
+        for number, entry in enumerate(entries, start=1):
+            if number > MOST_FILES:
+                refuse("ART-12", folder, f"it has more than {MOST_FILES} files")
+            if entry.is_symlink() or not entry.is_file():
+                refuse("ART-12", Path(entry.path), "a model's folder holds plain files only")
+            size = entry.stat().st_size
+            total += size
+            if size > MOST_BYTES_OF_A_FILE or total > MOST_BYTES:
+                refuse("ART-12", Path(entry.path), "the file or the folder is too large")
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
