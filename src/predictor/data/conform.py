@@ -188,7 +188,7 @@ def _check_headers(reading: Reading, *, learning: bool) -> set[str]:
     for header in lacking:
         if header not in absent:
             nearest = _nearest(header, headers)
-            remedy = f"Did you mean {nearest}?" if nearest else "Mend the dictionary or the file"
+            remedy = f"{f'Did you mean {nearest}? ' if nearest else ''}Mend the dictionary or the file"
             reading.found.add("CFG-14", message, remedy, row=1, column=header)
     reading.found.raise_if_any()
     if absent:

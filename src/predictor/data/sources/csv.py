@@ -13,15 +13,18 @@ import hashlib
 import io
 import re
 import stat
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from predictor.data.findings import Findings
 from predictor.errors import DataError, Problem
+
+if TYPE_CHECKING:
+    import _csv
 
 __all__ = ["MAX_BYTES", "MAX_CELL", "MAX_COLUMNS", "MAX_ROWS", "TextTable", "read_text_table"]
 
@@ -30,6 +33,7 @@ MAX_COLUMNS = 5_000
 MAX_ROWS = 1_000_000
 MAX_CELL = 32 * 1024
 
+SAMPLE = 100_000  # characters, below the csv module's own limit of a field
 DELIMITERS = (",", ";", "\t", "|")
 UTF8_BOM = codecs.BOM_UTF8
 UTF16_BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -198,7 +202,7 @@ def _undecodable(raw: bytes, offset: int, encoding: str, shown_as: str) -> DataE
     return _refuse(shown_as, "DAT-08", message, remedy, row=row)
 
 
-def _reader(text: str, separator: str) -> Iterator[list[str]]:
+def _reader(text: str, separator: str) -> _csv.Reader:
     return csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
 
 
@@ -206,13 +210,27 @@ def _read_header(text: str, separator: str, shown_as: str) -> tuple[list[str], t
     """Header names without spaces around them, and a notice where there were any."""
     try:
         written = next(_reader(text, separator))
-    except csv.Error:
-        raise _refuse(shown_as, "DAT-09", "a quote in the header is not closed", "Close it", row=1) from None
+    except csv.Error as error:
+        found = Findings(shown_as)
+        _add_quote_problem(found, error, 1, 1)
+        raise DataError(found.problems()) from None
     header = [name.strip() for name in written]
-    found = Findings(shown_as)
     if len(header) > MAX_COLUMNS:
         message = f"{len(header):,} columns, the limit is {MAX_COLUMNS:,}"
         raise _refuse(shown_as, "DAT-10", message, "Leave out columns that are not declared", row=1)
+    if len(header) == 1:
+        # With one column, the delimiter is the first suspect.
+        _check_delimiter(text, separator, 1, shown_as)
+    _check_names(header, shown_as)
+    padded = [repr(name) for name, before in zip(header, written, strict=True) if name != before]
+    if not padded:
+        return header, ()
+    shown = ", ".join(padded[:10]) + (" …" if len(padded) > 10 else "")
+    return header, (f"{shown_as}: spaces around header names were removed: {shown}",)
+
+
+def _check_names(header: list[str], shown_as: str) -> None:
+    found = Findings(shown_as)
     if not header:
         found.add(
             "DAT-03", "the first line is blank, the header was expected", "Delete the blank line", row=1
@@ -225,21 +243,13 @@ def _read_header(text: str, separator: str, shown_as: str) -> tuple[list[str], t
             message = f"columns {first[name]} and {position} have the same header"
             found.add("DAT-03", message, "Rename one of them", row=1, column=name)
         first.setdefault(name, position)
-    if len(header) > 1:  # with one, the delimiter is the first suspect
-        found.raise_if_any()
-    padded = [repr(name) for name, before in zip(header, written, strict=True) if name != before]
-    _check_delimiter(text, separator, len(header), shown_as, suspicious=len(header) < 2)
     found.raise_if_any()
-    if not padded:
-        return header, ()
-    shown = ", ".join(padded[:10]) + (" …" if len(padded) > 10 else "")
-    return header, (f"{shown_as}: spaces around {len(padded)} header names were removed: {shown}",)
 
 
 def _read_records(text: str, separator: str, width: int, shown_as: str) -> tuple[list[list[str]], list[int]]:
     """All records after the header with the lines they start on."""
     found = Findings(shown_as)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    reader = _reader(text, separator)
     next(reader)
     records: list[list[str]] = []
     rows: list[int] = []
@@ -270,7 +280,7 @@ def _read_records(text: str, separator: str, width: int, shown_as: str) -> tuple
     if not records and not found:
         raise _refuse(shown_as, "DAT-11", "the file has a header and no rows", "Write at least one row")
     if found:
-        _check_delimiter(text, separator, width, shown_as, suspicious=True)
+        _check_delimiter(text, separator, width, shown_as)
         raise _summary(found, records, width)
     return records, rows
 
@@ -322,11 +332,10 @@ def _summary(found: Findings, records: list[list[str]], width: int) -> DataError
     return DataError(Problem(first.code, message, first.remedy, file=first.file, line=first.line))
 
 
-def _check_delimiter(text: str, separator: str, width: int, shown_as: str, *, suspicious: bool) -> None:
-    """Name a delimiter that fits better than the declared one; used for messages only."""
-    if not suspicious:
-        return
-    sample = text[:200_000].splitlines()[:20]
+def _check_delimiter(text: str, separator: str, width: int, shown_as: str) -> None:
+    """Refuse a file that another delimiter splits better, and name it; never used to read."""
+    lines = text[:SAMPLE].splitlines()
+    sample = (lines[:-1] if len(text) > SAMPLE else lines)[:20]
     for other in DELIMITERS:
         records = [record for record in csv.reader(sample, delimiter=other) if record]
         widths = {len(record) for record in records}
