@@ -80,7 +80,7 @@ INPUTS = (
         label="C-reactive protein",
         value_text=None,
         unit_text="mg/L",
-        note="Filled in with 2.1; moves the estimate by −2 to +3",
+        note="Filled in with 2.1",
         imputed=True,
     ),
     InputValue(field="bdnf", label="BDNF", value_text=None, unit_text="ng/mL", note="Filled in with 24", imputed=True),
@@ -249,6 +249,8 @@ def estimate_report(*, probability: float = 0.54, lo: float = 0.412, hi: float =
         ),
         "limits": ("Response was rated by the treating team, who knew the treatment.",),
     }
+    effect = {"effect": "moves the estimate by −2 to +3"}
+    content["inputs"] = tuple(one.model_copy(update=effect) if one.field == "crp" else one for one in INPUTS)
     return PredictionReportV1(**(content | changes))
 
 

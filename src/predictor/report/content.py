@@ -117,8 +117,10 @@ class PlanItem(View):
 
 
 class InputValue(View):
-    """One input as it was used. `value_text` None means missing; whatever `note` says is pointed out on the
-    page.
+    """One input as it was used.
+
+    `value_text` None means missing. Whatever `note` says (filled in, old, converted) is pointed out on the page. `effect` is
+    what filling in did to the estimate ("moves the estimate by −2 to +3"); only a personal estimate may have it.
     """
 
     field: str
@@ -128,6 +130,7 @@ class InputValue(View):
     date: Day | None = None
     source: str = ""
     note: str = ""
+    effect: str = ""
     imputed: bool = False
 
     @property
@@ -254,6 +257,10 @@ class PredictionReportV1(View):
     not_covered: str = ""
     limits: tuple[str, ...] = ()
 
+    def to_json(self) -> str:
+        """Write the content as JSON; parts that the kind does not have are left out, missing values are null."""
+        return self.model_dump_json(indent=2, exclude={name for name in _PARTS if not getattr(self, name)}) + "\n"
+
     @model_validator(mode="after")
     def _parts_fit_the_kind(self) -> Self:
         present = {name for name in _PARTS if getattr(self, name)}
@@ -262,6 +269,8 @@ class PredictionReportV1(View):
             raise ValueError(
                 f"A report of kind {self.report.kind} has {sorted(needed)} and may have {sorted(allowed)}"
             )
+        if self.report.kind != "estimate" and any(one.effect for one in self.inputs):
+            raise ValueError("Only a personal estimate may say what filling in an input did to it")
         if self.estimate and self.contributions and self.estimate.per100 != self.contributions.total:
             raise ValueError("The contributions must end at the estimate")
         return self

@@ -448,7 +448,7 @@ def _importance(facts: ModelFacts) -> ImportanceTable:
         others_n=len(rest),
         others_mean=float(100 * rest["mean"].sum()),
         method="mean absolute contribution of the procedure chosen in each outer fold to its held-out patients, relative to "
-        "the average of the same plan; lowest and highest over folds and repeats",
+        "the average patient; lowest and highest over folds and repeats",
     )
 
 

@@ -192,7 +192,9 @@ def _needs_annex(view: PredictionReportV1, paper: Paper) -> bool:
 
 def _lines(one: InputValue) -> int:
     """Estimate how many printed lines an input takes in the table."""
-    return max(math.ceil(len(getattr(one, name) or " ") / fit) for name, fit in CHARACTERS.items())
+    texts = {name: getattr(one, name) or " " for name in CHARACTERS}
+    texts["note"] += one.effect
+    return max(math.ceil(len(text) / CHARACTERS[name]) for name, text in texts.items())
 
 
 def _applicability_line(view: PredictionReportV1) -> str:

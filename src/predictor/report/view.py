@@ -18,5 +18,5 @@ class View(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     def to_json(self) -> str:
-        """Write the content as JSON, the same bytes for the same content; what is absent is left out."""
-        return self.model_dump_json(indent=2, exclude_none=True) + "\n"
+        """Write the content as JSON, the same bytes for the same content; what is missing is null."""
+        return self.model_dump_json(indent=2) + "\n"
