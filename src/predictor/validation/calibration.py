@@ -33,6 +33,7 @@ Floats = NDArray[np.float64]
 
 STEPS = 40  # Newton needs 4 to 6; data that a line separates never get there and are reported as undefined
 TOLERANCE = 1e-6  # of the last step: the error after it is about its square
+LEAST_INFORMATION = 1e-10  # per patient; less is a fit that ran to infinity until rounding stopped it
 LARGEST_STEP = 4.0  # in log-odds, so that a poor start cannot overshoot
 CELLS = 2**18  # numbers per working array: 2 MB, which stays in the cache
 SPAN = 0.75
@@ -114,7 +115,8 @@ def _newton_chunk(
         step = np.clip(_solve(curvature, gradient), -LARGEST_STEP / reach, LARGEST_STEP / reach)
         current = current + step
         size = np.abs(step * reach).max(axis=1)
-        done, alive = size < TOLERANCE, size >= TOLERANCE  # NaN is neither: such a row is given up
+        informed = curvature[:, 0, 0] > LEAST_INFORMATION * weights[rows].sum(axis=1)
+        done, alive = (size < TOLERANCE) & informed, size >= TOLERANCE  # the others are given up, as is NaN
         found[rows[done]], information[rows[done]] = current[done], curvature[done]
         rows, current = rows[alive], current[alive]
         if len(rows) == 0:
