@@ -108,13 +108,13 @@ def _type(place: str, column: Column) -> Iterator[Problem]:
     elif quantities and column.kind not in ("number", "integer"):
         message = f"a column with {quantities[0]} is a number, not {column.kind}"
         yield Problem("CFG-38", message, "Delete `type:`", f"{place}.type")
-    if column.values is not None and column.kind not in ("category", "boolean"):
+    elif column.values is not None and column.kind not in ("category", "boolean"):
         message = f"values are for categories and booleans, this column is {column.kind}"
         yield Problem("CFG-38", message, "Write `type: category`, or delete `values:`", f"{place}.values")
 
 
 def _limits(place: str, column: Column) -> Iterator[Problem]:
-    if column.range is None:
+    if column.range is None or (column.type is None and column.quantity is None):
         return
     low, high = column.range
     if low is not None and high is not None and low > high:

@@ -23,6 +23,7 @@ Model = TypeVar("Model", bound=BaseModel)
 Loc = tuple[str | int, ...]
 
 _MOST_ROUNDS = 12
+_GIVE_A_NAME = ("name", "instrument", "analyte", "measure")
 # Stand-ins for required keys that are missing, chosen so that no check between sections stumbles over them.
 _STAND_INS: dict[str, Any] = {
     "version": 1,
@@ -125,6 +126,8 @@ def _take_out(data: Any, found: list[Mistake], result: Mended[Any], places: dict
             continue
         if not before.follows(path) and not (mistake.kind == "missing" and path in before.touched):
             result.problems.append(mistake.problem)
+        if _at(data, mistake.loc[:-1]) is None:
+            continue  # what it stood in was itself taken out in this round
         meant = _meant(data, mistake)
         if meant is not None:
             _rename(data, mistake.loc, meant, places)
@@ -136,7 +139,7 @@ def _take_out(data: Any, found: list[Mistake], result: Mended[Any], places: dict
 
 def _meant(data: Any, mistake: Mistake) -> Loc | None:
     """Where a misspelt key belongs, when the right one is not there as well."""
-    if not mistake.near or mistake.near in _at(data, mistake.loc[:-1]):
+    if not mistake.near or mistake.near in (_at(data, mistake.loc[:-1]) or ()):
         return None
     return (*mistake.loc[:-1], mistake.near)
 
@@ -181,15 +184,19 @@ def _drop(data: Any, loc: Loc, result: Mended[Any]) -> None:
 
 
 def _lose(loc: Loc, result: Mended[Any]) -> None:
-    """Remember names that are declared but did not pass; with a table's columns, the table's own."""
+    """Remember names that are declared but did not pass; where a column's name is unknown, its whole table's."""
     result.lost.add(str(loc[-1]))
-    if loc[-1] == "columns" and len(loc) == 2:
+    if len(loc) > 1 and loc[1] == "columns" and (len(loc) <= 3 or loc[-1] in _GIVE_A_NAME):
         result.lost.add(str(loc[0]))
 
 
 def _at(data: Any, loc: Loc) -> Any:
+    """Return what stands at a place, None where nothing does any more."""
     for part in loc:
-        data = data[part]
+        try:
+            data = data[part]
+        except (KeyError, IndexError, TypeError):
+            return None
     return data
 
 

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from predictor.config.loading import LoadedConfig, dump_config, load_config
+from predictor.config.yaml_text import parse_yaml
+from predictor.config.yaml_writer import write_yaml
 from predictor.errors import ConfigError, Problem
 
 CONFIG = """\
@@ -257,3 +261,52 @@ def test_one_mistake_in_the_dictionary_gives_one_line(path: Path, old: str, new:
     lines = refusal(path)
     assert len(lines) == 1, lines
     assert lines[0].startswith(f"site/dictionary.yaml:{said}")
+
+
+def test_a_column_that_is_no_declaration_hides_no_name(path: Path) -> None:
+    named = DICTIONARY.replace("age: {type: number}", "years: {type: number, name: age}")
+    (path.parent / "site" / "dictionary.yaml").write_text(named, encoding="utf-8")
+    load_config(path)
+    for broken in ("years: 3", "years: {type: number, name: 3}"):
+        text = named.replace("years: {type: number, name: age}", broken)
+        (path.parent / "site" / "dictionary.yaml").write_text(text, encoding="utf-8")
+        (line,) = refusal(path)
+        assert line.startswith("site/dictionary.yaml:6: dictionary.patients.columns.years")
+
+
+JUNK: list[Any] = [None, True, 3, -1.5, "x", "a.b", [], {}, [1, "x"], {"x": 1}, [{"x": 1}], "visits", "bop"]
+
+
+def damage(data: Any, rng: random.Random) -> None:
+    """Delete, rename or replace one value anywhere in nested data."""
+    spots = []
+    remaining = [data]
+    while remaining:
+        here = remaining.pop()
+        keys = list(here) if isinstance(here, dict) else range(len(here)) if isinstance(here, list) else []
+        spots += [(here, key) for key in keys]
+        remaining += [here[key] for key in keys]
+    here, key = rng.choice(spots)
+    how = rng.random()
+    if isinstance(here, dict) and how < 0.25:
+        del here[key]
+    elif isinstance(here, dict) and how < 0.5:
+        here[f"{str(key)[:-1]}q"] = here.pop(key)
+    else:
+        here[key] = rng.choice(JUNK)
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_whatever_is_wrong_is_a_config_error(path: Path, seed: int) -> None:
+    rng = random.Random(seed)
+    config, dictionary = parse_yaml(CONFIG, "c").data, parse_yaml(DICTIONARY, "d").data
+    for _ in range(rng.randint(1, 5)):
+        damage(rng.choice([config, dictionary]), rng)
+    path.write_text(write_yaml(config), encoding="utf-8")
+    (path.parent / "site" / "dictionary.yaml").write_text(write_yaml(dictionary), encoding="utf-8")
+    problems: tuple[Problem, ...] = ()
+    try:
+        load_config(path)
+    except ConfigError as error:
+        problems = error.problems
+    assert all(problem.file and problem.code and problem.remedy for problem in problems)
