@@ -10,6 +10,7 @@ training, and the made-up patients are drawn from ranges.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -188,7 +189,7 @@ def save_prediction_model(model: PredictionModel, folder: Path) -> str:
     ModelError
         A gate of `load_prediction_model` that the new folder does not pass.
     ResourceError
-        ART-15 when the folder exists.
+        ART-15 when the folder exists, TRN-04 when the disk is full, TRN-05 when it cannot be written.
     """
     if folder.exists():
         problem = Problem("ART-15", "a model's folder is never overwritten", "Name another", file=str(folder))
@@ -204,6 +205,11 @@ def save_prediction_model(model: PredictionModel, folder: Path) -> str:
         _sync(*partial.iterdir(), partial)
         partial.rename(folder)
         _sync(folder.parent)
+    except OSError as error:
+        code = "TRN-04" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "TRN-05"
+        message = f"the model's folder could not be written ({os.strerror(error.errno or 0)})"
+        remedy = "Free space or mend the permissions, then train again"
+        raise ResourceError(Problem(code, message, remedy, file=str(folder))) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return digest
@@ -286,16 +292,15 @@ def load_prediction_model(
     manifest, content = read_folder(folder, inside)
     try:
         model = _build(folder, content, manifest)
-        golden = read_json(content["golden.json"])
-        difference = _golden_difference(model, golden)
+        difference = _golden_difference(model, read_json(content["golden.json"]))
+        until = None if manifest["valid_until"] is None else date.fromisoformat(manifest["valid_until"])
     # Whatever a well-hashed but wrong content makes a parser raise, it is the folder that is wrong.
     except Exception as error:
         refuse("ART-03", folder, f"its content cannot be read ({type(error).__name__})", error)
     if not difference.max() <= GOLDEN_TOLERANCE:
         case = int(np.argmax(~(difference <= GOLDEN_TOLERANCE))) + 1
         refuse("ART-09", folder, f"made-up patient {case} of {len(difference)} gets another probability")
-    until = manifest["valid_until"]
-    if today is not None and until is not None and today > date.fromisoformat(until):
+    if today is not None and until is not None and today > until:
         refuse("ART-10", folder, f"the model was valid until {until}")
     return model
 

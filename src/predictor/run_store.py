@@ -37,7 +37,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 # What a spreadsheet would run as a formula when it opens the table.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-NOT_ALLOWED = (errno.EROFS, errno.EACCES, errno.EPERM)
+NOT_ALLOWED = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EEXIST, errno.ENOTDIR)
 
 
 def _sync_folder(folder: Path) -> None:
@@ -208,10 +208,6 @@ class Run:
             Path relative to the run's folder; folders are made.
         data : bytes
 
-        Returns
-        -------
-        Path
-
         Raises
         ------
         ResourceError
@@ -242,10 +238,6 @@ class Run:
         name : str
             Ends with ``.csv`` or ``.parquet``.
         frame : pandas.DataFrame
-
-        Returns
-        -------
-        Path
         """
         if name.endswith(".parquet"):
             return self.write_bytes(name, frame.to_parquet(None, index=False))
@@ -256,12 +248,7 @@ class Run:
     def record(self, event: str, **fields: Any) -> None:
         """Append one numbered record to ``journal.jsonl`` and wait until it is on disk.
 
-        Parameters
-        ----------
-        event : str
-            What happened.
-        **fields : str, int, float, bool or None
-            Counts and names; never a patient's value.
+        Fields are counts and names, never a patient's value.
         """
         line = json.dumps({"sequence": self._sequence, "event": event, **fields}, allow_nan=False) + "\n"
         path = self.path / JOURNAL
@@ -272,13 +259,7 @@ class Run:
         self._sequence += 1
 
     def finish(self) -> Path:
-        """Hash every file, give the lock back and rename the folder to its final name.
-
-        Returns
-        -------
-        Path
-            The finished run's folder, which is never edited again.
-        """
+        """Hash every file, give the lock back and rename the folder to its final name, which is returned."""
         self.record("finished")
         hashes = {name: sha for name, sha in _hashes(self.path).items() if name != LOCK}
         _write_atomically(self.path / HASHES, (json.dumps(hashes, indent=2) + "\n").encode())
@@ -319,10 +300,6 @@ def start_run(runs_folder: Path, name: str, *, now: datetime) -> Run:
     now : datetime
         Start of the run; the folder's name begins with it.
 
-    Returns
-    -------
-    Run
-
     Raises
     ------
     ResourceError
@@ -348,10 +325,6 @@ def find_run(runs_folder: Path, id_prefix: str) -> Path:
     runs_folder : Path
     id_prefix : str
         Enough characters to be unique.
-
-    Returns
-    -------
-    Path
 
     Raises
     ------

@@ -202,7 +202,6 @@ def send(
     uri : str
         See `check_uri`.
     experiment, run_name : str
-        MLflow's experiment, and the run folder's id.
     root : Path
         Project folder; the embedded store lies below it.
     allowed_hosts : sequence of str
@@ -391,7 +390,6 @@ def ui_command(uri: str, port: int) -> tuple[list[str], dict[str, str]]:
     Returns
     -------
     argv : list of str
-        No shell is involved.
     env : dict of str to str
         The whole environment to start it with: this one plus the safe settings.
     """
