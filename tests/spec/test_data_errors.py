@@ -178,7 +178,8 @@ def test_dat_07_below_the_detection_limit_by_the_declared_rule(write, rule, valu
 
 def test_dat_08_nul_other_encodings_and_byte_order_marks(write):
     assert refused(write(b"id,age\n1,4\x000\n")) == [
-        "visits.csv:2: DAT-08 holds a NUL byte at byte offset 10. The file is damaged or is no text file; export it again."
+        "visits.csv:2: DAT-08 holds a NUL byte at byte offset 10. "
+        "The file is damaged or is no text file; export it again."
     ]
     assert refused(write("id,name\n1,Jos\u00e9\n".encode("cp1252"))) == [
         "visits.csv:2: DAT-08 byte offset 13 is not utf-8. It may be Windows-1252: save the file as UTF-8, or write "
@@ -186,7 +187,8 @@ def test_dat_08_nul_other_encodings_and_byte_order_marks(write):
     ]
     for name in ("utf-16", "utf-16-le", "utf-16-be"):
         assert refused(write("id,age\n1,40\n".encode(name))) == [
-            'visits.csv: DAT-08 the file is UTF-16, at byte 0. Save it as UTF-8, or write encoding: utf-16 under "source".'
+            "visits.csv: DAT-08 the file is UTF-16, at byte 0. "
+            'Save it as UTF-8, or write encoding: utf-16 under "source".'
         ]
     assert list(read(write("id,age\n1,40\n".encode("utf-8-sig"))).frame) == ["id", "age"]
     assert read(write("id,n\n1,Jos\u00e9\n".encode("cp1252")), encoding="cp1252").frame["n"].tolist() == [
@@ -243,7 +245,8 @@ def test_dat_11_empty_header_only_one_row(write):
     ]
     one = write("id,age\n1,40\n")
     assert broken(one, {"age": {"type": "number"}}) == [
-        "visits.csv: DAT-11 the file has one row; nothing can be learned from one patient. Add the other patients' rows."
+        "visits.csv: DAT-11 the file has one row; nothing can be learned from one patient. "
+        "Add the other patients' rows."
     ]
     declared = Table.model_validate(
         {"source": {"path": "x"}, "key": "id", "columns": {"age": {"type": "number"}}}
@@ -282,7 +285,8 @@ def test_dat_15_removed_folder_no_permission_and_growing(write, tmp_path, monkey
     with monkeypatch.context() as patch:
         patch.setattr(Path, "open", forbidden)
         assert refused(path) == [
-            "visits.csv: DAT-15 no permission to read the file. Ask its owner for the right to read it; nothing was read."
+            "visits.csv: DAT-15 no permission to read the file. "
+            "Ask its owner for the right to read it; nothing was read."
         ]
 
 
@@ -338,7 +342,8 @@ def test_dat_18_values_outside_their_range_name_row_and_rule_never_the_value(wri
         "infusions": {"type": "integer", "range": [0, None]},
     }
     assert broken(path, columns) == [
-        "visits.csv:2: madrs: DAT-18 outside 0 to 60, which a total of madrs can be. Mend the cell; values are never clipped.",
+        "visits.csv:2: madrs: DAT-18 outside 0 to 60, which a total of madrs can be. "
+        "Mend the cell; values are never clipped.",
         "visits.csv:3: bmi: DAT-18 outside the declared range 12 to 70 kg/m2. Mend the cell; values are never clipped.",
         "visits.csv:4: age: DAT-18 outside the declared range 18 to 120. Mend the cell; values are never clipped.",
         "visits.csv:5: infusions: DAT-18 a whole number was expected. Mend the cell, or declare type: number.",
