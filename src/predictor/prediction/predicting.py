@@ -215,7 +215,10 @@ def _contributions(
     model: PredictionModel, X: pd.DataFrame, log_odds: np.ndarray, patients: Sequence[Patient]
 ) -> list[tuple[tuple[Contribution, ...], float, float]]:
     plan = np.array([p.plan for p in patients], dtype=object)
-    phi, leftover, start = relative_to_plan(attribute(model.estimator, X), log_odds, plan, _baselines(model))
+    of_plan = [i for i, f in enumerate(model.features) if f.known == "plan"]
+    phi, leftover, start = relative_to_plan(
+        attribute(model.estimator, X), log_odds, plan, _baselines(model), plan_features=of_plan
+    )
     points = to_probability(phi, start, log_odds)
     other = to_probability(leftover, start, log_odds)
     by_name = {one.name: one for one in model.inputs}
@@ -234,7 +237,7 @@ def _contributions(
             if f.known != "plan"
         ]
         rows.sort(key=lambda c: (-abs(c.points), c.name))
-        found.append((tuple(rows), float(np.sum(other[i])), float(expit(start[i]))))
+        found.append((tuple(rows), float(other[i]), float(expit(start[i]))))
     return found
 
 

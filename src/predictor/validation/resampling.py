@@ -205,7 +205,10 @@ def predict_fold(protocol: Protocol, dataset: Dataset, y: np.ndarray, fold: Fold
 
 
 def explain_fold(model: TunedClassifier, dataset: Dataset, fold: Fold) -> np.ndarray:
-    """Return the contributions of each test unit, relative to the training units with the same plan.
+    """Return the contributions of each test unit, relative to the average training unit.
+
+    Relative to everybody and not to the same plan, as a patient's report has it: a summary of the model has to
+    show what the plan does.
 
     Parameters
     ----------
@@ -216,23 +219,17 @@ def explain_fold(model: TunedClassifier, dataset: Dataset, fold: Fold) -> np.nda
     Returns
     -------
     ndarray of shape (test units, features of the dataset)
-        0 for a feature that the model does not use.
+        In probability; 0 for a feature that the model does not use.
     """
     names = list(model.feature_names_in_)
     train, test = dataset.X.iloc[fold.train][names], dataset.X.iloc[fold.test][names]
-    baselines = plan_baselines(
-        attribute(model, train), model.decision_function(train), dataset.plan[fold.train]
-    )
-    # A plan that no training unit had (a rare dose band) is explained against everybody.
     everybody = plan_baselines(
-        attribute(model, train), model.decision_function(train), np.full(len(train), "")
+        attribute(model, train), model.decision_function(train), np.full(len(train), "all")
     )
-    plan = np.array([p if p in baselines else "" for p in dataset.plan[fold.test]], dtype=object)
     log_odds = model.decision_function(test)
-    phi, _, start = relative_to_plan(attribute(model, test), log_odds, plan, {**baselines, **everybody})
+    phi, _, start = relative_to_plan(attribute(model, test), log_odds, np.full(len(test), "all"), everybody)
     points = np.zeros((len(fold.test), len(dataset.features)))
-    position = [list(dataset.X.columns).index(name) for name in names]
-    points[:, position] = to_probability(phi, start, log_odds)
+    points[:, [dataset.X.columns.get_loc(name) for name in names]] = to_probability(phi, start, log_odds)
     return points
 
 
