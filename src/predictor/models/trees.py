@@ -1,0 +1,120 @@
+"""Trees of a fitted model as plain arrays, evaluated by numpy alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Trees", "boosted_trees", "forest_trees"]
+
+Nodes = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Trees:
+    """Nodes of all trees of a model, one after another, each tree in depth-first order.
+
+    Parameters
+    ----------
+    roots : ndarray of int32 of shape (trees,)
+        Position of every tree's root.
+    feature : ndarray of int16 of shape (nodes,)
+        Encoded column that a node asks about; -1 at a leaf.
+    threshold : ndarray of float32 of shape (nodes,)
+        A patient with a value at or below it goes left. Rounded down from float64, which changes no answer
+        because every encoded value is itself a float32.
+    right : ndarray of int32 of shape (nodes,)
+        Position of the right child; the left child is the next node.
+    value : ndarray of float64 of shape (leaves,)
+        Contributions of the leaves, in the order of the nodes.
+    """
+
+    roots: np.ndarray
+    feature: np.ndarray
+    threshold: np.ndarray
+    right: np.ndarray
+    value: np.ndarray
+
+    def total(self, X: np.ndarray) -> np.ndarray:
+        """Sum over the trees of the leaf that each encoded patient reaches, shape (n,)."""
+        rows = np.arange(len(X))[:, None]
+        node = np.broadcast_to(self.roots, (len(X), len(self.roots))).copy()
+        while True:
+            asked = self.feature[node]
+            inner = asked >= 0
+            if not inner.any():
+                break
+            left = X[rows, np.maximum(asked, 0)] <= self.threshold[node]
+            node = np.where(inner, np.where(left, node + 1, self.right[node]), node)
+        leaf = np.cumsum(self.feature < 0) - 1
+        return np.asarray(self.value[leaf[node]].sum(axis=1))
+
+
+def forest_trees(model: Any) -> Trees:
+    """Take the trees of a fitted RandomForestClassifier; their leaves add up to its probability."""
+    size = len(model.estimators_)
+    return _join([_forest_nodes(tree.tree_, size) for tree in model.estimators_])
+
+
+def boosted_trees(model: Any) -> Trees:
+    """Take the trees of a fitted HistGradientBoostingClassifier; with its baseline they add up to log-odds."""
+    # scikit-learn has no public view of them. The pinned minor version and the tests of equality guard this.
+    return _join([_boosted_nodes(stage[0].nodes) for stage in model._predictors])
+
+
+def _forest_nodes(tree: Any, size: int) -> Nodes:
+    """Nodes as (feature, threshold, left, right, value); a forest is the mean of its trees."""
+    feature = np.where(tree.children_left < 0, -1, tree.feature)
+    return feature, tree.threshold, tree.children_left, tree.children_right, tree.value[:, 0, 1] / size
+
+
+def _boosted_nodes(nodes: np.ndarray) -> Nodes:
+    feature = np.where(nodes["is_leaf"], -1, nodes["feature_idx"])
+    return feature, nodes["num_threshold"], nodes["left"], nodes["right"], nodes["value"]
+
+
+def _join(trees: Sequence[Nodes]) -> Trees:
+    """Lay trees one after another, each in depth-first order."""
+    features, thresholds, rights, values, roots = [], [], [], [], []
+    start = 0
+    for feature, threshold, left, right, value in trees:
+        order = _depth_first(feature, left, right)
+        position = np.empty(len(order), dtype=np.int64)
+        position[order] = np.arange(len(order)) + start
+        is_leaf = feature[order] < 0
+        roots.append(start)
+        features.append(feature[order])
+        thresholds.append(np.where(is_leaf, 0.0, threshold[order]))
+        rights.append(np.where(is_leaf, 0, position[np.where(is_leaf, 0, right[order])]))
+        values.append(value[order][is_leaf])
+        start += len(order)
+    return Trees(
+        roots=np.array(roots, dtype=np.int32),
+        feature=np.concatenate(features).astype(np.int16),
+        threshold=_rounded_down(np.concatenate(thresholds)),
+        right=np.concatenate(rights).astype(np.int32),
+        value=np.concatenate(values).astype(np.float64),
+    )
+
+
+def _depth_first(feature: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    inner = np.flatnonzero(feature >= 0)
+    if (left[inner] == inner + 1).all():
+        return np.arange(len(feature))
+    order, waiting = [], [0]
+    while waiting:
+        node = waiting.pop()
+        order.append(node)
+        if feature[node] >= 0:
+            waiting += [int(right[node]), int(left[node])]
+    return np.array(order)
+
+
+def _rounded_down(values: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        rounded = values.astype(np.float32)
+    lower = np.nextafter(rounded, np.float32(-np.inf))
+    return np.asarray(np.where(rounded > values, lower, rounded), dtype=np.float32)
