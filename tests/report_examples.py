@@ -66,15 +66,71 @@ DIGEST = "9c1f" + "0" * 56 + "e07a"
 INPUTS = (
     InputValue(field="age", label="Age", value_text="46", unit_text="years", date=ASSESSED, source="typed"),
     InputValue(field="sex", label="Sex", value_text="Female", date=ASSESSED, source="typed"),
-    InputValue(field="madrs", label="MADRS total", value_text="34", unit_text="0–60", date=ASSESSED, source="questionnaire"),
-    InputValue(field="hamd17", label="HAM-D 17", value_text="22", unit_text="0–52", date=ASSESSED, source="questionnaire"),
-    InputValue(field="qids", label="QIDS-SR16", value_text="17", unit_text="0–27", date=ASSESSED, source="questionnaire"),
-    InputValue(field="bmi", label="Body mass index", value_text="31.2", unit_text="kg/m²", date=MEASURED, source="typed"),
-    InputValue(field="failed", label="Failed adequate trials", value_text="4", unit_text="count", date=MEASURED, source="typed"),
-    InputValue(field="episode", label="Current episode", value_text="22", unit_text="months", date=MEASURED, source="typed"),
-    InputValue(field="aud", label="Family history: alcohol use disorder", value_text="Yes", date=MEASURED, source="typed"),
-    InputValue(field="attempt", label="Lifetime suicide attempt", value_text="No", date=MEASURED, source="typed"),
-    InputValue(field="benzo", label="Benzodiazepine, daily", value_text="5.0", unit_text="mg diazepam eq.", date=MEASURED),
+    InputValue(
+        field="madrs",
+        label="MADRS total",
+        value_text="34",
+        unit_text="0–60",
+        date=ASSESSED,
+        source="questionnaire",
+    ),
+    InputValue(
+        field="hamd17",
+        label="HAM-D 17",
+        value_text="22",
+        unit_text="0–52",
+        date=ASSESSED,
+        source="questionnaire",
+    ),
+    InputValue(
+        field="qids",
+        label="QIDS-SR16",
+        value_text="17",
+        unit_text="0–27",
+        date=ASSESSED,
+        source="questionnaire",
+    ),
+    InputValue(
+        field="bmi",
+        label="Body mass index",
+        value_text="31.2",
+        unit_text="kg/m²",
+        date=MEASURED,
+        source="typed",
+    ),
+    InputValue(
+        field="failed",
+        label="Failed adequate trials",
+        value_text="4",
+        unit_text="count",
+        date=MEASURED,
+        source="typed",
+    ),
+    InputValue(
+        field="episode",
+        label="Current episode",
+        value_text="22",
+        unit_text="months",
+        date=MEASURED,
+        source="typed",
+    ),
+    InputValue(
+        field="aud",
+        label="Family history: alcohol use disorder",
+        value_text="Yes",
+        date=MEASURED,
+        source="typed",
+    ),
+    InputValue(
+        field="attempt", label="Lifetime suicide attempt", value_text="No", date=MEASURED, source="typed"
+    ),
+    InputValue(
+        field="benzo",
+        label="Benzodiazepine, daily",
+        value_text="5.0",
+        unit_text="mg diazepam eq.",
+        date=MEASURED,
+    ),
     InputValue(
         field="crp",
         label="C-reactive protein",
@@ -83,7 +139,9 @@ INPUTS = (
         note="Filled in with 2.1",
         imputed=True,
     ),
-    InputValue(field="bdnf", label="BDNF", value_text=None, unit_text="ng/mL", note="Filled in with 24", imputed=True),
+    InputValue(
+        field="bdnf", label="BDNF", value_text=None, unit_text="ng/mL", note="Filled in with 24", imputed=True
+    ),
     InputValue(
         field="il6",
         label="IL-6",
@@ -133,7 +191,9 @@ def common(kind: Any, **changes: Any) -> dict[str, Any]:
             PlanItem(field="infusions", label="Infusions", value="6", unit="in 2 to 3 weeks"),
         ),
         "inputs": INPUTS,
-        "safety": (SafetyPrompt(label="MADRS item 10", assessed=False, finding="the total was prorated without it"),),
+        "safety": (
+            SafetyPrompt(label="MADRS item 10", assessed=False, finding="the total was prorated without it"),
+        ),
         **changes,
     }
 
@@ -155,13 +215,23 @@ def inputs(count: int) -> tuple[InputValue, ...]:
 
 
 def contribution(field: str, label: str, value: str | None, reference: str, **more: Any) -> Contribution:
-    return Contribution(field=field, label=label, value_text=value, reference_text=reference, points=0, **more)
+    return Contribution(
+        field=field, label=label, value_text=value, reference_text=reference, points=0, **more
+    )
 
 
 ROWS = (
-    (contribution("bmi", "Body mass index", "31.2 kg/m²", "typical 27.0", phrase="higher body weight"), 0.061),
+    (
+        contribution("bmi", "Body mass index", "31.2 kg/m²", "typical 27.0", phrase="higher body weight"),
+        0.061,
+    ),
     (contribution("aud", "Family history: alcohol use disorder", "Yes", "typical No"), 0.042),
-    (contribution("episode", "Current episode", "22 months", "typical 12", phrase="a long current episode"), -0.051),
+    (
+        contribution(
+            "episode", "Current episode", "22 months", "typical 12", phrase="a long current episode"
+        ),
+        -0.051,
+    ),
     (contribution("failed", "Failed adequate trials", "4", "typical 3", phrase="more failed trials"), -0.032),
     (contribution("madrs", "MADRS total", "34 of 60", "typical 32"), 0.021),
     (contribution("crp", "C-reactive protein", None, "filled in with 2.1 mg/L"), 0.008),
@@ -189,10 +259,16 @@ CHECKS = (
         label="Complete inputs",
         status="check",
         result="12 of 14",
-        meaning="C-reactive protein and BDNF were filled in with typical values. With real values the estimate could lie "
-        "between 49 and 58.",
+        meaning="C-reactive protein and BDNF were filled in with typical values. With real values the estimate "
+        "could lie between 49 and 58.",
     ),
-    Check(id="fresh_inputs", label="Up-to-date inputs", status="check", result="1 too old", meaning="IL-6 is 72 days old (limit 30)."),
+    Check(
+        id="fresh_inputs",
+        label="Up-to-date inputs",
+        status="check",
+        result="1 too old",
+        meaning="IL-6 is 72 days old (limit 30).",
+    ),
     Check(
         id="typical",
         label="Typical of the development group",
@@ -200,8 +276,20 @@ CHECKS = (
         result="Yes",
         meaning="Of 100 development patients, 62 were less typical than this one.",
     ),
-    Check(id="site", label="Clinic", status="ok", result="Yes", meaning="This clinic was among the clinics tested."),
-    Check(id="model_in_date", label="Model in date", status="ok", result="Yes", meaning="Valid until 23 Nov 2027."),
+    Check(
+        id="site",
+        label="Clinic",
+        status="ok",
+        result="Yes",
+        meaning="This clinic was among the clinics tested.",
+    ),
+    Check(
+        id="model_in_date",
+        label="Model in date",
+        status="ok",
+        result="Yes",
+        meaning="Valid until 23 Nov 2027.",
+    ),
 )
 
 
@@ -220,7 +308,12 @@ WHATIF = WhatIf(
         ),
         WhatIfRow(
             label="0.75 mg/kg",
-            cells=(cell(48, 31, 64), cell(52, 36, 67), cell(55, 39, 70), WhatIfCell.unsupported(fewer_than=10)),
+            cells=(
+                cell(48, 31, 64),
+                cell(52, 36, 67),
+                cell(55, 39, 70),
+                WhatIfCell.unsupported(fewer_than=10),
+            ),
         ),
         WhatIfRow(label="1.0 mg/kg", cells=tuple(WhatIfCell.unsupported(fewer_than=10) for _ in range(4))),
     ),
@@ -228,11 +321,15 @@ WHATIF = WhatIf(
 )
 
 
-def estimate_report(*, probability: float = 0.54, lo: float = 0.412, hi: float = 0.655, **changes: Any) -> PredictionReportV1:
+def estimate_report(
+    *, probability: float = 0.54, lo: float = 0.412, hi: float = 0.655, **changes: Any
+) -> PredictionReportV1:
     """A personal estimate with all its parts."""
     gap = probability - 0.48 - sum(part for _, part in ROWS)
     content = common("estimate") | {
-        "estimate": Estimate.from_probabilities(probability, lo, hi, base_rate=0.481, base_n=212, same_plan=True),
+        "estimate": Estimate.from_probabilities(
+            probability, lo, hi, base_rate=0.481, base_n=212, same_plan=True
+        ),
         "applicability": Applicability(verdict="caution", checks=CHECKS),
         "contributions": Contributions.from_points(ROWS, start=0.48, total=probability, left_over=gap),
         "whatif": WHATIF,
@@ -270,8 +367,8 @@ def group_report(**changes: Any) -> PredictionReportV1:
         treatment="this treatment",
         rate=ObservedRate.from_counts("All patients", 6, 29, lo=0.0985, hi=0.3839, this_plan=True),
         interval_method="Wilson",
-        reason="with 6 responders and 23 non-responders nobody can tell whether a personal estimate would be better than "
-        "this rate (at least 20 of each are needed)",
+        reason="with 6 responders and 23 non-responders nobody can tell whether a personal estimate would be better "
+        "than this rate (at least 20 of each are needed)",
         tried=TRIED,
     )
     return PredictionReportV1(**(common("group_rate") | {"group": group} | changes))
@@ -319,7 +416,9 @@ def between(value: float, lo: float, hi: float) -> Interval:
     return Interval(value=value, lo=lo, hi=hi)
 
 
-def model_row(name: str, role: Any, features: str, auc: float, log_loss: float, *, count: int | None = None) -> ModelRow:
+def model_row(
+    name: str, role: Any, features: str, auc: float, log_loss: float, *, count: int | None = None
+) -> ModelRow:
     return ModelRow(
         name=name,
         role=role,
@@ -337,14 +436,28 @@ def model_row(name: str, role: Any, features: str, auc: float, log_loss: float, 
 def _curves() -> dict[str, Any]:
     grid = [index / 50 for index in range(1, 46)]
     curve = tuple(
-        CurvePoint(predicted=x, observed=min(0.97, 0.04 + 0.93 * x), lo=max(0.0, 0.9 * x - 0.05), hi=min(1.0, x + 0.11)) for x in grid
+        CurvePoint(
+            predicted=x,
+            observed=min(0.97, 0.04 + 0.93 * x),
+            lo=max(0.0, 0.9 * x - 0.05),
+            hi=min(1.0, x + 0.11),
+        )
+        for x in grid
     )
     bins = tuple(
-        CalibrationBin(predicted=x, observed=min(0.95, x + shift), lo=max(0.0, x + shift - 0.1), hi=min(1.0, x + shift + 0.1), n=66)
+        CalibrationBin(
+            predicted=x,
+            observed=min(0.95, x + shift),
+            lo=max(0.0, x + shift - 0.1),
+            hi=min(1.0, x + shift + 0.1),
+            n=66,
+        )
         for x, shift in ((0.07, 0.02), (0.18, -0.03), (0.3, 0.04), (0.47, -0.02), (0.72, 0.03))
     )
     counts = (92, 121, 105, 84, 71, 62, 50, 38, 24, 12)
-    histogram = tuple(HistogramBin(left=index / 10, right=(index + 1) / 10, n=n) for index, n in enumerate(counts))
+    histogram = tuple(
+        HistogramBin(left=index / 10, right=(index + 1) / 10, n=n) for index, n in enumerate(counts)
+    )
     roc = tuple(RocPoint(fpr=index / 40, tpr=(index / 40) ** 0.3) for index in range(41))
     thresholds = tuple(index / 100 for index in range(1, 66))
     rate = 221 / 659
@@ -381,9 +494,14 @@ def _curves() -> dict[str, Any]:
                     thresholds=thresholds,
                     net_benefit=tuple(max(0.0, 0.33 - 0.62 * t) for t in thresholds),
                 ),
-                DecisionSeries(label="act on all", role="treat_all", thresholds=thresholds, net_benefit=everyone),
                 DecisionSeries(
-                    label="act on none", role="treat_none", thresholds=thresholds, net_benefit=tuple(0.0 for _ in thresholds)
+                    label="act on all", role="treat_all", thresholds=thresholds, net_benefit=everyone
+                ),
+                DecisionSeries(
+                    label="act on none",
+                    role="treat_none",
+                    thresholds=thresholds,
+                    net_benefit=tuple(0.0 for _ in thresholds),
                 ),
             ),
             declared=(0.2, 0.3, 0.4, 0.5),
@@ -398,7 +516,7 @@ def model_report(**changes: Any) -> ModelReportV1:
         "run": RunLabel(
             run_id="20261123-104100-opt",
             experiment="opt-periodontal",
-            question="From what is known before treatment, how likely is a fall of bleeding on probing of at least 30 %?",
+            question="Before treatment, how likely is a fall of bleeding on probing of at least 30 %?",
             created_utc=MADE,
             software_version="0.4.0",
             config_sha256=DIGEST,
@@ -410,14 +528,26 @@ def model_report(**changes: Any) -> ModelReportV1:
         ),
         "verdict": VerdictSummary(
             verdict="better",
-            sentence="Better than the references. Log loss falls by 0.039 against severity + plan, the closest reference (95 % limits "
+            sentence="Better than the references. Log loss falls by 0.039 against severity + plan, the closest "
+            "reference (95 % limits "
             "0.008 to 0.070; at least 0.0141 was asked for).",
             judge="the selection: model and feature set chosen inside each outer fold",
             margin=0.0141,
             comparisons=(
-                Comparison(reference="prevalence", gain=0.151, lo=0.11, hi=0.192, upper=0.185, standard_error=0.021),
-                Comparison(reference="severity", gain=0.09, lo=0.05, hi=0.13, upper=0.124, standard_error=0.020),
-                Comparison(reference="severity + plan", gain=0.039, lo=0.008, hi=0.07, upper=0.065, standard_error=0.016),
+                Comparison(
+                    reference="prevalence", gain=0.151, lo=0.11, hi=0.192, upper=0.185, standard_error=0.021
+                ),
+                Comparison(
+                    reference="severity", gain=0.09, lo=0.05, hi=0.13, upper=0.124, standard_error=0.020
+                ),
+                Comparison(
+                    reference="severity + plan",
+                    gain=0.039,
+                    lo=0.008,
+                    hi=0.07,
+                    upper=0.065,
+                    standard_error=0.016,
+                ),
             ),
             n=659,
             responders=221,
@@ -427,7 +557,9 @@ def model_report(**changes: Any) -> ModelReportV1:
             releases="personal estimates for patients of the four clinics",
         ),
         "plain_words": "Clinical and dental findings tell more than severity and treatment alone.",
-        "warnings": ("The clinic carries much of the gain; without it the verdict is too little data to tell.",),
+        "warnings": (
+            "The clinic carries much of the gain; without it the verdict is too little data to tell.",
+        ),
         "attrition": (
             AttritionRow(step="In the file", remaining=823),
             AttritionRow(step="Outcome measured", excluded=164, remaining=659, reason="visit 5 missing"),
@@ -470,11 +602,19 @@ def model_report(**changes: Any) -> ModelReportV1:
             method="Exact linear contributions, out of fold.",
         ),
         "transport": (
-            SiteRow(site="Clinic A", n=180, responders=70, auc=between(0.76, 0.68, 0.84), calibration_slope=Interval(value=0.8)),
+            SiteRow(
+                site="Clinic A",
+                n=180,
+                responders=70,
+                auc=between(0.76, 0.68, 0.84),
+                calibration_slope=Interval(value=0.8),
+            ),
             SiteRow(site="Clinic B", n=41, responders=None, note="too few to judge"),
         ),
         "sensitivity": (
-            Sensitivity(strategy="exclude", n=659, responders=221, rate=between(0.335, 0.30, 0.37), declared=True),
+            Sensitivity(
+                strategy="exclude", n=659, responders=221, rate=between(0.335, 0.30, 0.37), declared=True
+            ),
             Sensitivity(strategy="non_responder", n=823, responders=221, rate=between(0.269, 0.24, 0.30)),
         ),
         "missingness": (
@@ -482,7 +622,15 @@ def model_report(**changes: Any) -> ModelReportV1:
             Missingness(label="Age", group="clinical", missing=None, share=0.0),
         ),
         "settings": (Setting(name="Seed", value="7"), Setting(name="Choose by", value="log loss")),
-        "search": (SearchRow(model="elastic_net", parameter="C", space="0.001 to 10, log", chosen="0.05 to 0.4", final="0.12"),),
+        "search": (
+            SearchRow(
+                model="elastic_net",
+                parameter="C",
+                space="0.001 to 10, log",
+                chosen="0.05 to 0.4",
+                final="0.12",
+            ),
+        ),
         "versions": (Setting(name="scikit-learn", value="1.9.0"),),
         "limits": ("One country, 1990s to 2000s care.",),
     }

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from predictor.data.frames import rows_of
 from predictor.config.loading import LoadedConfig, load_config
+from predictor.data.frames import rows_of
 from predictor.errors import Problem
 from predictor.features.preprocessing import build_preprocessor, encoded_columns
 from predictor.study import Study, count_fits, prepare_study

@@ -21,11 +21,11 @@ from dataclasses import dataclass
 __all__ = [
     "ConfigError",
     "DataError",
-    "ResourceError",
     "ModelError",
     "PredictorError",
     "Problem",
     "RefusedError",
+    "ResourceError",
 ]
 
 

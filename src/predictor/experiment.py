@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from predictor.data.frames import rows_of
 from predictor.config.loading import LoadedConfig, dump_config, load_config
+from predictor.data.frames import rows_of
 from predictor.errors import ResourceError
 from predictor.explanation.summary import importance
 from predictor.prediction import ResponsePredictor
@@ -36,8 +36,19 @@ if TYPE_CHECKING:
 
 __all__ = ["Training", "train"]
 
-# The decision curve is drawn on this grid; the clinic's own thresholds are added to it and never tuned.
-DECISION_GRID = tuple(round(0.05 * i, 2) for i in range(1, 17))
+TABLES = (
+    "performance",
+    "net_benefit",
+    "decision_curve",
+    "calibration",
+    "calibration_bins",
+    "histogram",
+    "operating",
+    "roc",
+    "comparisons",
+    "group_rates",
+    "counts",
+)
 
 Progress = Callable[[str, int, int], None]
 
@@ -208,14 +219,14 @@ def evaluate_predictions(study: Study, results: Sequence[FoldResult], run: Run) 
         y=study.primary.label,
         groups=study.cohort.groups,
         plan=study.cohort.plan,
-        thresholds=sorted({*config.validation.thresholds, *DECISION_GRID}),
+        thresholds=config.validation.thresholds,
         level=config.validation.interval.level,
         resamples=config.validation.interval.resamples,
         seed=config.experiment.seed,
     )
     # Rows are positions in the sorted cohort, not patient keys; even so they stay in the run folder.
     run.write_frame("predictions.parquet", predictions)
-    for name in ("performance", "net_benefit", "calibration", "roc", "comparisons", "group_rates", "counts"):
+    for name in TABLES:
         run.write_frame(f"{name}.csv", getattr(evaluation, name))
     run.write_frame("chosen.csv", chosen_table(results))
     return evaluation
@@ -353,17 +364,7 @@ def log_items(
         Text("config.yaml", dump_config(loaded)),
     ]
     items += _metrics(evaluation.performance, "judged")
-    tables = (
-        "attrition",
-        "performance",
-        "net_benefit",
-        "calibration",
-        "roc",
-        "comparisons",
-        "group_rates",
-        "chosen",
-        "importance",
-    )
+    tables = ("attrition", *TABLES, "chosen", "importance")
     items += [Artifact(folder / f"{name}.csv", "tables") for name in tables]
     items.append(Artifact(folder / "model_report.html"))
     for candidate in study.protocol.candidates:

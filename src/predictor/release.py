@@ -11,9 +11,9 @@ from importlib.metadata import version
 import numpy as np
 import pandas as pd
 
-from predictor.data.frames import rows_of
 from predictor.cohort.selection import band_labels, baseline_values
 from predictor.config.schema import Condition, FeatureEntry, Rule
+from predictor.data.frames import rows_of
 from predictor.explanation.attribution import attribute, plan_baselines
 from predictor.features.dataset import Feature
 from predictor.features.extraction import declare_feature
@@ -301,9 +301,9 @@ def _card(study: Study, final: FinalFit, evaluation: Evaluation, *, created: dat
             "reason": group_reason(facts),
         },
         "metrics": metrics,
-        "plain_counts": _plain_counts(evaluation),
+        "plain_counts": evaluation.plain_counts,
         "tried": [one.model_dump() for one in tried(study, evaluation)],
-        "group_interval": str(evaluation.group_rates["interval"].iloc[0]),
+        "group_interval": evaluation.group_interval,
         "limits": list(LIMITS),
         "n": len(y),
         "events": int(y.sum()),
@@ -337,14 +337,6 @@ def _outcome(study: Study) -> dict[str, str]:
         "scale": scale,
         "better": "lower",
     }
-
-
-def _plain_counts(evaluation: Evaluation) -> dict[str, int] | None:
-    """Return responders of 100 on either side of one half, None where nobody was on one of them."""
-    rates = evaluation.counts.set_index("side")["per_100"]
-    if not np.isfinite(rates).all():
-        return None
-    return {"threshold": 50, "above_responded": round(rates["at least"]), "below_responded": round(rates["below"])}
 
 
 def _developed_on(study: Study, final: FinalFit, y: np.ndarray) -> str:

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from predictor.data.frames import rows_of
 from predictor.checking import CheckReport
+from predictor.data.frames import rows_of
 from predictor.experiment import Training
 from predictor.prediction_model import PredictionModel
 
@@ -254,7 +254,8 @@ def _table(frame: pd.DataFrame) -> str:
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return frame.astype(object).where(frame.notna(), None).to_dict("records")
+    plain = frame.astype(object).where(frame.notna(), None)
+    return [{str(name): value for name, value in row.items()} for row in plain.to_dict("records")]
 
 
 def _short(path: Path) -> str:

@@ -44,7 +44,7 @@ def read_export(
     ------
     DataError
     """
-    tables = read_tables(dictionary, _sources(path, dictionary))
+    tables = read_tables(dictionary, _sources(path, dictionary), learning=False)
     name = patient_table(cohort, dictionary)
     patients = sorted(set(tables[name].frame[dictionary[name].key]))
     units = _units(patients, tables, dictionary, cohort, as_of)

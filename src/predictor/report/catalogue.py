@@ -80,8 +80,8 @@ MESSAGES: Mapping[str, str] = MappingProxyType(
         "so_low": "So a low estimate is",
         "so_low_rest": "a reason by itself to withhold treatment, and a high one is no promise.",
         "calibration": "slope {slope} (1 is ideal), intercept {intercept} (0 is ideal)",
-        "ranking": "Of 100 pairs of one responder and one non-responder, {pairs} are put in the right order (50 "
-        "is chance). AUC {auc}, {level} % limits.",
+        "ranking": "Of 100 pairs of one responder and one non-responder, {pairs} are put in the right order "
+        "(50 is chance). AUC {auc}, {level} % limits.",
         # 7. before you decide
         "not_covered": "Not covered: safety (blood pressure, dissociation, bladder, misuse), cost, "
         "preference, relapse after the course, other treatments.",
@@ -108,9 +108,21 @@ MESSAGES: Mapping[str, str] = MappingProxyType(
         "refusal": "Giving a number here would go beyond what the model has learned. What would resolve each "
         "reason is beside it.",
         # model report
+        "gains_description": "A dot marks the gain, a line its limits; vertical lines mark no gain and the "
+        "margin. The table has the same numbers.",
+        "calibration_description": "Observed share of responders against predicted probability, with a band; the "
+        "dashed diagonal is ideal. Bars below: how many patients were given each probability. The table has the "
+        "groups.",
+        "roc_description": "Share of responders against share of non-responders above each threshold; the dashed "
+        "diagonal is chance. The table has the declared thresholds.",
+        "decision_description": "Net benefit of each strategy over threshold probabilities; thin dash-dotted "
+        "lines mark the declared thresholds. The table has the numbers.",
+        "importance_description": "A bar for each input's mean absolute contribution in points of 100, and a "
+        "line for its spread over folds and repeats. The table has the numbers.",
         "no_figure": "Not available: nothing was validated, or the outcome is too rare to draw it.",
         "small_count": "fewer than 10",
-        "model_limit": "The verdict speaks of this procedure on these data, not of whether response can be predicted at all.",
+        "model_limit": "The verdict speaks of this procedure on these data, not of whether response can be "
+        "predicted at all.",
         # footer
         "research_use": "Research use; not a cleared medical device.",
         "same_inputs": "Same inputs and model give the same report.",

@@ -1,5 +1,4 @@
-"""The patient report as plain data: what a page, a JSON file and a service say about one patient, and
-nothing else.
+"""The patient report as plain data: all that a page, a JSON file and a service say about one patient.
 
 `PredictionReportV1` is the whole content of a report. It is checked when it is made: the numbers printed
 side by side must agree, a refusal can hold no estimate, and a group page no personal one. The template only
@@ -119,8 +118,9 @@ class PlanItem(View):
 class InputValue(View):
     """One input as it was used.
 
-    `value_text` None means missing. Whatever `note` says (filled in, old, converted) is pointed out on the page. `effect` is
-    what filling in did to the estimate ("moves the estimate by −2 to +3"); only a personal estimate may have it.
+    `value_text` None means missing. Whatever `note` says (filled in, old, converted) is pointed out on the
+    page. `effect` is what filling in did to the estimate ("moves the estimate by −2 to +3"); only a personal
+    estimate may have it.
     """
 
     field: str
@@ -145,9 +145,7 @@ def _nearest(rate: float) -> int:
 
 
 class ObservedRate(View):
-    """Responders among the patients of one group, with the interval of the rate, whole counts of 100 rounded
-    to nearest.
-    """
+    """Responders among the patients of one group; rate and limits are counts of 100, rounded to nearest."""
 
     label: str
     responders: Annotated[int, Field(ge=0)]
@@ -192,8 +190,7 @@ class Tried(View):
 
 
 class GroupRate(View):
-    """The group page: the rate among comparable patients, why there is no personal number, and what was
-    tried.
+    """The group page: the rate among comparable patients, why there is no more than that, what was tried.
 
     `reason` is a clause ("because …", see `predictor.report.verdict_wording.group_reason`); `arms` is empty
     when there is one group.
@@ -258,8 +255,11 @@ class PredictionReportV1(View):
     limits: tuple[str, ...] = ()
 
     def to_json(self) -> str:
-        """Write the content as JSON; parts that the kind does not have are left out, missing values are null."""
-        return self.model_dump_json(indent=2, exclude={name for name in _PARTS if not getattr(self, name)}) + "\n"
+        """Write the content as JSON: parts the kind does not have are left out, missing values are null."""
+        return (
+            self.model_dump_json(indent=2, exclude={name for name in _PARTS if not getattr(self, name)})
+            + "\n"
+        )
 
     @model_validator(mode="after")
     def _parts_fit_the_kind(self) -> Self:

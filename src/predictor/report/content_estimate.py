@@ -1,5 +1,4 @@
-"""What a personal estimate consists of: the number and its range, applicability, contributions, other plans,
-performance.
+"""What a personal estimate consists of: number and range, applicability, contributions, other plans, tests.
 
 The numbers are already rounded to what is printed; the ``from_…`` constructors round by the rules of
 `predictor.report.wording`.
@@ -107,9 +106,7 @@ class Estimate(View):
 
 
 class Change(View):
-    """The expected change of a score, when the outcome is one; `coverage_text` says how often such ranges
-    held.
-    """
+    """The expected change of a score, if that is the outcome; `coverage_text`: how often such ranges held."""
 
     mean_change: float
     lo: float
@@ -261,9 +258,7 @@ class WhatIfRow(View):
 
 
 class WhatIf(View):
-    """Section 4: a grid over plan fields only. `evidence` says what is known about the comparison, without a
-    full stop.
-    """
+    """Section 4: a grid over plan fields only. `evidence`: what is known about the comparison, no full stop."""
 
     row_field: str
     column_field: str = ""

@@ -112,9 +112,7 @@ class AttritionRow(View):
 
 
 class Definition(View):
-    """One term of the protocol: day 0, baseline window, outcome, assessment window, plan, assignment,
-    estimand …
-    """
+    """One term of the protocol: day 0, windows, outcome, plan, assignment, estimand and the like."""
 
     term: str
     text: str
@@ -189,9 +187,7 @@ class RocPoint(View):
 
 
 class OperatingPoint(View):
-    """What a declared threshold does: of 100 responders and of 100 non-responders, how many are at or above
-    it.
-    """
+    """What a declared threshold does: how many of 100 responders, non-responders and patients it takes in."""
 
     threshold: Proportion
     responders_above: Count
@@ -200,9 +196,7 @@ class OperatingPoint(View):
 
 
 class RocCurve(View):
-    """The curve of the judged model; `auc` is computed over within-fold pairs, the curve is pooled and only
-    a picture.
-    """
+    """The curve of the judged model, pooled and only a picture; `auc` is computed over within-fold pairs."""
 
     model: str
     points: tuple[RocPoint, ...]
@@ -221,9 +215,7 @@ class DecisionSeries(View):
 
 
 class DecisionCurve(View):
-    """Net benefit of acting at a threshold; `meaning` says what acting stands for (prognosis, unless the
-    arms are randomised).
-    """
+    """Net benefit over thresholds; `meaning` says of what (prognosis, unless the arms are randomised)."""
 
     series: tuple[DecisionSeries, ...]
     declared: tuple[Proportion, ...]
@@ -261,9 +253,7 @@ class ImportanceTable(View):
 
 
 class SiteRow(View):
-    """Performance in a site that was left out entirely; `note` says why a number is absent ("too few to
-    judge").
-    """
+    """Performance in a site that was left out; `note` says why a number is absent ("too few to judge")."""
 
     site: str
     n: int

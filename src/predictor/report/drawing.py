@@ -1,5 +1,4 @@
-"""Small drawings as plain data: shapes with numbers, a title and a description, drawn as inline SVG by one
-template macro.
+"""Small drawings as plain data: shapes, a title and a description, made inline SVG by one template macro.
 
 A drawing holds no markup, so the template escapes every text in it; it is the same for the same numbers,
 needs no plotting library, and takes its colours from the page's style sheet, which also serves print,
@@ -31,9 +30,7 @@ Anchor = Literal["start", "middle", "end"]
 
 @dataclass(frozen=True)
 class Mark:
-    """One SVG element: tag and attribute names are ours, values are numbers, `content` is text to be
-    escaped.
-    """
+    """One SVG element: tag and attribute names are ours, values are numbers, `content` is text to escape."""
 
     tag: str
     css: str
@@ -43,9 +40,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure: size in its own units, marks from back to front, and what a reader who cannot see it is
-    told.
-    """
+    """A figure: size in its own units, marks from back to front, and words for who cannot see it."""
 
     id: str
     width: float

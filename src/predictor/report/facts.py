@@ -25,10 +25,9 @@ def verdict_facts(study: Study, evaluation: Evaluation) -> VerdictFacts:
     evaluation : Evaluation
     """
     verdict = evaluation.verdict
-    shown = evaluation.comparisons
-    shown = shown[(shown["low"] > 0) & (shown["gain"] >= verdict.margin)]
-    adds = set(zip(shown["procedure"], shown["reference"], strict=True))
-    over = ("severity + plan", "plan") if "plan" in study.protocol.references else ("severity", "prevalence")
+    between = evaluation.between_references
+    adds = {one.reference for one in between if one.low > 0 and one.gain >= verdict.margin}
+    planned = "plan" in study.protocol.references
     return VerdictFacts(
         verdict=verdict.label,
         n=verdict.events + verdict.non_events,
@@ -38,8 +37,8 @@ def verdict_facts(study: Study, evaluation: Evaluation) -> VerdictFacts:
         gains=tuple(
             Gain(one.reference, one.gain, one.low, one.high, one.upper) for one in verdict.comparisons
         ),
-        plan_adds=("plan", "prevalence") in adds,
-        severity_adds=over in adds,
+        plan_adds="plan over prevalence" in adds,
+        severity_adds=("severity + plan over plan" if planned else "severity over prevalence") in adds,
         level=study.loaded.config.validation.interval.level,
     )
 

@@ -47,8 +47,11 @@ UNIT_TICKS = tuple(Tick(value / 10, f"{value / 10:g}") for value in range(0, 11,
 
 
 def icon_array(estimate: Estimate) -> Drawing:
-    """Draw 10 x 10 circles, filled row by row up to the estimate; those inside the range are hatched or grey
-    with a thick outline.
+    """Draw 10 x 10 circles, filled up to the estimate; those inside the range have a thick outline.
+
+    Filled ones among them are hatched, empty ones grey.
+
+
 
     Parameters
     ----------
@@ -163,14 +166,13 @@ def gain_plot(verdict: VerdictSummary) -> Drawing:
         600,
         frame.top + frame.height + 34,
         "Gain of the procedure over each reference",
-        "A dot marks the gain, a line its limits; vertical lines mark no gain and the margin. The table has the same numbers.",
+        say("gains_description"),
         tuple(marks),
     )
 
 
 def calibration_plot(plot: CalibrationPlot) -> Drawing:
-    """Draw observed against predicted: the smooth curve with its band, grouped patients, and the
-    distribution below.
+    """Draw observed against predicted: smooth curve with band, grouped patients, distribution below.
 
     Parameters
     ----------
@@ -211,8 +213,7 @@ def calibration_plot(plot: CalibrationPlot) -> Drawing:
         400,
         430,
         f"Calibration of {plot.model}",
-        "Observed share of responders against predicted probability, with a band; the dashed diagonal is ideal. Bars below: how "
-        "many patients were given each probability. The table has the groups.",
+        say("calibration_description"),
         tuple(marks),
     )
 
@@ -266,8 +267,7 @@ def roc_plot(roc: RocCurve) -> Drawing:
         360,
         372,
         f"ROC curve of {roc.model}",
-        "Share of responders against share of non-responders above each threshold; the dashed diagonal is chance. The table has the "
-        "declared thresholds.",
+        say("roc_description"),
         tuple(marks),
     )
 
@@ -313,8 +313,7 @@ def decision_curve(curve: DecisionCurve) -> Drawing:
         460,
         330 + 18 * len(curve.series),
         "Decision curve",
-        "Net benefit of each strategy over threshold probabilities; thin dash-dotted lines mark the declared thresholds. The table "
-        "has the numbers.",
+        say("decision_description"),
         tuple(marks),
     )
 
@@ -357,8 +356,7 @@ def importance_plot(table: ImportanceTable) -> Drawing:
         610,
         frame.top + frame.height + 36,
         f"What {table.model} uses most",
-        "A bar for each input's mean absolute contribution in points of 100, and a line for its spread over folds and repeats. The "
-        "table has the numbers.",
+        say("importance_description"),
         tuple(marks),
     )
 

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from predictor.data.frames import rows_of
 from predictor import __version__
 from predictor.cohort.outcomes import sensitivity
+from predictor.data.frames import rows_of
 from predictor.models.catalog import FAMILIES
 from predictor.report.content_model import (
     AttritionRow,
+    CalibrationBin,
     CalibrationPlot,
     Chosen,
     Comparison,
@@ -86,15 +87,6 @@ class ModelFacts:
     commit: str
     versions: dict[str, str]
 
-    def judged_predictions(self) -> np.ndarray:
-        """Out-of-fold probabilities of the judged procedure in the first repeat, in the order of the evaluable units."""
-        n = sum(len(result.fold.test) for result in self.results if result.fold.repeat == 0)
-        p = np.empty(n)
-        for result in self.results:
-            if result.fold.repeat == 0:
-                p[result.fold.test] = result.predictions[self.study.protocol.judge]
-        return p
-
 
 def model_view(facts: ModelFacts) -> ModelReportV1:
     """Lay out the model report.
@@ -118,8 +110,8 @@ def model_view(facts: ModelFacts) -> ModelReportV1:
         design=_design(study),
         models=_models(facts),
         chosen=_chosen(facts),
-        calibration=_calibration(facts),
-        roc=_roc(facts),
+        calibration=_calibration(evaluation),
+        roc=_roc(evaluation),
         decision=_decision(study, evaluation),
         net_benefit=_net_benefit(study, evaluation),
         importance=_importance(facts),
@@ -317,29 +309,34 @@ def _chosen(facts: ModelFacts) -> tuple[Chosen, ...]:
     )
 
 
-def _calibration(facts: ModelFacts) -> CalibrationPlot | None:
-    evaluation, judged = facts.evaluation, facts.judged_predictions()
+def _calibration(evaluation: Evaluation) -> CalibrationPlot | None:
     curve = evaluation.calibration[evaluation.calibration["kind"] == "judged"]
     if curve.empty:
         return None
     return CalibrationPlot(
         model=str(curve["procedure"].iloc[0]),
         curve=tuple(
-            CurvePoint(predicted=_unit(r.predicted), observed=_unit(r.observed), lo=_unit(r.low), hi=_unit(r.high))
+            CurvePoint(predicted=_unit(r.p), observed=_unit(r.observed), lo=_unit(r.low), hi=_unit(r.high))
             for r in rows_of(curve)
             if np.isfinite(r.observed)
         ),
-        histogram=_histogram(judged),
+        bins=tuple(
+            CalibrationBin(
+                predicted=_unit(r.predicted),
+                observed=_unit(r.observed),
+                lo=_unit(r.low),
+                hi=_unit(r.high),
+                n=int(r.n),
+            )
+            for r in rows_of(evaluation.calibration_bins)
+            if r.n >= SMALLEST_COUNT
+        ),
+        # A bar of a few patients is drawn as none: small counts could be traced to persons.
+        histogram=tuple(
+            HistogramBin(left=_unit(r.left), right=_unit(r.right), n=int(r.n) if r.n >= SMALLEST_COUNT else 0)
+            for r in rows_of(evaluation.histogram)
+        ),
         method="smoothed out-of-fold predictions, pooled per repeat; the band resamples whole groups",
-    )
-
-
-def _histogram(p: np.ndarray) -> tuple[HistogramBin, ...]:
-    """Predictions of the first repeat in twenty bins; bars of a few patients are not told apart."""
-    counts, edges = np.histogram(p, bins=20, range=(0, 1))
-    return tuple(
-        HistogramBin(left=float(left), right=float(right), n=0 if n < SMALLEST_COUNT else int(n))
-        for left, right, n in zip(edges, edges[1:], counts, strict=False)
     )
 
 
@@ -347,21 +344,7 @@ def _unit(value: Any) -> float:
     return float(min(max(value, 0.0), 1.0))
 
 
-def _operating(facts: ModelFacts) -> tuple[OperatingPoint, ...]:
-    p, y = facts.judged_predictions(), facts.study.evaluable(facts.study.loaded.config.primary)[1]
-    return tuple(
-        OperatingPoint(
-            threshold=t,
-            responders_above=round(100 * float(np.mean(p[y == 1] >= t))),
-            others_above=round(100 * float(np.mean(p[y == 0] >= t))),
-            patients_above=round(100 * float(np.mean(p >= t))),
-        )
-        for t in facts.study.loaded.config.validation.thresholds
-    )
-
-
-def _roc(facts: ModelFacts) -> RocCurve | None:
-    evaluation = facts.evaluation
+def _roc(evaluation: Evaluation) -> RocCurve | None:
     judged = evaluation.performance[evaluation.performance["kind"] == "judged"]
     auc = _interval(judged, "auc")
     points = evaluation.roc[evaluation.roc["kind"] == "judged"]
@@ -371,8 +354,16 @@ def _roc(facts: ModelFacts) -> RocCurve | None:
         model=str(points["procedure"].iloc[0]),
         points=tuple(RocPoint(fpr=_unit(r.fpr), tpr=_unit(r.tpr)) for r in rows_of(points)),
         auc=auc,
-        operating=_operating(facts),
-        method="the curve is the mean of the folds' curves; its area is the AUC over within-fold pairs",
+        operating=tuple(
+            OperatingPoint(
+                threshold=float(r.threshold),
+                responders_above=round(100 * r.responders_above),
+                others_above=round(100 * r.others_above),
+                patients_above=round(100 * r.patients_above),
+            )
+            for r in rows_of(evaluation.operating)
+        ),
+        method="the mean of the folds' curves; its area is the AUC over within-fold pairs",
     )
 
 
@@ -392,7 +383,7 @@ def _decision(study: Study, evaluation: Evaluation) -> DecisionCurve:
             thresholds=tuple(map(float, table["threshold"])),
             net_benefit=tuple(map(float, table["value"])),
         )
-        for name, table in _decision_rows(evaluation).groupby("procedure", sort=False)
+        for name, table in evaluation.decision_curve.groupby("procedure", sort=False)
     ]
     meaning = "Acting at a threshold stands for going on with the plan. It describes prognosis among those who started"
     return DecisionCurve(
@@ -400,11 +391,6 @@ def _decision(study: Study, evaluation: Evaluation) -> DecisionCurve:
         declared=tuple(study.loaded.config.validation.thresholds),
         meaning=f"{meaning}{' in either arm' if randomised else ''}, not the benefit of treatment.",
     )
-
-
-def _decision_rows(evaluation: Evaluation) -> pd.DataFrame:
-    table = evaluation.net_benefit
-    return table[table["kind"].isin(["judged", "reference", "strategy"])].sort_values("threshold", kind="stable")
 
 
 def _net_benefit(study: Study, evaluation: Evaluation) -> tuple[NetBenefit, ...]:

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from predictor.report.content import Contribution, Contributions, GroupRate, Performance, PlanItem, PredictionReportV1
+from predictor.report.content import (
+    Contribution,
+    Contributions,
+    GroupRate,
+    Performance,
+    PlanItem,
+    PredictionReportV1,
+)
 from predictor.report.wording import (
     capitalised,
     count_of_100,

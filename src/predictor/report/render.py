@@ -1,7 +1,7 @@
-"""Lay a report's content out as one HTML file that needs nothing else: no script, no network, no font, no image file.
+"""Lay a report's content out as one HTML file that needs nothing else: no script, network, font or image.
 
-The templates escape every value, undefined variables are errors, and the page carries a content policy that forbids everything but its own
-style. The same content gives the same bytes.
+The templates escape every value, undefined variables are errors, and the page carries a content policy that
+forbids everything but its own style. The same content gives the same bytes.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ Paper = Literal["A4", "letter"]
 ROWS_THAT_FIT = {"A4": 18, "letter": 14}
 """Inputs that fit the second page; more go to an annex."""
 
-LINES_THAT_FIT = {"A4": 27, "letter": 21}
+LINES_THAT_FIT = {"A4": 27, "letter": 22}
 """Printed lines for inputs, other plans beyond three rows, limits and safety items on the second page."""
 
-CHARACTERS = {"label": 27, "value_text": 11, "unit_text": 14, "source": 12, "note": 21}
+CHARACTERS = {"label": 27, "value_text": 11, "unit_text": 14, "source": 13, "note": 22}
 """Characters that fit one printed line of each column of the inputs table."""
 
 FLAGGED_ROWS = 10
@@ -89,11 +89,10 @@ def _small(count: int | None) -> str:
 def _css_text(text: str) -> str:
     """Write text for a CSS string: whatever is not an ASCII letter or digit becomes a six-digit escape.
 
-    No quote, backslash, angle bracket or line end of a value reaches the style sheet, so it cannot end the string or the element.
+    No quote, backslash, angle bracket or line end of a value reaches the style sheet, so it cannot end the
+    string or the element.
     """
-    return "".join(
-        char if char.isascii() and char.isalnum() else f"\\{ord(char):06x}" for char in text
-    )
+    return "".join(char if char.isascii() and char.isalnum() else f"\\{ord(char):06x}" for char in text)
 
 
 def render_patient_report(view: PredictionReportV1, *, paper: Paper = "A4") -> str:
@@ -120,10 +119,15 @@ def render_patient_report(view: PredictionReportV1, *, paper: Paper = "A4") -> s
         "page_mark": say("page_mark", pseudonym=view.patient.pseudonym, id=shortened(view.report.id, 30)),
         "title": say(f"title_{view.report.kind}"),
         "plan": plan_text(view.plan),
-        "not_covered": say("not_covered_named", items=view.not_covered) if view.not_covered else say("not_covered"),
+        "not_covered": say("not_covered_named", items=view.not_covered)
+        if view.not_covered
+        else say("not_covered"),
         "annex": annex,
+        "filled": "Filled in" if view.estimate else "Not recorded",
         "annex_text": say("flagged" if flagged else "flagged_none", n=len(view.inputs)),
-        "annex_more": say("flagged_more", n=len(flagged) - FLAGGED_ROWS) if annex and len(flagged) > FLAGGED_ROWS else "",
+        "annex_more": say("flagged_more", n=len(flagged) - FLAGGED_ROWS)
+        if annex and len(flagged) > FLAGGED_ROWS
+        else "",
         "listed": flagged[:FLAGGED_ROWS] if annex else view.inputs,
         "applicability": _applicability_line(view),
     }
@@ -177,7 +181,7 @@ def render_model_report(view: ModelReportV1, *, paper: Paper = "A4") -> str:
 
 
 def _banners(*, simulated: bool, research_only: bool, draft: bool = False) -> Sequence[str]:
-    """Name what every page has to carry. Fixed texts only: they also stand in the style sheet's page margins."""
+    """Name what every page has to carry: fixed texts only, for they also stand in the page margins."""
     marks = (("simulated", simulated), ("research_only", research_only), ("draft", draft))
     return [say(name) for name, applies in marks if applies]
 

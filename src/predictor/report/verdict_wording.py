@@ -1,6 +1,4 @@
-"""The verdict in plain sentences: one for the statistician, one for the clinician who gets no personal
-number.
-"""
+"""The verdict in plain sentences: for the statistician, and for the clinician without a personal number."""
 
 from __future__ import annotations
 

@@ -225,9 +225,7 @@ def points_text(points: int) -> str:
 
 
 def sum_text(start: int, points: Sequence[int]) -> str:
-    """Write a sum out with true minus signs: "48 + 6 − 5"; points of 0 are written too, so every row is in
-    the sum.
-    """
+    """Write a sum out with true minus signs: "48 + 6 − 5 + 0"; every row is in it, also one of 0."""
     return str(start) + "".join(f" {'+' if value >= 0 else MINUS} {abs(value)}" for value in points)
 
 

@@ -229,7 +229,8 @@ def explain_fold(model: TunedClassifier, dataset: Dataset, fold: Fold) -> np.nda
     log_odds = model.decision_function(test)
     phi, _, start = relative_to_plan(attribute(model, test), log_odds, np.full(len(test), "all"), everybody)
     points = np.zeros((len(fold.test), len(dataset.features)))
-    points[:, [dataset.X.columns.get_loc(name) for name in names]] = to_probability(phi, start, log_odds)
+    columns = list(dataset.X.columns)
+    points[:, [columns.index(name) for name in names]] = to_probability(phi, start, log_odds)
     return points
 
 

@@ -9,16 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from report_examples import (
-    CHECKS,
-    ROWS,
-    arms_report,
-    contribution,
-    estimate_report,
-    group_report,
-    model_report,
-    refusal_report,
-)
 
 from predictor.report.content import (
     Applicability,
@@ -31,6 +21,16 @@ from predictor.report.content import (
     WhatIfCell,
 )
 from predictor.report.content_model import ModelReportV1
+from report_examples import (
+    CHECKS,
+    ROWS,
+    arms_report,
+    contribution,
+    estimate_report,
+    group_report,
+    model_report,
+    refusal_report,
+)
 
 PERSONAL = ("estimate", "continuous", "contributions", "whatif", "performance")
 
@@ -98,14 +98,19 @@ def test_contributions_that_do_not_add_up_are_refused() -> None:
 def cases(draw: st.DrawFn) -> tuple[list[tuple[Contribution, float]], float, float]:
     start, total = draw(st.floats(0, 1)), draw(st.floats(0, 1))
     parts = draw(st.lists(st.floats(-0.3, 0.3), min_size=0, max_size=15))
-    rows = [(contribution(f"f{index}", f"Input {index}", "1", "typical 0"), part) for index, part in enumerate(parts)]
+    rows = [
+        (contribution(f"f{index}", f"Input {index}", "1", "typical 0"), part)
+        for index, part in enumerate(parts)
+    ]
     rows.append((contribution("last", "Last", "1", "typical 0"), total - start - sum(parts)))
     return rows, start, total
 
 
 @given(cases())
 @settings(max_examples=1000)
-def test_printed_contributions_add_up_for_any_patient(case: tuple[list[tuple[Contribution, float]], float, float]) -> None:
+def test_printed_contributions_add_up_for_any_patient(
+    case: tuple[list[tuple[Contribution, float]], float, float],
+) -> None:
     rows, start, total = case
     made = Contributions.from_points(rows, start=start, total=total)
     points = [row.points for row in made.rows] + ([made.other.points] if made.other else [])
@@ -140,7 +145,14 @@ def test_the_observed_rate_is_rounded_to_nearest() -> None:
 @pytest.mark.parametrize("part", PERSONAL)
 def test_a_report_without_an_estimate_can_hold_no_part_of_one(report: Any, part: str) -> None:
     whole = estimate_report()
-    content = getattr(whole, part) or {"mean_change": -9.0, "lo": -15, "hi": -3, "unit": "points", "level": 0.8, "coverage_text": ""}
+    content = getattr(whole, part) or {
+        "mean_change": -9.0,
+        "lo": -15,
+        "hi": -3,
+        "unit": "points",
+        "level": 0.8,
+        "coverage_text": "",
+    }
     with pytest.raises(ValidationError, match="kind"):
         report(**{part: content})
 

@@ -1,4 +1,4 @@
-"""The pages as text: one file, no script, no address, everything escaped, the same bytes, no number where none is given."""
+"""The pages as text: one file, no script, no address, everything escaped, no number where none is given."""
 
 from __future__ import annotations
 
@@ -10,6 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jinja2 import UndefinedError
+
+from predictor.report import render
+from predictor.report.content import InputValue, PredictionReportV1
+from predictor.report.content_model import ModelReportV1, Statements
+from predictor.report.render import render_model_report, render_patient_report
+from predictor.report.wording import forbidden_words
 from report_examples import (
     INPUTS,
     arms_report,
@@ -19,12 +25,6 @@ from report_examples import (
     model_report,
     refusal_report,
 )
-
-from predictor.report import render
-from predictor.report.content import InputValue, PredictionReportV1
-from predictor.report.content_model import ModelReportV1, Statements
-from predictor.report.render import render_model_report, render_patient_report
-from predictor.report.wording import forbidden_words
 
 HOSTILE = (
     "<script>document.title='pwned'</script>",
@@ -39,8 +39,40 @@ HOSTILE = (
 )
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 TAGS = {
-    *("html", "head", "meta", "title", "style", "body", "main", "header", "section", "footer", "div", "span", "p", "b", "br"),
-    *("h1", "h2", "h3", "ul", "li", "table", "caption", "colgroup", "col", "thead", "tbody", "tr", "th", "td", "figure"),
+    *(
+        "html",
+        "head",
+        "meta",
+        "title",
+        "style",
+        "body",
+        "main",
+        "header",
+        "section",
+        "footer",
+        "div",
+        "span",
+        "p",
+        "b",
+        "br",
+    ),
+    *(
+        "h1",
+        "h2",
+        "h3",
+        "ul",
+        "li",
+        "table",
+        "caption",
+        "colgroup",
+        "col",
+        "thead",
+        "tbody",
+        "tr",
+        "th",
+        "td",
+        "figure",
+    ),
     *("svg", "desc", "defs", "pattern", "rect", "circle", "line", "polyline", "polygon", "text"),
 }
 PATIENT_REPORTS = [estimate_report, group_report, arms_report, refusal_report]
@@ -69,7 +101,9 @@ class Page(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         self._in_style = False
-        self.text += " " if tag in {"td", "th", "p", "li", "h1", "h2", "h3", "title", "desc", "caption"} else ""
+        self.text += (
+            " " if tag in {"td", "th", "p", "li", "h1", "h2", "h3", "title", "desc", "caption"} else ""
+        )
 
     def handle_data(self, data: str) -> None:
         if self._in_style:
@@ -89,7 +123,11 @@ CLOSED = {"kind", "verdict", "status", "role", "better", "schema_name", "created
 def hostile(content: Any) -> Any:
     """Put a hostile text into every field of a report that takes any text; lists of allowed words stay."""
     if isinstance(content, dict):
-        fixed = CLOSED | ({"label"} if "base_rate_per100" in content else set()) | ({"id"} if "meaning" in content else set())
+        fixed = (
+            CLOSED
+            | ({"label"} if "base_rate_per100" in content else set())
+            | ({"id"} if "meaning" in content else set())
+        )
         return {key: value if key in fixed else hostile(value) for key, value in content.items()}
     if isinstance(content, list | tuple):
         return tuple(hostile(value) for value in content)
@@ -106,7 +144,9 @@ def test_one_file_without_script_address_or_handler(report: Any) -> None:
     assert "//" not in html
     assert "<script" not in html
     names = {name for name, _ in page.attributes}
-    assert not {name for name in names if name.startswith("on")} | (names & {"src", "href", "srcset", "action"})
+    assert not {name for name in names if name.startswith("on")} | (
+        names & {"src", "href", "srcset", "action"}
+    )
     assert re.findall(r"url\(([^)]*)\)|@import", html) == ["#hatch"]
     assert len(page.ids) == len(set(page.ids))
 
@@ -151,12 +191,13 @@ def test_text_in_the_style_sheet_cannot_end_its_string() -> None:
 def test_the_estimate_answers_in_its_first_lines() -> None:
     text = Page(rendered(estimate_report)).text
     for sentence in (
-        "The model estimates that about 54 of 100 people with these recorded values, given this treatment, would respond.",
+        "The model estimates that about 54 of 100 people with these recorded values, given this treatment, "
+        "would respond.",
         "Plausible range: 41 to 66 of 100 (2.5–97.5 percentile over 200 refits)",
         "Response means the MADRS total fell by at least half, measured 24 hours after the sixth infusion.",
         "placebo response, natural recovery and regression to the mean are included.",
-        "48 of 100 development patients with the same plan responded (212 patients). This patient's estimate is close to that average: "
-        "the range includes it.",
+        "48 of 100 development patients with the same plan responded (212 patients). This patient's "
+        "estimate is close to that average: the range includes it.",
         "Use with caution: 2 points to check.",
         "Starting from 48, the model's average for this plan (the group's observed rate was 48)",
         "These are associations in past data, not causes;",
@@ -177,12 +218,18 @@ def test_the_estimate_answers_in_its_first_lines() -> None:
 def test_without_external_test_that_is_said_first() -> None:
     whole = estimate_report()
     assert whole.performance
-    text = Page(render_patient_report(estimate_report(performance=whole.performance.model_copy(update={"tested_on": None})))).text
+    text = Page(
+        render_patient_report(
+            estimate_report(performance=whole.performance.model_copy(update={"tested_on": None}))
+        )
+    ).text
     assert "Never tested outside the clinics it was built in. Developed on" in text
     assert "Each development patient was estimated by models that had not seen that patient." in text
 
 
-@pytest.mark.parametrize(("probability", "words"), [(0.004, "fewer than 1 of 100"), (0.997, "more than 99 of 100")])
+@pytest.mark.parametrize(
+    ("probability", "words"), [(0.004, "fewer than 1 of 100"), (0.997, "more than 99 of 100")]
+)
 def test_extreme_estimates_in_words(probability: float, words: str) -> None:
     text = Page(render_patient_report(estimate_report(probability=probability, lo=0.0, hi=1.0))).text
     assert f"about {words} people" in text
@@ -221,7 +268,9 @@ def test_a_refusal_shows_reasons_and_no_number_of_an_estimate() -> None:
 
 
 @pytest.mark.parametrize("report", PATIENT_REPORTS)
-@pytest.mark.parametrize(("flag", "banner"), [("simulated", "SIMULATED DATA"), ("research_only", "RESEARCH ONLY")])
+@pytest.mark.parametrize(
+    ("flag", "banner"), [("simulated", "SIMULATED DATA"), ("research_only", "RESEARCH ONLY")]
+)
 def test_banners_stand_on_the_page_and_in_every_page_margin(report: Any, flag: str, banner: str) -> None:
     plain, marked = Page(rendered(report)), Page(render_patient_report(report(**{flag: True})))
     assert banner not in plain.text + plain.style
@@ -240,7 +289,10 @@ def test_more_inputs_than_fit_move_to_an_annex(count: int, annex: bool) -> None:
         assert one.label in text
         assert (one.value_text or "— Missing") in text
     if annex:
-        assert f"Only inputs that are missing, old or converted are listed here; all {count} inputs are in the annex." in text
+        assert (
+            f"Only inputs that are missing, old or converted are listed here; all {count} inputs are in the annex."
+            in text
+        )
 
 
 def test_letter_paper_holds_fewer() -> None:
@@ -253,14 +305,17 @@ def test_letter_paper_holds_fewer() -> None:
 
 def test_many_marked_inputs_are_counted() -> None:
     many = tuple(one.model_copy(update={"note": "old"}) for one in inputs(25))
-    assert "15 more are marked in the annex." in Page(render_patient_report(estimate_report(inputs=many))).text
+    assert (
+        "15 more are marked in the annex." in Page(render_patient_report(estimate_report(inputs=many))).text
+    )
 
 
 def test_an_annex_without_marked_inputs_says_so() -> None:
     clean = tuple(one for one in inputs(40) if not one.flagged)
-    assert f"No input is missing, old or converted; all {len(clean)} inputs" in Page(
-        render_patient_report(estimate_report(inputs=clean))
-    ).text
+    assert (
+        f"No input is missing, old or converted; all {len(clean)} inputs"
+        in Page(render_patient_report(estimate_report(inputs=clean))).text
+    )
 
 
 @given(probability=st.floats(0, 1), below=st.floats(0, 1), above=st.floats(0, 1), plan=st.booleans())
@@ -274,7 +329,9 @@ def test_no_page_says_what_is_forbidden_and_every_sum_is_right(
     assert forbidden_words(text) == ()
     total = re.search(r"Total (\d+(?: [+−] \d+)*) (fewer than 1|more than 99|\d+) In words", text)
     assert total
-    printed = {"fewer than 1": 0, "more than 99": 100}.get(total[2]) if not total[2].isdigit() else int(total[2])
+    printed = (
+        {"fewer than 1": 0, "more than 99": 100}.get(total[2]) if not total[2].isdigit() else int(total[2])
+    )
     assert eval(total[1].replace("−", "-")) == printed
 
 
@@ -322,7 +379,7 @@ def test_the_model_report_says_everything_a_statistician_asks() -> None:
 def test_every_figure_has_words_and_a_table() -> None:
     html = rendered(model_report)
     for name in ("gains", "calibration", "roc", "decision", "importance"):
-        section = html[html.index(f'<svg class="figure" viewBox') :]
+        section = html[html.index('<svg class="figure" viewBox') :]
         assert f'<title id="{name}-title">' in section
         after = html[html.index(f'id="{name}-desc"') :]
         assert "<table" in after[: after.index("<section>") if "<section>" in after else None]

@@ -167,13 +167,22 @@ def facts(**changes: object) -> VerdictFacts:
         Gain(reference="plan alone", gain=0.006, lo=-0.002, hi=0.016, upper=0.0149),
         Gain(reference="severity + plan", gain=-0.002, lo=-0.012, hi=0.01, upper=0.0081),
     )
-    base = {"verdict": "no_better", "n": 818, "responders": 505, "groups": 40, "margin": 0.015, "gains": gains}
+    base = {
+        "verdict": "no_better",
+        "n": 818,
+        "responders": 505,
+        "groups": 40,
+        "margin": 0.015,
+        "gains": gains,
+    }
     return VerdictFacts(**(base | changes))  # type: ignore[arg-type]
 
 
 def test_no_better_says_what_matters_and_what_is_excluded() -> None:
     sentence = verdict_sentence(facts(plan_adds=True))
-    assert sentence.startswith("No better than the references. Against severity + plan the gain in log loss is −0.002")
+    assert sentence.startswith(
+        "No better than the references. Against severity + plan the gain in log loss is −0.002"
+    )
     assert "a gain above 0.0081 is excluded" in sentence
     assert sentence.endswith("the treatment matters; nothing else recorded here was shown to add to it.")
 
@@ -181,14 +190,17 @@ def test_no_better_says_what_matters_and_what_is_excluded() -> None:
 def test_what_matters_follows_from_the_facts() -> None:
     assert what_matters(facts()).startswith("nothing recorded here")
     assert what_matters(facts(severity_adds=True)).startswith("the severity at the start matters;")
-    assert what_matters(facts(plan_adds=True, severity_adds=True)).startswith("the treatment and the severity at the start matter;")
+    assert what_matters(facts(plan_adds=True, severity_adds=True)).startswith(
+        "the treatment and the severity at the start matter;"
+    )
 
 
 def test_six_responders_are_too_few_for_any_judgement() -> None:
     small = facts(verdict="too_little", n=29, responders=6, groups=29, gains=())
     assert group_reason(small).startswith("with 6 responders and 23 non-responders nobody can tell")
     assert verdict_sentence(small) == (
-        "Too little data to tell. 6 responders and 23 non-responders; at least 20 of each are needed before a gain is judged."
+        "Too little data to tell. 6 responders and 23 non-responders; at least 20 of each are needed before a "
+        "gain is judged."
     )
 
 
@@ -202,7 +214,8 @@ def test_undecided_names_the_gain_that_is_not_excluded() -> None:
     undecided = facts(verdict="too_little", plan_adds=True)
     assert "a gain up to 0.0081 is not excluded" in verdict_sentence(undecided)
     assert group_reason(undecided) == (
-        "the treatment matters; nothing else recorded here was shown to add to it, and the data are too few to rule out that it does"
+        "the treatment matters; nothing else recorded here was shown to add to it, and the data are too few to rule "
+        "out that it does"
     )
 
 
