@@ -132,7 +132,6 @@ class TrackingRecord:
     Parameters
     ----------
     run_id, experiment_id : str
-        MLflow's own.
     model_version : str or None
         Version in the registry; None when no model was sent.
     uri : str
@@ -153,11 +152,7 @@ def embedded_uri(root: Path) -> str:
 def check_uri(uri: str, allowed_hosts: Sequence[str] = ()) -> None:
     """Refuse every place to send records to except the three allowed ones.
 
-    Parameters
-    ----------
-    uri : str
-        ``embedded``, ``http://127.0.0.1:PORT``, or ``https://HOST`` with the host in ``allowed_hosts``.
-    allowed_hosts : sequence of str
+    The three are ``embedded``, ``http://127.0.0.1:PORT``, and ``https://HOST`` with the host in ``allowed_hosts``.
 
     Raises
     ------
@@ -226,10 +221,10 @@ def send(
         place, artifacts = uri, None
     failures = (mlflow.exceptions.MlflowException, OSError, sqlite3.Error)
     try:
-        with _quiet(), _store_lock(root / STORE if uri == EMBEDDED else None):
-            client = mlflow.MlflowClient(place, place)
-            experiment_id = _experiment(client, experiment, artifacts)
         with _quiet():
+            with _store_lock(root / STORE if uri == EMBEDDED else None):
+                client = mlflow.MlflowClient(place, place)
+                experiment_id = _experiment(client, experiment, artifacts)
             return _send_parent(client, list(items), experiment_id, run_name, place)
     except failures as error:
         message = (
@@ -288,23 +283,30 @@ def _experiment(client: MlflowClient, name: str, artifacts: str | None) -> str:
 def _send_parent(
     client: MlflowClient, items: list[Item], experiment_id: str, run_name: str, uri: str
 ) -> TrackingRecord:
-    run_id = client.create_run(experiment_id, run_name=run_name).info.run_id
+    version_number: str | None = None
+    with _run(client, experiment_id, run_name) as run_id:
+        _log(client, run_id, items)
+        for item in items:
+            if isinstance(item, ChildRun):
+                with _run(client, experiment_id, item.name, parent=run_id) as child_id:
+                    _log(client, child_id, item.items)
+            elif isinstance(item, Model):
+                with _global_uri(uri):
+                    version_number = _register(client, item, run_id)
+    return TrackingRecord(run_id, experiment_id, version_number, uri)
+
+
+@contextmanager
+def _run(client: MlflowClient, experiment_id: str, name: str, *, parent: str | None = None) -> Iterator[str]:
+    """Open a run and close it as finished or failed, so that none is left running for ever."""
+    tags = {} if parent is None else {"mlflow.parentRunId": parent}
+    run_id = client.create_run(experiment_id, run_name=name, tags=tags).info.run_id
     status = "FAILED"
     try:
-        children = [item for item in items if isinstance(item, ChildRun)]
-        _log(client, run_id, items)
-        for child in children:
-            tags = {"mlflow.parentRunId": run_id}
-            child_id = client.create_run(experiment_id, run_name=child.name, tags=tags).info.run_id
-            _log(client, child_id, child.items)
-            client.set_terminated(child_id)
-        models = [item for item in items if isinstance(item, Model)]
-        with _global_uri(uri):
-            versions = [_register(client, model, run_id) for model in models]
+        yield run_id
         status = "FINISHED"
     finally:
         client.set_terminated(run_id, status)
-    return TrackingRecord(run_id, experiment_id, versions[-1] if versions else None, uri)
 
 
 def _log(client: MlflowClient, run_id: str, items: Iterable[Item]) -> None:

@@ -212,12 +212,12 @@ def test_more_than_a_hundred_settings_are_sent_in_parts(
 def test_what_fails_half_way_is_marked_failed(
     sent: tuple[Path, TrackingRecord], client: Any, tmp_path: Path
 ) -> None:
-    items = [Param("seed", 7), Artifact(tmp_path / "not-there.html")]
+    items = [Param("seed", 7), ChildRun("child", (Artifact(tmp_path / "not-there.html"),))]
     with pytest.raises(ResourceError, match="TRK-02") as caught:
-        send(items, uri="embedded", experiment="broken", root=sent[0], run_name="broken")
+        send(items, uri="embedded", experiment="broken", root=sent[0], run_name="parent")
     assert caught.value.exit_code == 5
-    (run,) = client.search_runs([client.get_experiment_by_name("broken").experiment_id])
-    assert run.info.status == "FAILED"
+    runs = client.search_runs([client.get_experiment_by_name("broken").experiment_id])
+    assert {run.info.run_name: run.info.status for run in runs} == {"parent": "FAILED", "child": "FAILED"}
 
 
 # Where records may go
