@@ -105,8 +105,7 @@ MESSAGES: Mapping[str, str] = MappingProxyType(
         "arms_observed": "The groups were not formed by chance: a difference between them is not an effect "
         "of treatment.",
         # refusal
-        "refusal": "Giving a number here would go beyond what the model has learned. What would resolve each "
-        "reason is beside it.",
+        "refusal": "The model gives no number here. Beside each reason stands what would resolve it.",
         # model report
         "gains_description": "A dot marks the gain, a line its limits; vertical lines mark no gain and the "
         "margin. The table has the same numbers.",

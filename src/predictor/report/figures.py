@@ -113,7 +113,7 @@ def _bar(length: float) -> Drawing:
 
 
 def group_bars(rates: Sequence[ObservedRate]) -> tuple[Drawing, ...]:
-    """Draw each group's observed rate as a dot with its interval on a scale from 0 to 100.
+    """Draw each group's observed rate as a mark with its interval on a scale from 0 to 100.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def group_bars(rates: Sequence[ObservedRate]) -> tuple[Drawing, ...]:
     drawings = []
     for rate in rates:
         span = line(frame.x(rate.lo), 7, frame.x(rate.hi), 7, "whisker")
-        dot = circle(frame.x(rate.per100), 7, 4, "dot")
+        dot = rect(frame.x(rate.per100) - 1.8, 2, 3.6, 10, "dot")
         drawings.append(Drawing("", 180, 14, "", "", (*ticks, span, dot)))
     return tuple(drawings)
 
