@@ -202,10 +202,6 @@ def send(
     allowed_hosts : sequence of str
         Hosts https may go to.
 
-    Returns
-    -------
-    TrackingRecord
-
     Raises
     ------
     ConfigError
