@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import os
 import shutil
@@ -248,3 +249,29 @@ def test_a_forged_folder_with_a_wrong_content_is_refused_kindly(folder: Path) ->
     (folder / "schema.json").write_text('{"features": []}')
     rehash(folder)
     assert "ART-03 its content cannot be read" in refusal(folder)
+
+
+def test_a_zip_that_is_no_skops_model_is_refused(folder: Path) -> None:
+    with zipfile.ZipFile(folder / "model.skops", "w") as archive:
+        archive.writestr("other.json", "{}")
+    rehash(folder)
+    assert "model.skops: ART-03 the file is not a skops model (KeyError)" in refusal(folder)
+
+
+def test_a_forged_manifest_that_cannot_be_written_as_text_is_refused(folder: Path) -> None:
+    path = folder / "manifest.json"
+    path.write_text(path.read_text().replace('"invented"', '"\\ud800"'))
+    assert "ART-02 the manifest was edited" in refusal(folder)
+
+
+@pytest.mark.parametrize(("number", "code"), [(errno.ENOSPC, "TRN-04"), (errno.EROFS, "TRN-05")])
+def test_a_full_disk_leaves_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, code: str
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ResourceError, match=f"{tmp_path}/model: {code}"):
+        save_prediction_model(example_model(), tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []
