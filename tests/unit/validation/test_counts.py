@@ -67,3 +67,21 @@ def test_clusters_widen_what_the_predictions_leave_alike() -> None:
     assert alone["effective_n"][0] == 80
     assert clustered["effective_n"][0] == pytest.approx(8)
     assert clustered["low"][0] < alone["low"][0]
+
+
+def test_clusters_that_the_predictions_tell_apart_do_not_widen() -> None:
+    groups = np.arange(80) // 10
+    y = np.tile(np.repeat([1.0, 0.0], 10), 4)
+    y[::5] = 1 - y[::5]  # two of ten differ in every cluster
+    told = np.where(groups % 2, 0.2, 0.8)
+    assert plain_counts(predictions(told.tolist()), y, groups=groups)["effective_n"].tolist() == [40, 40]
+
+
+def test_more_repeats_are_not_more_patients() -> None:
+    rng = np.random.default_rng(1)
+    groups, y = np.arange(60) // 3, rng.integers(0, 2, 60).astype(float)
+    y[groups < 7] = 1.0
+    p = rng.random(60).tolist()
+    once, twice = (plain_counts(predictions(*[p] * r), y, groups=groups) for r in (1, 2))
+    assert once["effective_n"].sum() < 60
+    pd.testing.assert_frame_equal(once, twice)

@@ -183,6 +183,19 @@ def test_comparisons_are_the_judged_procedure_against_each_reference(
     )
 
 
+def test_the_patient_report_gets_whole_numbers(evaluation: Evaluation) -> None:
+    above, below = evaluation.counts["per_100"]
+    expected = {"threshold": 50, "above_responded": round(above), "below_responded": round(below)}
+    assert evaluation.plain_counts == expected
+    assert evaluation.group_interval.startswith("Wilson, 95 %")
+
+
+def test_nobody_above_the_cut_leaves_no_counts() -> None:
+    study = Study(6)
+    judged = study.predictions["kind"] == "judged"
+    assert study.evaluate(spoil(study, judged, "p", 0.4)).plain_counts is None
+
+
 def test_a_strong_procedure_is_better_and_noise_is_not() -> None:
     assert Study(3, strength=4).evaluate().verdict.label == "better"
     assert Study(3, strength=0).evaluate().verdict.label == "too_little"

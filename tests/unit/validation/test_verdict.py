@@ -160,6 +160,9 @@ def test_every_other_case_has_its_sentence() -> None:
     better = sentence(N, against("severity", 0.09, 0.02), against("plan", 0.05, 0.04))
     assert better.startswith("Better than every reference: against plan the gain is 0.050")
     assert "6 responders, 6 non-responders and 12 independent" in sentence(12, against("a", 0.1, 0.01))
+    assert "neither shown" in sentence(
+        40, against("a", 0.02, 0.03)
+    )  # 20 of each are enough to speak of gains
     assert "worth 100 independent ones, and 244 are needed" in sentence(100, against("a", 0.0, 0.01))
     assert "neither shown nor excluded" in sentence(N, against("a", 0.02, 0.03))
 
