@@ -77,40 +77,25 @@ def _boosted_nodes(nodes: np.ndarray) -> Nodes:
 
 
 def _join(trees: Sequence[Nodes]) -> Trees:
-    """Lay trees one after another, each in depth-first order."""
-    features, thresholds, rights, values, roots = [], [], [], [], []
-    start = 0
-    for feature, threshold, left, right, value in trees:
-        order = _depth_first(feature, left, right)
-        position = np.empty(len(order), dtype=np.int64)
-        position[order] = np.arange(len(order)) + start
-        is_leaf = feature[order] < 0
-        roots.append(start)
-        features.append(feature[order])
-        thresholds.append(np.where(is_leaf, 0.0, threshold[order]))
-        rights.append(np.where(is_leaf, 0, position[np.where(is_leaf, 0, right[order])]))
-        values.append(value[order][is_leaf])
-        start += len(order)
+    """Lay trees one after another."""
+    if not all(
+        (left[feature >= 0] == np.flatnonzero(feature >= 0) + 1).all() for feature, _, left, _, _ in trees
+    ):
+        msg = (
+            "Trees are not in depth-first order: this scikit-learn stores them otherwise than the pinned one."
+        )
+        raise ValueError(msg)
+    starts = np.cumsum([0, *(len(tree[0]) for tree in trees)])[:-1]
+    feature = np.concatenate([tree[0] for tree in trees])
+    inner = feature >= 0
+    right = np.concatenate([tree[3] + start for tree, start in zip(trees, starts, strict=True)])
     return Trees(
-        roots=np.array(roots, dtype=np.int32),
-        feature=np.concatenate(features).astype(np.int16),
-        threshold=_rounded_down(np.concatenate(thresholds)),
-        right=np.concatenate(rights).astype(np.int32),
-        value=np.concatenate(values).astype(np.float64),
+        roots=starts.astype(np.int32),
+        feature=feature.astype(np.int16),
+        threshold=_rounded_down(np.where(inner, np.concatenate([tree[1] for tree in trees]), 0.0)),
+        right=np.where(inner, right, 0).astype(np.int32),
+        value=np.concatenate([tree[4] for tree in trees])[~inner].astype(np.float64),
     )
-
-
-def _depth_first(feature: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    inner = np.flatnonzero(feature >= 0)
-    if (left[inner] == inner + 1).all():
-        return np.arange(len(feature))
-    order, waiting = [], [0]
-    while waiting:
-        node = waiting.pop()
-        order.append(node)
-        if feature[node] >= 0:
-            waiting += [int(right[node]), int(left[node])]
-    return np.array(order)
 
 
 def _rounded_down(values: np.ndarray) -> np.ndarray:

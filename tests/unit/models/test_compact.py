@@ -70,6 +70,16 @@ def test_thresholds_between_neighbouring_floats_send_patients_the_same_way(model
         assert np.allclose(base + boosted_trees(model).total(X), model.decision_function(X), atol=1e-12)
 
 
+def test_trees_in_another_order_are_refused() -> None:
+    """A root whose left child comes after its right one, as another version of scikit-learn might write."""
+    model = HistGradientBoostingClassifier(max_iter=1, max_leaf_nodes=2, min_samples_leaf=1, random_state=0)
+    model.fit(np.arange(40.0)[:, None], np.repeat([0, 1], 20))
+    nodes = model._predictors[0][0].nodes
+    nodes["left"][0], nodes["right"][0] = nodes["right"][0], nodes["left"][0]
+    with pytest.raises(ValueError, match="depth-first"):
+        boosted_trees(model)
+
+
 def test_files_hold_no_pickle(tmp_path: Path) -> None:
     model, _ = fitted("random_forest")
     save_compact([compact(model)], tmp_path / "m.npz")
