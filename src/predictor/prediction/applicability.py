@@ -57,7 +57,7 @@ def _entry_check(model: PredictionModel, patient: Patient) -> Check:
     if not failing:
         n = len(model.entry_rules)
         return Check(
-            "entry",
+            "entry_rules",
             "Entry rules",
             "ok",
             f"All {n} met" if n else "None declared",
@@ -65,7 +65,7 @@ def _entry_check(model: PredictionModel, patient: Patient) -> Check:
         )
     names = ", ".join(str(rule["name"]) for rule in failing)
     return Check(
-        "entry",
+        "entry_rules",
         "Entry rules",
         "fail",
         f"Not met or not known: {names}",
@@ -99,17 +99,23 @@ def _range_check(model: PredictionModel, patient: Patient) -> Check:
     ]
     meaning = "The model has not seen such values"
     if broken:
-        return Check("range", "Values inside learned ranges", "fail", "; ".join([*broken, *outside]), meaning)
+        return Check(
+            "learned_ranges", "Values inside learned ranges", "fail", "; ".join([*broken, *outside]), meaning
+        )
     if outside:
         return Check(
-            "range",
+            "learned_ranges",
             "Values inside learned ranges",
             "fail" if refuse else "check",
             "; ".join(outside),
             meaning,
         )
     return Check(
-        "range", "Values inside learned ranges", "ok", "All recorded values", "The model has seen such values"
+        "learned_ranges",
+        "Values inside learned ranges",
+        "ok",
+        "All recorded values",
+        "The model has seen such values",
     )
 
 
@@ -140,7 +146,7 @@ def _complete_check(model: PredictionModel, patient: Patient) -> Check:
     label = "Complete inputs"
     if required:
         return Check(
-            "complete",
+            "complete_inputs",
             label,
             "fail",
             f"Required and missing: {', '.join(required)}",
@@ -149,35 +155,37 @@ def _complete_check(model: PredictionModel, patient: Patient) -> Check:
     if missing and (share > limit or len(missing) == len(used)):
         names = ", ".join(one.label for one in missing)
         result = f"Missing: {names}; they carry {share:.0%} of what the model rests on (limit {limit:.0%})"
-        return Check("complete", label, "fail", result, "Too much would have to be filled in")
+        return Check("complete_inputs", label, "fail", result, "Too much would have to be filled in")
     if missing:
         names = ", ".join(one.label for one in missing)
         return Check(
-            "complete",
+            "complete_inputs",
             label,
             "check",
             f"Missing and filled in: {names}",
             f"They carry {share:.0%} of the model",
         )
-    return Check("complete", label, "ok", f"All {len(used)} recorded", "Nothing had to be filled in")
+    return Check("complete_inputs", label, "ok", f"All {len(used)} recorded", "Nothing had to be filled in")
 
 
 def _plan_check(model: PredictionModel, patient: Patient) -> Check:
     label = "Planned treatment"
     if not model.plan.get("input"):
-        return Check("plan", label, "ok", "One plan only", "As in development")
+        return Check("planned_treatment", label, "ok", "One plan only", "As in development")
     if patient.plan in model.baselines:
-        return Check("plan", label, "ok", patient.plan, "This plan occurred in development")
+        return Check("planned_treatment", label, "ok", patient.plan, "This plan occurred in development")
     result = "The planned treatment is missing or did not occur in development"
-    return Check("plan", label, "fail", result, "The model cannot say anything about it")
+    return Check("planned_treatment", label, "fail", result, "The model cannot say anything about it")
 
 
 def _date_check(model: PredictionModel, today: date) -> Check:
     until = model.card.get("valid_until")
     if until is None or today <= date.fromisoformat(str(until)):
-        return Check("date", "Model in date", "ok", f"Until {until}" if until else "No limit declared", "")
+        return Check(
+            "model_in_date", "Model in date", "ok", f"Until {until}" if until else "No limit declared", ""
+        )
     return Check(
-        "date",
+        "model_in_date",
         "Model in date",
         "fail",
         f"The model was valid until {until}",

@@ -120,7 +120,14 @@ class Check(View):
     """One line of section 2: what was checked, what came out, what it means."""
 
     id: Literal[
-        "entry_rules", "learned_ranges", "complete_inputs", "fresh_inputs", "typical", "site", "model_in_date"
+        "entry_rules",
+        "learned_ranges",
+        "complete_inputs",
+        "fresh_inputs",
+        "typical",
+        "site",
+        "planned_treatment",
+        "model_in_date",
     ]
     label: str
     status: Literal["ok", "check", "fail"]
