@@ -9,9 +9,10 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from sklearn.dummy import DummyClassifier
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier
 
 from predictor.models.elastic_net import ElasticNetLogistic
+from predictor.models.forest import Forest
 from predictor.models.search import candidates, count
 
 __all__ = ["FAMILIES", "Family", "family", "family_candidates", "family_count", "validate_params"]
@@ -63,12 +64,10 @@ def _logistic(seed: int) -> ElasticNetLogistic:
     return ElasticNetLogistic(C=100.0)
 
 
-def _random_forest(seed: int) -> RandomForestClassifier:
+def _random_forest(seed: int) -> Forest:
     # The exact explanation of a tree costs its leaves times its depth squared. Eight levels leave room for
     # 256 leaves, more than hundreds of patients fill, and explain 1,000 patients in a second instead of four.
-    return RandomForestClassifier(
-        n_estimators=MOST_TREES, max_depth=8, min_samples_leaf=10, n_jobs=1, random_state=seed
-    )
+    return Forest(MOST_TREES, max_depth=8, min_samples_leaf=10, random_state=seed)
 
 
 def _hist_gradient_boosting(seed: int) -> HistGradientBoostingClassifier:
@@ -106,7 +105,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
                 4,
                 "probability",
                 calibrate_by_default=True,
-                fixed=_SEEDED | {"n_jobs", "oob_score"},
+                fixed=_SEEDED,
             ),
             Family(
                 "hist_gradient_boosting",

@@ -52,7 +52,7 @@ def transport_frame(
         One row per group: events observed and expected, AUC and slope. A group with fewer than 20 events or non-events
         gets neither of its own.
     """
-    left_out = list(leave_one_group_out(labels, y))
+    left_out = list(leave_one_group_out(labels, y, patients=dataset.groups))
     folds = [Fold(repeat=0, fold=i, train=train, test=test) for i, (_, train, test) in enumerate(left_out)]
     if not folds:
         return pd.DataFrame(columns=COLUMNS)
@@ -92,5 +92,5 @@ def _site(name: str, y: np.ndarray, p: np.ndarray, level: float) -> dict[str, ob
         "auc": estimate.value,
         "auc_low": estimate.low,
         "auc_high": estimate.high,
-        "slope": logistic_recalibration(y, p).slope,
+        "slope": logistic_recalibration(y, p).slope.value,
     }
