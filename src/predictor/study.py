@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from predictor.cohort.outcomes import Outcome, define_outcomes
-from predictor.cohort.selection import Cohort, select_cohort
+from predictor.cohort.selection import Cohort, baseline_values, select_cohort
 from predictor.config.loading import LoadedConfig
 from predictor.data.conform import ConformedTable, read_tables
 from predictor.errors import ConfigError, DataError, Problem
@@ -17,7 +17,6 @@ from predictor.features.dataset import Dataset
 from predictor.features.extraction import Extraction, extract_dataset
 from predictor.models.catalog import family_candidates, validate_params
 from predictor.validation.resampling import Candidate, Protocol, reference_columns
-from predictor.validation.splits import strata
 
 __all__ = ["Study", "count_fits", "describe_outcome", "prepare_study", "site_labels"]
 
@@ -66,8 +65,12 @@ class Study:
 
     @property
     def simulated(self) -> bool:
-        """Whether any table says that it is simulated, in its title or in a column ``provenance``."""
-        return any("SIMULATED" in table.title for _, table in self.loaded.dictionary.tables())
+        """Whether any table says that it is simulated, in its title or by the only value that a column may have."""
+        return any(
+            "SIMULATED" in table.title
+            or any(set((column.values or {}).values()) == {"SIMULATED"} for column in table.columns.values())
+            for _, table in self.loaded.dictionary.tables()
+        )
 
     def evaluable(self, outcome: str) -> tuple[np.ndarray, np.ndarray]:
         """Return the positions of the evaluable units and their labels.
@@ -90,7 +93,7 @@ def prepare_study(loaded: LoadedConfig) -> Study:
     Raises
     ------
     ConfigError
-        Parameters or search spaces that the model families do not have.
+        Parameters or search spaces that the model families do not have; more folds than can be filled (CFG-12).
     DataError
         Data that break the dictionary, an empty cohort, or (DAT-22) fewer than 5 events or non-events.
     """
@@ -146,9 +149,14 @@ def site_labels(study: Study) -> np.ndarray:
     """
     transport = study.loaded.config.validation.transport
     n = len(study.cohort.groups)
-    values = study.cohort.timeline.attributes.get(transport.by) if transport else None
-    if values is None:
+    if transport is None:
         return np.full(n, "", dtype=object)
+    values = baseline_values(
+        study.cohort.timeline,
+        study.loaded.dictionary,
+        transport.by,
+        baseline=study.loaded.config.cohort.baseline,
+    )
     return np.array(["" if v is None or v != v else str(v) for v in values], dtype=object)
 
 
@@ -226,18 +234,27 @@ def _check_models(loaded: LoadedConfig) -> None:
 
 
 def _check_events(study: Study) -> None:
-    _, y = study.evaluable(study.loaded.config.primary)
+    rows, y = study.evaluable(study.loaded.config.primary)
     events, others = int(y.sum()), int(len(y) - y.sum())
-    n_splits = study.loaded.config.validation.outer.n_splits
+    path = f"outcomes.{study.primary.name}"
     if min(events, others) < FEWEST_EVENTS:
         message = f"{study.primary.name}: {events} events and {others} non-events among {len(y)} evaluable"
-        remedy = f"At least {FEWEST_EVENTS} of each are needed even to try; collect more patients or choose another outcome"
-        raise DataError(Problem("DAT-22", message, remedy, path=f"outcomes.{study.primary.name}"))
-    label = strata(
-        y, study.cohort.groups[study.primary.evaluable], study.cohort.plan[study.primary.evaluable]
-    )
-    smallest = int(np.bincount(label).min())
-    if n_splits > min(events, others, max(smallest, 2)):
-        message = f"{n_splits} outer folds, but the smaller class has {min(events, others)} patients"
-        problem = Problem("CFG-12", message, f"Write at most {smallest}", path="validation.outer.n_splits")
-        raise ConfigError(study.loaded.locate(problem))
+        remedy = f"At least {FEWEST_EVENTS} of each are needed even to try; collect more, or ask for another outcome"
+        raise DataError(Problem("DAT-22", message, remedy, path=path))
+    groups = study.cohort.groups[rows]
+    fewest = min(len(np.unique(groups[y == value])) for value in (0, 1))
+    if fewest < 2:
+        message = f"{study.primary.name}: all events or all non-events are in one patient or cluster"
+        remedy = "At least two are needed, one to learn from and one to test on"
+        raise DataError(Problem("DAT-22", message, remedy, path=path))
+    _check_folds(study, fewest, min(events, others), clustered=len(np.unique(groups)) < len(groups))
+
+
+def _check_folds(study: Study, fewest: int, rarer: int, *, clustered: bool) -> None:
+    n_splits = study.loaded.config.validation.outer.n_splits
+    if n_splits <= fewest:
+        return
+    where = f", in {fewest} patients or clusters" if clustered else ""
+    message = f"{n_splits} outer folds, but the smaller class has {rarer} patients{where}"
+    problem = Problem("CFG-12", message, f"Write at most {fewest}", path="validation.outer.n_splits")
+    raise ConfigError(study.loaded.locate(problem))

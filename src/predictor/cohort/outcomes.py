@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from predictor.cohort.conditions import is_one_of
 from predictor.cohort.selection import Cohort
 from predictor.cohort.windows import (
     Timeline,
@@ -24,11 +25,13 @@ from predictor.config.schema import (
     EventOutcome,
     RemissionOutcome,
     ResponseOutcome,
+    Window,
 )
 
 __all__ = ["Outcome", "define_outcome", "define_outcomes", "is_response", "sensitivity"]
 
 OBSERVED = "observed"
+LAST_DAY = 100 * 366  # no end: a dated event without a window counts whenever it comes after day 0
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,8 @@ class Outcome:
     name : str
     kind : {"response", "remission", "change", "event"}
     label : ndarray of float of shape (units,)
-        1 or 0 after the declared strategy for missing outcomes, NaN where not evaluable; the change itself for ``change``.
+        1 or 0 after the declared strategy for missing outcomes, NaN where not evaluable; the change itself for
+        ``change``.
     why : ndarray of str of shape (units,)
         ``observed``, or why the outcome is missing.
     baseline, follow_up : ndarray of float of shape (units,)
@@ -57,7 +61,7 @@ class Outcome:
     @property
     def evaluable(self) -> np.ndarray:
         """Units with a label."""
-        return np.isfinite(self.label)
+        return np.asarray(np.isfinite(self.label))
 
     def missing_reasons(self) -> pd.DataFrame:
         """Count of units per reason, the observed ones first."""
@@ -78,8 +82,8 @@ def is_response(baseline: np.ndarray, follow_up: np.ndarray, *, reduction: float
 
     Notes
     -----
-    ``(baseline − follow_up) / baseline ≥ reduction``, compared as ``baseline − follow_up ≥ reduction · baseline`` with a
-    tolerance of 1e-9, so that decimal scores such as 28.571 do not lose an exact third to rounding.
+    ``(baseline − follow_up) / baseline ≥ reduction``, compared as ``baseline − follow_up ≥ reduction · baseline`` with
+    a tolerance of 1e-9, so that decimal scores such as 28.571 do not lose an exact third to rounding.
     """
     defined = np.isfinite(baseline) & np.isfinite(follow_up) & (baseline > 0)
     fell = np.asarray(baseline - follow_up >= reduction * baseline - 1e-9, dtype=float)
@@ -127,13 +131,14 @@ def define_outcome(
     after[found.index.to_numpy(int)] = found["value"].to_numpy(float)
     label = _label(outcome, before, after)
     why = np.full(n, OBSERVED, dtype=object)
-    needs_baseline = not isinstance(outcome, RemissionOutcome)
     why[np.isnan(after)] = "no score in the assessment window"
-    if needs_baseline:
-        why[(before <= 0) & ~np.isnan(after)] = "baseline score is 0"
+    if isinstance(outcome, ResponseOutcome):
+        why[before <= 0] = "baseline score is 0"
+    if not isinstance(outcome, RemissionOutcome):
         why[np.isnan(before)] = "no baseline score"
     if outcome.if_missing == "non_responder":
-        label[np.isnan(after) & (~np.isnan(before) | (not needs_baseline))] = 0.0
+        # Without a baseline above 0 there is no response to miss.
+        label[np.isnan(after) & ((before > 0) | isinstance(outcome, RemissionOutcome))] = 0.0
     return Outcome(name=name, kind=outcome.kind, label=label, why=why, baseline=before, follow_up=after)
 
 
@@ -199,21 +204,14 @@ def _event(timeline: Timeline, name: str, outcome: EventOutcome) -> Outcome:
     nothing = np.full(len(timeline.units), np.nan)
     values = attribute(timeline, outcome.column)
     label = nothing.copy()
-    if outcome.assessed is not None:
-        rows = rows_in_window(timeline, outcome.column, outcome.assessed)
+    if outcome.assessed is not None or values is None:
+        window = outcome.assessed or Window(first_day=1, last_day=LAST_DAY)
+        rows = rows_in_window(timeline, outcome.column, window)
         label[rows["unit"].to_numpy(int)] = 0.0
-        label[rows.loc[_is_one_of(rows["value"], outcome.in_), "unit"].to_numpy(int)] = 1.0
-    elif values is not None:
-        label = np.where(values.notna().to_numpy(bool), _is_one_of(values, outcome.in_).astype(float), np.nan)
+        label[rows.loc[is_one_of(rows["value"], outcome.in_), "unit"].to_numpy(int)] = 1.0
+    else:
+        label = np.where(values.notna().to_numpy(bool), is_one_of(values, outcome.in_).astype(float), np.nan)
     why = np.where(np.isnan(label), "not recorded", OBSERVED).astype(object)
     if outcome.if_missing == "non_event":
         label = np.where(np.isnan(label), 0.0, label)
     return Outcome(name=name, kind="event", label=label, why=why, baseline=nothing, follow_up=nothing)
-
-
-def _is_one_of(values: pd.Series, wanted: list[str]) -> np.ndarray:
-    """Whether each value is one of the names; a boolean column holds 1.0 and 0.0 for true and false."""
-    truth = {1.0: "true", 0.0: "false"}
-    return np.array(
-        [str(v) in wanted or (isinstance(v, float) and truth.get(v) in wanted) for v in values], dtype=bool
-    )

@@ -10,13 +10,20 @@ from typing import cast
 import numpy as np
 import pandas as pd
 
-from predictor.cohort.windows import Timeline, attribute, baseline_rows, build_timeline, index_dates
+from predictor.cohort.conditions import is_one_of, meets
+from predictor.cohort.day0 import check_order, find_units
+from predictor.cohort.windows import (
+    Timeline,
+    attribute,
+    baseline_rows,
+    build_timeline,
+)
 from predictor.config.dictionary import DateKnown, Dictionary
-from predictor.config.schema import Baseline, CohortSection, Condition, Rule
+from predictor.config.schema import Baseline, CohortSection, Index, Rule
 from predictor.data.conform import ConformedTable
 from predictor.errors import DataError, Problem
 
-__all__ = ["Cohort", "baseline_values", "meets", "patient_table", "select_cohort"]
+__all__ = ["Cohort", "baseline_values", "patient_table", "select_cohort"]
 
 
 @dataclass(frozen=True)
@@ -28,10 +35,10 @@ class Cohort:
     timeline : Timeline
         What is recorded about the selected units.
     attrition : pandas.DataFrame
-        One row per step: ``step``, ``patients``, ``units`` that remain, ``excluded`` by it, and ``unknown``, those of the
-        excluded whose value was missing.
+        One row per step: ``step``, ``patients``, ``units`` that remain, ``excluded`` by it (patients until day 0 is
+        fixed, units from then on), and ``unknown``, those of the excluded for whom a missing value decided.
     groups : ndarray of int of shape (units,)
-        Patient, or the declared cluster.
+        Patient, or the declared cluster; clusters that share a patient are one group.
     plan : ndarray of str of shape (units,)
         Arm or dose band, ``all`` where no treatment is declared.
     """
@@ -89,27 +96,6 @@ def baseline_values(
     return taken.reindex(range(n)).reset_index(drop=True)
 
 
-def meets(values: pd.Series, condition: Condition) -> tuple[np.ndarray, np.ndarray]:
-    """Return whether each value meets a condition, and whether it is known at all.
-
-    Parameters
-    ----------
-    values : pandas.Series
-        Numbers or categories.
-    condition : Condition
-        ``min`` and ``max`` are included; an unknown value never meets a condition.
-    """
-    known = values.notna().to_numpy(bool)
-    holds = known.copy()
-    if condition.min is not None or condition.max is not None:
-        number = pd.to_numeric(values, errors="coerce").to_numpy(float)
-        holds &= number >= (condition.min if condition.min is not None else -np.inf)
-        holds &= number <= (condition.max if condition.max is not None else np.inf)
-    if condition.in_ is not None:
-        holds &= values.astype(object).isin(condition.in_).to_numpy(bool)
-    return holds, known
-
-
 def select_cohort(
     tables: Mapping[str, ConformedTable], dictionary: Dictionary, cohort: CohortSection
 ) -> Cohort:
@@ -129,17 +115,17 @@ def select_cohort(
     Raises
     ------
     DataError
-        If nobody is left; the message carries the attrition.
+        DAT-17 where something known after day 0 is dated before it; DAT-30 if nobody is left, with the attrition.
     """
     steps = _Attrition()
-    everybody = sorted(
-        set(
-            tables[patient_table(cohort, dictionary)].frame[dictionary[patient_table(cohort, dictionary)].key]
-        )
-    )
+    listing = patient_table(cohort, dictionary)
+    everybody = sorted(set(tables[listing].frame[dictionary[listing].key]))
     steps.add("In the export", len(everybody), len(everybody))
     patients, tables = _consenting(everybody, tables, dictionary, cohort, steps)
-    units = _units(patients, tables, dictionary, cohort, steps)
+    units, undated = find_units(patients, tables, dictionary, cohort)
+    check_order(units, tables, dictionary, cohort)
+    if cohort.index.table is not None:
+        steps.start(cohort.index, units, unknown=undated)
     timeline = build_timeline(units, tables, dictionary, index_table=cohort.index.table)
     for rule in cohort.eligibility:
         timeline = _apply(rule, timeline, dictionary, cohort.baseline, steps)
@@ -149,7 +135,7 @@ def select_cohort(
         timeline, plan = timeline.take(known), plan[known]
         if not known.all():
             steps.keep("Planned treatment recorded", timeline, unknown=int((~known).sum()))
-    groups, known = _groups(timeline, cohort)
+    groups, known = _groups(timeline, dictionary, cohort)
     if not known.all():
         timeline, plan, groups = timeline.take(known), plan[known], groups[known]
         steps.keep("Cluster recorded", timeline, unknown=int((~known).sum()))
@@ -204,20 +190,29 @@ class _Attrition:
     def __init__(self) -> None:
         self.steps: list[dict[str, object]] = []
 
-    def add(self, step: str, patients: int, units: int, *, unknown: int = 0) -> None:
+    def add(
+        self, step: str, patients: int, units: int, *, excluded: int | None = None, unknown: int = 0
+    ) -> None:
         before = cast(int, self.steps[-1]["units"]) if self.steps else units
         self.steps.append(
             {
                 "step": step,
                 "patients": patients,
                 "units": units,
-                "excluded": max(before - units, 0),
+                "excluded": before - units if excluded is None else excluded,
                 "unknown": unknown,
             }
         )
 
     def keep(self, step: str, timeline: Timeline, *, unknown: int = 0) -> None:
         self.add(step, timeline.units["patient"].nunique(), len(timeline.units), unknown=unknown)
+
+    def start(self, index: Index, units: pd.DataFrame, *, unknown: int) -> None:
+        what = ", ".join(f"{column} = {value}" for column, value in index.where.items())
+        step = f"Day 0: {index.take} row of {index.table}" + (f" with {what}" if what else "")
+        patients = units["patient"].nunique()
+        excluded = cast(int, self.steps[-1]["patients"]) - patients
+        self.add(step, patients, len(units), excluded=excluded, unknown=unknown)
 
     def frame(self) -> pd.DataFrame:
         return pd.DataFrame(self.steps)
@@ -241,9 +236,18 @@ def _consenting(
         return everybody, tables
     declared, header, _ = found
     frame = tables[cohort.consent.partition(".")[0]].frame
-    agreed = frame[header].isin(["yes", "true", "1", 1.0])
-    consenting = sorted(set(everybody) & set(frame.loc[agreed, declared.key]))
-    steps.add("Consent to research", len(consenting), len(consenting))
+    agreed = is_one_of(frame[header], ("yes", "true", "1"))
+    # Where there are several rows, one refusal (a withdrawal) is enough.
+    consenting = sorted(
+        set(everybody) & set(frame.loc[agreed, declared.key]) - set(frame.loc[~agreed, declared.key])
+    )
+    recorded = set(frame.loc[frame[header].notna(), declared.key])
+    steps.add(
+        "Consent to research",
+        len(consenting),
+        len(consenting),
+        unknown=len(set(everybody) - recorded),
+    )
     kept = set(consenting)
     return consenting, {
         name: _only(table, table.frame[dictionary[name].key].isin(kept).to_numpy(bool))
@@ -255,65 +259,39 @@ def _only(table: ConformedTable, rows: np.ndarray) -> ConformedTable:
     return replace(table, frame=table.frame.loc[rows].reset_index(drop=True), rows=table.rows[rows])
 
 
-def _units(
-    patients: list[str],
-    tables: Mapping[str, ConformedTable],
-    dictionary: Dictionary,
-    cohort: CohortSection,
-    steps: _Attrition,
-) -> pd.DataFrame:
-    index = cohort.index
-    if index.visits or index.table is None:
-        return pd.DataFrame(
-            {
-                "patient": patients,
-                "day0": pd.Series(pd.NaT, index=range(len(patients)), dtype="datetime64[ns]"),
-                "index_row": -1,
-            }
-        )
-    declared, table = dictionary[index.table], tables[index.table]
-    rows = pd.DataFrame(
-        {
-            "patient": table.frame[declared.key],
-            "day0": index_dates(table, declared),
-            "index_row": np.arange(len(table.frame)),
-        }
-    )
-    keep = rows["patient"].isin(patients)
-    for column, wanted in index.where.items():
-        header = declared.header_of(column) or column
-        keep &= table.frame[header].astype(object).astype(str) == wanted
-    dated = rows.loc[keep & rows["day0"].notna()].sort_values(["patient", "day0", "index_row"], kind="stable")
-    if index.take != "all":
-        dated = dated.drop_duplicates("patient", keep="first" if index.take == "first" else "last")
-    what = ", ".join(f"{c} = {v}" for c, v in index.where.items())
-    steps.add(
-        f"Day 0: {index.take} row of {index.table}" + (f" with {what}" if what else ""),
-        dated["patient"].nunique(),
-        len(dated),
-        unknown=int((keep & rows["day0"].isna()).sum()),
-    )
-    return dated.reset_index(drop=True)
-
-
 def _apply(
     rule: Rule, timeline: Timeline, dictionary: Dictionary, baseline: Baseline, steps: _Attrition
 ) -> Timeline:
     eligible = np.zeros(len(timeline.units), dtype=bool)
-    known = np.zeros(len(timeline.units), dtype=bool)
+    known = np.ones(len(timeline.units), dtype=bool)
     for condition in rule.conditions():
         values = baseline_values(timeline, dictionary, condition.column, baseline=baseline)
         holds, has_value = meets(values, condition)
         eligible |= holds
-        known |= has_value
+        known &= has_value
     kept = timeline.take(eligible)
     steps.keep(rule.name, kept, unknown=int((~eligible & ~known).sum()))
     return kept
 
 
-def _groups(timeline: Timeline, cohort: CohortSection) -> tuple[np.ndarray, np.ndarray]:
-    values = timeline.units["patient"] if cohort.group is None else attribute(timeline, cohort.group)
-    if values is None:
-        values = timeline.units["patient"]
-    codes = pd.factorize(values, sort=True)[0]
-    return codes.astype(int), codes >= 0
+def _groups(
+    timeline: Timeline, dictionary: Dictionary, cohort: CohortSection
+) -> tuple[np.ndarray, np.ndarray]:
+    patient = pd.factorize(timeline.units["patient"], sort=True)[0]
+    if cohort.group is None:
+        return patient.astype(int), patient >= 0
+    values = baseline_values(timeline, dictionary, cohort.group, baseline=cohort.baseline)
+    cluster = pd.factorize(values, sort=True)[0]
+    known = cluster >= 0
+    groups = np.full(len(cluster), -1)
+    groups[known] = _joined(patient[known], cluster[known])
+    return groups, known
+
+
+def _joined(patient: np.ndarray, cluster: np.ndarray) -> np.ndarray:
+    """Return the clusters' numbers, one number for those that a patient with courses in both connects."""
+    lowest, before = pd.Series(cluster), None
+    while before is None or not lowest.equals(before):
+        before = lowest
+        lowest = lowest.groupby(patient).transform("min").groupby(cluster).transform("min")
+    return np.unique(lowest, return_inverse=True)[1]

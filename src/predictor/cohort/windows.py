@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Literal, cast
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,7 @@ __all__ = [
     "index_dates",
     "measure_of",
     "rows_in_window",
+    "too_early",
 ]
 
 COLUMNS = ["unit", "reference", "day", "before_dose", "value", "row"]
@@ -40,8 +41,9 @@ class Timeline:
         Columns ``patient`` (str), ``day0`` (datetime, NaT where days are nominal), ``index_row`` (position in the
         index table, -1 where there is none). Row ``i`` is unit ``i``.
     records : pandas.DataFrame
-        Columns ``unit``, ``reference`` (``table.column``), ``day`` (relative to day 0), ``before_dose`` (True, False, or
-        None where no time of day says), ``value``, ``row`` (line in the file). Missing values are left out.
+        Columns ``unit``, ``reference`` (``table.column``), ``day`` (relative to day 0), ``before_dose`` (True, False,
+        or None where no time of day says), ``value``, ``row`` (line in the file). Missing values are left out. In
+        order of time within each unit; of several values at one time the larger is the later one.
     attributes : dict of str to pandas.Series
         Values without a day (``baseline``, ``plan``, ``after``), one per unit.
     """
@@ -111,9 +113,18 @@ def build_timeline(
         attributes |= _attributes(units, tables[name], declared, name, from_index_row=name == index_table)
     for name, declared in dictionary.tables():
         pieces += _records(units, tables[name], declared, name, attributes)
-    records = pd.concat(pieces, ignore_index=True) if pieces else pd.DataFrame(columns=COLUMNS)
-    records = records.sort_values(["unit", "reference", "day", "row"], kind="stable").reset_index(drop=True)
-    return Timeline(units=units, records=records, attributes=attributes)
+    return Timeline(units=units, records=_in_order(pieces), attributes=attributes)
+
+
+def _in_order(pieces: list[pd.DataFrame]) -> pd.DataFrame:
+    """Sort by unit and time. What was measured at the same time is put in the order of its values, not the file's."""
+    if not pieces:
+        return pd.DataFrame(columns=COLUMNS)
+    records = pd.concat(pieces, ignore_index=True)
+    number = pd.to_numeric(records["value"], errors="coerce")
+    keyed = records.assign(number=number, text=records["value"].astype(str))
+    order = ["unit", "day", "hour", "reference", "number", "text", "row"]
+    return keyed.sort_values(order, kind="stable", na_position="first", ignore_index=True)[COLUMNS]
 
 
 def baseline_rows(timeline: Timeline, baseline: Baseline) -> pd.DataFrame:
@@ -164,19 +175,50 @@ def assessed_rows(timeline: Timeline, reference: str, window: Window) -> pd.Data
     reference : str
         ``table.column``, or the name of a measure in any table.
     window : Window
-        ``prefer: nearest`` takes the value closest to ``target_day`` (default: the middle), the earlier one on a tie.
+        ``prefer: nearest`` takes the value closest to ``target_day`` (default: the middle), the earlier one on a
+        tie; on one day ``nearest`` and ``first`` take the first measurement, ``last`` the last.
     """
     found = rows_in_window(timeline, reference, window)
     if window.prefer == "nearest":
         target = (
             window.target_day if window.target_day is not None else (window.first_day + window.last_day) / 2
         )
-        distant = found.assign(distance=(found["day"] - target).abs())
-        ordered = distant.sort_values(["unit", "distance", "day", "row"], kind="stable")
-    else:
-        ascending = [True, window.prefer == "first", True]
-        ordered = found.sort_values(["unit", "day", "row"], kind="stable", ascending=ascending)
-    return ordered.drop_duplicates("unit").set_index("unit")
+        found = found.assign(distance=(found["day"] - target).abs())
+        found = found.sort_values(["unit", "distance"], kind="stable")
+    keep: Literal["first", "last"] = "last" if window.prefer == "last" else "first"
+    return found.drop_duplicates("unit", keep=keep).set_index("unit")
+
+
+def too_early(table: ConformedTable, declared: Table, day0: pd.Series) -> dict[str, np.ndarray]:
+    """Return the lines of a file whose own date contradicts ``known: after``, by column.
+
+    Parameters
+    ----------
+    table : ConformedTable
+    declared : Table
+    day0 : pandas.Series of datetime
+        Day 0 that each row of the table has to follow; NaT where there is none.
+
+    Returns
+    -------
+    dict of str to ndarray of int
+        A column declared ``known: after`` that is a date before day 0, or that has a value in a row dated before day 0.
+    """
+    found: dict[str, np.ndarray] = {}
+    for header, column in declared.columns.items():
+        if declared.known_of(column) != "after":
+            continue
+        values = _own_values(table, declared, header)
+        if column.kind == "date":
+            dates = pd.to_datetime(values)
+        elif isinstance(declared.known, DateKnown):
+            dates = table.frame[declared.known.date].where(values.notna())
+        else:
+            continue
+        early = (dates.dt.normalize() < day0.dt.normalize()).to_numpy(bool)
+        if early.any():
+            found[header] = table.rows[early]
+    return found
 
 
 def measure_of(references: pd.Series) -> pd.Series:
@@ -209,23 +251,37 @@ def _has_own_day(declared: Table, column: Column) -> bool:
     )
 
 
+def _own_values(table: ConformedTable, declared: Table, name: str) -> pd.Series:
+    """Values of one declared column, missing in the rows of a long table that hold something else."""
+    if declared.layout == "wide":
+        return table.frame[name]
+    return table.frame[str(declared.value_column)].where(table.frame[str(declared.name_column)] == name)
+
+
 def _attributes(
     units: pd.DataFrame, table: ConformedTable, declared: Table, name: str, *, from_index_row: bool
 ) -> dict[str, pd.Series]:
-    frame = table.frame
     found: dict[str, pd.Series] = {}
-    # A new patient may have no row yet: position -1, every value missing.
-    rows = frame.reindex(units["index_row"].to_numpy(int)).reset_index(drop=True) if from_index_row else None
     for header, column in declared.columns.items():
         dated = _has_own_day(declared, column)
-        if rows is not None and (not dated or column.known is None):
-            found[f"{name}.{column.reference(header)}"] = rows[header]
-        elif not dated and declared.layout == "wide":
-            values = frame.drop_duplicates(declared.key).set_index(declared.key)[header]
-            found[f"{name}.{column.reference(header)}"] = values.reindex(units["patient"]).reset_index(
-                drop=True
-            )
+        if from_index_row and declared.layout == "wide" and (not dated or column.known is None):
+            # A new patient may have no row yet: position -1, every value missing.
+            values = table.frame[header].reindex(units["index_row"].to_numpy(int))
+        elif not dated:
+            values = _one_per_patient(table, declared, header).reindex(units["patient"])
+        else:
+            continue
+        found[f"{name}.{column.reference(header)}"] = values.reset_index(drop=True)
     return found
+
+
+def _one_per_patient(table: ConformedTable, declared: Table, header: str) -> pd.Series:
+    """Value of a column without days: the patient's only one, else the earliest; never the first in the file."""
+    values = _own_values(table, declared, header)
+    date = table.frame[declared.known.date] if isinstance(declared.known, DateKnown) else pd.NaT
+    rows = pd.DataFrame({"patient": table.frame[declared.key], "value": values, "date": date})
+    rows = rows.loc[values.notna()].sort_values(["patient", "date", "value"], kind="stable")
+    return rows.drop_duplicates("patient").set_index("patient")["value"]
 
 
 def _records(
@@ -235,41 +291,26 @@ def _records(
     name: str,
     attributes: Mapping[str, pd.Series],
 ) -> list[pd.DataFrame]:
-    measured: dict[str, Column | None] = {
-        header: column for header, column in declared.columns.items() if _has_own_day(declared, column)
-    }
-    if declared.layout == "long":
-        measured = {str(declared.value_column): None}
-    if not measured:
-        return []
     rows = pd.DataFrame(
         {"patient": table.frame[declared.key], "position": np.arange(len(table.frame)), "row": table.rows}
     )
-    joined = (
-        units[["patient", "day0"]].rename_axis("unit").reset_index().merge(rows, on="patient", how="inner")
-    )
+    joined = units[["patient", "day0"]].rename_axis("unit").reset_index().merge(rows, on="patient")
     pieces = []
-    for header, column in measured.items():
-        day, before = _days(joined, table, declared, column, attributes)
-        value = table.frame[header].iloc[joined["position"]].reset_index(drop=True)
-        reference: pd.Series | str
-        if column is None:
-            quantity = table.frame[str(declared.name_column)].iloc[joined["position"]].reset_index(drop=True)
-            names = {n: c.reference(n) for n, c in declared.columns.items()}
-            reference = f"{name}." + quantity.map(names).fillna("")
-        else:
-            reference = f"{name}.{column.reference(header)}"
+    for header, column in declared.columns.items():
+        if not _has_own_day(declared, column):
+            continue
+        values = _own_values(table, declared, header)
+        own = joined.loc[values.notna().to_numpy(bool)[joined["position"]]].reset_index(drop=True)
+        timing = _days(own, table, declared, column, attributes)
         piece = pd.DataFrame(
             {
-                "unit": joined["unit"],
-                "reference": reference,
-                "day": day,
-                "before_dose": before,
-                "value": value.astype(object),
-                "row": joined["row"],
+                "unit": own["unit"],
+                "reference": f"{name}.{column.reference(header)}",
+                "value": values.iloc[own["position"]].astype(object).reset_index(drop=True),
+                "row": own["row"],
             }
-        )
-        pieces.append(piece.loc[value.notna() & day.notna() & (piece["reference"] != f"{name}.")])
+        ).join(timing)
+        pieces.append(piece.loc[piece["day"].notna()])
     return pieces
 
 
@@ -277,27 +318,30 @@ def _days(
     joined: pd.DataFrame,
     table: ConformedTable,
     declared: Table,
-    column: Column | None,
+    column: Column,
     attributes: Mapping[str, pd.Series],
-) -> tuple[pd.Series, pd.Series]:
-    """Day relative to day 0 and whether it is before the dose, for each joined row."""
-    nobody_knows = pd.Series([None] * len(joined), dtype=object)
-    if column is not None and column.day is not None:
-        return pd.Series(float(column.day), index=joined.index), nobody_knows
-    known = declared.known_of(column) if column is not None else declared.known
-    if isinstance(known, DateKnown):
+) -> pd.DataFrame:
+    """``day``, ``before_dose`` and ``hour`` of each joined row; the last two missing where no time of day says."""
+    known = declared.known_of(column)
+    if column.day is None and isinstance(known, DateKnown):
         return _days_from_dates(joined, table.frame[known.date])
-    return _days_from_labels(joined, table, declared, attributes), nobody_knows
+    if column.day is not None:
+        day = pd.Series(float(column.day), index=joined.index)
+    else:
+        day = _days_from_labels(joined, table, declared, attributes)
+    nobody_knows = pd.Series([None] * len(joined), dtype=object)
+    return pd.DataFrame({"day": day, "before_dose": nobody_knows, "hour": np.nan})
 
 
-def _days_from_dates(joined: pd.DataFrame, dates: pd.Series) -> tuple[pd.Series, pd.Series]:
+def _days_from_dates(joined: pd.DataFrame, dates: pd.Series) -> pd.DataFrame:
     date = dates.iloc[joined["position"]].reset_index(drop=True)
     day0 = joined["day0"]
     day = (date.dt.normalize() - day0.dt.normalize()).dt.days
     # Midnight is how a date without a time is read, so it says nothing about before or after the dose.
-    timed = (date != date.dt.normalize()) & (day0 != day0.dt.normalize())
+    hour = ((date - date.dt.normalize()) / pd.Timedelta(hours=1)).where(date != date.dt.normalize())
+    timed = hour.notna() & (day0 != day0.dt.normalize())
     before = (date < day0).astype(object).where(timed, None)
-    return day.astype(float), before
+    return pd.DataFrame({"day": day.astype(float), "before_dose": before, "hour": hour})
 
 
 def _days_from_labels(

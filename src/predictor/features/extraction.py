@@ -12,7 +12,7 @@ from predictor.cohort.selection import Cohort, baseline_values
 from predictor.cohort.windows import Timeline
 from predictor.config.dictionary import Column, Dictionary
 from predictor.config.schema import Baseline, FeatureEntry, Features
-from predictor.errors import DataError, Problem
+from predictor.errors import ConfigError, DataError, Problem
 from predictor.features.dataset import Dataset, Feature
 
 __all__ = ["Extraction", "declare_feature", "extract_dataset", "extract_values", "feature_sets"]
@@ -75,12 +75,17 @@ def declare_feature(entry: FeatureEntry, group: str, dictionary: Dictionary) -> 
 def feature_sets(
     features: Features, dictionary: Dictionary
 ) -> tuple[tuple[Feature, ...], dict[str, tuple[str, ...]]]:
-    """Return every feature used by a set, in the config's order, and the names in each set.
+    """Return every feature used by a set, once and in the config's order, and the names in each set.
 
     Parameters
     ----------
     features : Features
     dictionary : Dictionary
+
+    Raises
+    ------
+    ConfigError
+        CFG-41 where groups ask for different transformations of one column.
     """
     groups = {
         group: [declare_feature(entry, group, dictionary) for entry in entries]
@@ -91,7 +96,14 @@ def feature_sets(
         for name, members in features.sets.items()
     }
     used = {name for names in sets.values() for name in names}
-    return tuple(f for members in groups.values() for f in members if f.name in used), sets
+    found: dict[str, Feature] = {}
+    for feature in (f for members in groups.values() for f in members if f.name in used):
+        first = found.setdefault(feature.name, feature)
+        if first.transform != feature.transform:
+            message = f"{feature.source} is used as {first.transform} and as {feature.transform}"
+            path = f"features.groups.{feature.group}"
+            raise ConfigError(Problem("CFG-41", message, "Give it one transform everywhere", path=path))
+    return tuple(found.values()), sets
 
 
 def extract_values(
@@ -138,13 +150,17 @@ def extract_dataset(
     Raises
     ------
     DataError
-        DAT-21 where a feature has no value at all, or a different text for every unit.
+        DAT-21 where a feature has no value at all, or a different text for every unit, or nothing is left of a set.
     """
     declared, sets = feature_sets(features, dictionary)
     if severity is not None and not any(f.source == severity and f.take == "last" for f in declared):
         declared += (declare_feature(FeatureEntry(column=severity), "severity", dictionary),)
     X = extract_values(cohort.timeline, dictionary, declared, baseline=baseline)
     problems, dropped = _unusable(X, declared, max_missing=features.max_missing)
+    for name, names in sets.items():
+        if not problems and dropped.keys() >= set(names):
+            message = f"nothing is left of the set {name}: every column is constant or mostly missing"
+            problems.append(Problem("DAT-21", message, "Add columns to it", path=f"features.sets.{name}"))
     if problems:
         raise DataError(problems)
     kept = tuple(f for f in declared if f.name not in dropped)

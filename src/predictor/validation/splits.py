@@ -58,6 +58,8 @@ def repeated_folds(
     seed : int
     """
     label = strata(y, groups, plan)
+    if np.bincount(label).min() < n_splits:
+        label = y.astype(int)  # an arm with fewer events than folds cannot be balanced as well
     children = np.random.SeedSequence(seed).spawn(n_repeats)
     return [
         Fold(repeat=repeat, fold=fold, train=train, test=test)
@@ -66,7 +68,9 @@ def repeated_folds(
     ]
 
 
-def leave_one_group_out(group: np.ndarray, y: np.ndarray) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+def leave_one_group_out(
+    group: np.ndarray, y: np.ndarray, *, patients: np.ndarray | None = None
+) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """Yield each group's name with the positions outside and inside it, where both classes remain outside.
 
     Parameters
@@ -74,11 +78,14 @@ def leave_one_group_out(group: np.ndarray, y: np.ndarray) -> Iterator[tuple[str,
     group : ndarray of str of shape (n,)
         Site. An empty name is nobody's test set.
     y : ndarray of shape (n,)
+    patients : ndarray of int of shape (n,), optional
+        Whoever has a unit inside the group is left out of its training part with all others.
     """
     for name in sorted(set(group) - {""}):
         inside = group == name
-        if len(np.unique(y[~inside])) == 2:
-            yield str(name), np.flatnonzero(~inside), np.flatnonzero(inside)
+        outside = ~inside if patients is None else ~np.isin(patients, patients[inside])
+        if len(np.unique(y[outside])) == 2:
+            yield str(name), np.flatnonzero(outside), np.flatnonzero(inside)
 
 
 def _split(
