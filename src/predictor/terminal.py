@@ -209,10 +209,9 @@ def predictions_text(frame: pd.DataFrame, model: PredictionModel, *, out: Path |
     )
     shown = frame.drop(columns=["reason"]) if out is None else frame.drop(columns=["reason"]).head(5)
     parts.append(_table(shown.round(3).astype(object).where(shown.notna(), "")))
-    reasons = frame.loc[frame["reason"] != "", ["row", "reason"]]
-    parts += [f"row {r.row}: {r.reason}" for r in rows_of(reasons.head(20))]
-    if len(reasons) > 20:
-        parts.append(f"… and {len(reasons) - 20} more rows with a reason; --out FILE has all of them")
+    for reason, rows in frame[frame["reason"] != ""].groupby("reason", sort=False)["row"]:
+        named = ", ".join(str(row) for row in rows.head(5)) + (" …" if len(rows) > 5 else "")
+        parts.append(f"{len(rows)} row{'s' if len(rows) > 1 else ''} ({named}): {reason}")
     if out is not None:
         parts.append(f"All {len(frame)} answers: {out}")
     return "\n".join(parts)

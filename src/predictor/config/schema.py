@@ -24,6 +24,7 @@ __all__ = [
     "Experiment",
     "FeatureEntry",
     "Features",
+    "HumanStatements",
     "Index",
     "ModelSection",
     "ModelType",
@@ -277,8 +278,24 @@ class WithholdIf(Declared):
     outside_training_range: bool = True
 
 
+class HumanStatements(Declared):
+    """What only responsible people can say; while one is missing the model report is a draft."""
+
+    intended_use: str | None = None
+    intended_users: str | None = None
+    out_of_scope: str | None = None
+    clinical_risk: str | None = None
+    known_issues: str | None = None
+    monitoring_plan: str | None = None
+    responsible: str | None = None
+
+
 class ReportSection(Declared):
-    """What the reports withhold, and what only a person can say."""
+    """What the reports withhold, and what only a person can say.
+
+    ``not_covered`` names what a patient report does not speak of (default: the safety of ketamine, cost, preference,
+    relapse, other treatments).
+    """
 
     withhold_if: WithholdIf = Field(default_factory=WithholdIf)
     release: Literal["by_verdict", "research"] = "by_verdict"
@@ -286,6 +303,8 @@ class ReportSection(Declared):
     title: str | None = None
     owner: str = "NOT PROVIDED"
     contact: str = "NOT PROVIDED"
+    not_covered: str | None = None
+    statements: HumanStatements = Field(default_factory=lambda: HumanStatements())
     valid_days: Annotated[int, Field(ge=1)] = 365
 
 
