@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,18 +13,19 @@ import numpy as np
 import pandas as pd
 
 from predictor.config.loading import LoadedConfig, dump_config, load_config
-from predictor.data.frames import rows_of
 from predictor.errors import ResourceError
+from predictor.experiment_log import log_items
 from predictor.explanation.summary import importance
 from predictor.prediction import ResponsePredictor
 from predictor.prediction_model import load_prediction_model, save_prediction_model
-from predictor.release import FinalFit, assemble_model, fit_final, package_versions
+from predictor.provenance import git_commit, package_versions
+from predictor.release import FinalFit, assemble_model, fit_final
 from predictor.report.model import ModelFacts, model_view
 from predictor.report.patient import example_patients, patient_views
 from predictor.report.render import render_model_report, render_patient_report
 from predictor.run_store import Run, start_run
 from predictor.study import Study, prepare_study, site_labels
-from predictor.tracking import Artifact, ChildRun, Item, Metric, Model, Param, Tag, Text, TrackingRecord, send
+from predictor.tracking import TrackingRecord, send
 from predictor.validation.evaluation import Evaluation, evaluate
 from predictor.validation.resampling import FoldResult, cross_validate, fold_predictions
 from predictor.validation.splits import repeated_folds
@@ -132,12 +132,8 @@ def train(
         say("final fit", 0, 1)
         final = fit_final(study)
         shares = out_of_fold_importance(study, results, run)
-        model = assemble_model(
-            study, final, evaluation, importance=_by_feature(shares), workers=workers, created=now.date()
-        )
         say("model folder", 0, 1)
-        save_prediction_model(model, run.path / "model")
-        model = load_prediction_model(run.path / "model")
+        model = release_model(study, final, evaluation, run, shares=shares, workers=workers, now=now)
         facts = ModelFacts(
             study=study,
             evaluation=evaluation,
@@ -151,19 +147,18 @@ def train(
             commit=git_commit(loaded.root),
             versions=package_versions(),
         )
-        report = run.write_text("model_report.html", render_model_report(model_view(facts)))
-        patients = write_example_reports(model, run, now=now)
+        reports = write_reports(facts, model, run)
         run.write_json("verdict.json", _verdict_record(evaluation))
     folder = run.finish()
     say("tracking", 0, 1)
-    record, notices = _track(study, evaluation, final, results, folder)
+    record, notices = track(study, evaluation, final, folder)
     return Training(
         folder=folder,
         study=study,
         evaluation=evaluation,
         model=ResponsePredictor(model),
-        model_report=folder / report.name,
-        patient_reports=tuple(folder / "patient_reports" / path.name for path in patients),
+        model_report=folder / reports[0],
+        patient_reports=tuple(folder / name for name in reports[1:]),
         tracking=record,
         notices=notices,
         cpu_seconds=time.process_time() - started,
@@ -287,43 +282,78 @@ def out_of_fold_importance(study: Study, results: Sequence[FoldResult], run: Run
     return table
 
 
-def write_example_reports(model: PredictionModel, run: Run, *, now: datetime) -> list[Path]:
-    """Write a report for one invented patient per plan, with that plan's typical values.
+def release_model(
+    study: Study,
+    final: FinalFit,
+    evaluation: Evaluation,
+    run: Run,
+    *,
+    shares: pd.DataFrame,
+    workers: int,
+    now: datetime,
+) -> PredictionModel:
+    """Write the prediction model's folder and read it back: what is reported is what the next patient will meet.
 
     Parameters
     ----------
-    model : PredictionModel
+    study : Study
+    final : FinalFit
+    evaluation : Evaluation
     run : Run
+    shares : DataFrame
+        Columns feature and mean, of the out-of-fold contributions.
+    workers : int
     now : datetime
     """
-    views = patient_views(model, example_patients(model), now=now, user_ref="training")
-    return [
-        run.write_text(f"patient_reports/example_{i + 1}.html", render_patient_report(view))
-        for i, view in enumerate(views)
-    ]
+    by_feature = dict(zip(shares["feature"], shares["mean"].astype(float), strict=True))
+    model = assemble_model(
+        study, final, evaluation, importance=by_feature, workers=workers, created=now.date()
+    )
+    save_prediction_model(model, run.path / "model")
+    return load_prediction_model(run.path / "model")
 
 
-def _silent(step: str, done: int, total: int) -> None:
-    """Say nothing."""
+def write_reports(facts: ModelFacts, model: PredictionModel, run: Run) -> list[str]:
+    """Write the model report, and one patient report per plan for an invented patient with its typical values.
+
+    Parameters
+    ----------
+    facts : ModelFacts
+    model : PredictionModel
+    run : Run
+
+    Returns
+    -------
+    list of str
+        Names within the run's folder, the model report first.
+    """
+    pages = {"model_report.html": render_model_report(model_view(facts))}
+    views = patient_views(model, example_patients(model), now=facts.created, user_ref="training")
+    for i, view in enumerate(views, start=1):
+        pages[f"patient_reports/example_{i}.html"] = render_patient_report(view)
+    for name, page in pages.items():
+        run.write_text(name, page)
+    return list(pages)
 
 
-def _by_feature(shares: pd.DataFrame) -> Mapping[str, float]:
-    return dict(zip(shares["feature"], shares["mean"].astype(float), strict=True))
-
-
-def _verdict_record(evaluation: Evaluation) -> dict[str, object]:
-    verdict = evaluation.verdict
-    return {"label": verdict.label, "sentence": verdict.sentence}
-
-
-def _track(
-    study: Study, evaluation: Evaluation, final: FinalFit, results: Sequence[FoldResult], folder: Path
+def track(
+    study: Study, evaluation: Evaluation, final: FinalFit, folder: Path
 ) -> tuple[TrackingRecord | None, tuple[str, ...]]:
+    """Send the finished run to MLflow; where that fails, say so and leave the run as it is.
+
+    Parameters
+    ----------
+    study : Study
+    evaluation : Evaluation
+    final : FinalFit
+    folder : Path
+        The finished run.
+    """
     config = study.loaded.config
-    items = list(log_items(study, evaluation, final, results, folder))
+    tables = ("attrition", *TABLES, "chosen", "importance")
     try:
         record = send(
-            items,
+            log_items(study, evaluation, final, folder=folder, tables=tables),
             uri=config.tracking.uri,
             experiment=config.tracking.experiment or config.experiment.name,
             root=study.loaded.root,
@@ -335,70 +365,10 @@ def _track(
     return record, ()
 
 
-def log_items(
-    study: Study, evaluation: Evaluation, final: FinalFit, results: Sequence[FoldResult], folder: Path
-) -> list[Item]:
-    """Describe the training as log items: parameters, metrics, hashes and aggregate files, never a patient's row.
-
-    Parameters
-    ----------
-    study : Study
-    evaluation : Evaluation
-    final : FinalFit
-    results : sequence of FoldResult
-    folder : Path
-        The finished run.
-    """
-    config, loaded = study.loaded.config, study.loaded
-    items: list[Item] = [
-        Param("question", config.experiment.question),
-        Param("seed", config.experiment.seed),
-        Param("judge", config.validation.judge),
-        Param("chosen", final.chosen),
-        Tag("verdict", evaluation.verdict.label),
-        Tag("config_sha256", loaded.config_hash),
-        Tag("dictionary_sha256", loaded.dictionary_hash),
-        Tag("data_sha256", study.data_hash),
-        Tag("git_commit", git_commit(loaded.root)),
-        Tag("simulated", str(study.simulated).lower()),
-        Text("config.yaml", dump_config(loaded)),
-    ]
-    items += _metrics(evaluation.performance, "judged")
-    tables = ("attrition", *TABLES, "chosen", "importance")
-    items += [Artifact(folder / f"{name}.csv", "tables") for name in tables]
-    items.append(Artifact(folder / "model_report.html"))
-    for candidate in study.protocol.candidates:
-        rows = evaluation.performance[evaluation.performance["procedure"] == candidate.name]
-        fitted = final.fitted[candidate.name]
-        settings = [Param("family", candidate.family), Param("feature_set", candidate.feature_set)]
-        settings += [Param(f"best_{name}", str(value)) for name, value in fitted.best_params_.items()]
-        items.append(ChildRun(candidate.name.replace(" | ", " on "), (*settings, *_metrics(rows, None))))
-    items.append(Model(folder / "model", config.experiment.name))
-    return items
+def _silent(step: str, done: int, total: int) -> None:
+    """Say nothing."""
 
 
-def git_commit(root: Path) -> str:
-    """Return the commit of the project, empty where there is none.
-
-    Parameters
-    ----------
-    root : Path
-    """
-    try:
-        answer = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=False, timeout=10
-        )
-    except OSError:
-        return ""
-    return answer.stdout.strip() if answer.returncode == 0 else ""
-
-
-def _metrics(performance: pd.DataFrame, kind: str | None) -> list[Metric]:
-    rows = performance if kind is None else performance[performance["kind"] == kind]
-    found = []
-    for row in rows_of(rows):
-        found += [
-            Metric(f"{row.metric}{suffix}", float(value))
-            for suffix, value in (("", row.value), ("_low", row.low), ("_high", row.high))
-        ]
-    return found
+def _verdict_record(evaluation: Evaluation) -> dict[str, object]:
+    verdict = evaluation.verdict
+    return {"label": verdict.label, "sentence": verdict.sentence}

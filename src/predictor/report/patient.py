@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from predictor import __version__
 from predictor.data.instruments import INSTRUMENTS
 from predictor.prediction import Prediction, predict_patients
 from predictor.prediction_model import PredictionModel
+from predictor.provenance import software_version
 from predictor.report.content import (
     GroupRate,
     InputValue,
@@ -101,7 +101,7 @@ def _view(
             id=_report_id(model, values, now.date()),
             created_utc=now,
             user_ref=user_ref,
-            software_version=__version__,
+            software_version=software_version(),
             config_sha256=str(card["config_sha256"]),
             kind=prediction.kind,
         ),
@@ -122,13 +122,14 @@ def _view(
         plan=_plan(model, values),
         inputs=tuple(_input(model, one) for one in prediction.inputs),
         safety=_safety(model),
+        not_covered=str(card["not_covered"]),
         limits=tuple(str(limit) for limit in card["limits"]),
         **parts,
     )
 
 
 def _report_id(model: PredictionModel, values: dict[str, Any], day: date) -> str:
-    """Same inputs, same model, same day: same identifier. It cannot be read back into the inputs."""
+    """Give the same identifier for the same inputs, model and day; it cannot be read back into the inputs."""
     content = json.dumps([str(model.manifest.get("sha256", "")), values, day.isoformat()], sort_keys=True)
     return f"R-{hashlib.sha256(content.encode()).hexdigest()[:8].upper()}"
 
@@ -263,7 +264,7 @@ def _arm(model: PredictionModel, plan: str) -> str:
 def _refusal(prediction: Prediction) -> tuple[Reason, ...]:
     failed = [one for one in prediction.checks if one.status == "fail"]
     return tuple(
-        Reason(field=one.id, label=one.label, value_text=None, rule=one.result, resolve=one.meaning)
+        Reason(field=one.id, label=one.label, value_text="", rule=one.result, resolve=one.meaning)
         for one in failed
     )
 

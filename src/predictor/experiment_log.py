@@ -1,0 +1,72 @@
+"""A training as log items: what tracking is told of it, and nothing of any patient."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from predictor.config.loading import dump_config
+from predictor.data.frames import rows_of
+from predictor.provenance import git_commit
+from predictor.release import FinalFit
+from predictor.study import Study
+from predictor.tracking import Artifact, ChildRun, Item, Metric, Model, Param, Tag, Text
+from predictor.validation.evaluation import Evaluation
+from predictor.validation.resampling import Candidate
+
+__all__ = ["log_items"]
+
+
+def log_items(
+    study: Study, evaluation: Evaluation, final: FinalFit, *, folder: Path, tables: Sequence[str]
+) -> list[Item]:
+    """Describe the training as log items: parameters, metrics, hashes and aggregate files, never a patient's row.
+
+    Parameters
+    ----------
+    study : Study
+    evaluation : Evaluation
+    final : FinalFit
+    folder : Path
+        The finished run.
+    tables : sequence of str
+        Names of its tables to send; each is an aggregate.
+    """
+    config, loaded = study.loaded.config, study.loaded
+    items: list[Item] = [
+        Param("question", config.experiment.question),
+        Param("seed", config.experiment.seed),
+        Param("judge", config.validation.judge),
+        Param("chosen", final.chosen),
+        Tag("verdict", evaluation.verdict.label),
+        Tag("config_sha256", loaded.config_hash),
+        Tag("dictionary_sha256", loaded.dictionary_hash),
+        Tag("data_sha256", study.data_hash),
+        Tag("git_commit", git_commit(loaded.root)),
+        Tag("simulated", str(study.simulated).lower()),
+        Text("config.yaml", dump_config(loaded)),
+    ]
+    items += _metrics(evaluation.performance[evaluation.performance["kind"] == "judged"])
+    items += [Artifact(folder / f"{name}.csv", "tables") for name in tables]
+    items.append(Artifact(folder / "model_report.html"))
+    items += [_child(candidate, evaluation.performance, final) for candidate in study.protocol.candidates]
+    items.append(Model(folder / "model", config.experiment.name))
+    return items
+
+
+def _child(candidate: Candidate, performance: pd.DataFrame, final: FinalFit) -> ChildRun:
+    settings = [Param("family", candidate.family), Param("feature_set", candidate.feature_set)]
+    best = final.fitted[candidate.name].best_params_
+    settings += [Param(f"best_{name}", str(value)) for name, value in best.items()]
+    own = performance[performance["procedure"] == candidate.name]
+    return ChildRun(candidate.name.replace(" | ", " on "), (*settings, *_metrics(own)))
+
+
+def _metrics(performance: pd.DataFrame) -> list[Metric]:
+    return [
+        Metric(f"{row.metric}{suffix}", float(value))
+        for row in rows_of(performance)
+        for suffix, value in (("", row.value), ("_low", row.low), ("_high", row.high))
+    ]

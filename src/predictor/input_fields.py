@@ -1,0 +1,145 @@
+"""What a prediction model asks for: the fields of its inputs, what it learned of each, and the rules of entry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from predictor.cohort.selection import baseline_values
+from predictor.config.schema import Condition, FeatureEntry, Rule
+from predictor.features.dataset import Feature
+from predictor.features.extraction import declare_feature
+from predictor.prediction_model import InputField
+from predictor.study import Study
+
+__all__ = ["describe_inputs"]
+
+
+def describe_inputs(
+    study: Study,
+    features: Sequence[Feature],
+    X: pd.DataFrame,
+    plan: np.ndarray,
+    importance: Mapping[str, float],
+) -> tuple[tuple[InputField, ...], tuple[dict[str, object], ...]]:
+    """Describe the fields of the features, then those that only entry rules need, and the rules by input name.
+
+    Parameters
+    ----------
+    study : Study
+    features : sequence of Feature
+        Those of the model.
+    X : DataFrame of shape (n, n_features)
+        Baseline of the evaluable units, indexed by their position in the cohort.
+    plan : ndarray of shape (n,)
+    importance : mapping of str to float
+        Mean absolute out-of-fold contribution of each feature.
+    """
+    total = sum(importance.get(f.name, 0.0) for f in features) or 1.0
+    treatment = study.loaded.config.cohort.treatment
+    fields = {
+        f.source: _field(
+            f,
+            X[f.name],
+            plan,
+            importance=importance.get(f.name, 0.0) / total,
+            required=treatment is not None and f.source == treatment.column,
+        )
+        for f in features
+        if f.take == "last"
+    }
+    extra = {
+        f.name: _field(f, X[f.name], plan, importance=importance.get(f.name, 0.0) / total)
+        for f in features
+        if f.take != "last"
+    }
+    rules: list[dict[str, object]] = []
+    for rule in study.loaded.config.cohort.eligibility:
+        described = _rule(study, rule, fields, plan_rows=X.index.to_numpy(int))
+        if described is not None:
+            rules.append(described)
+    return (*fields.values(), *extra.values()), tuple(rules)
+
+
+def _rule(
+    study: Study, rule: Rule, fields: dict[str, InputField], *, plan_rows: np.ndarray
+) -> dict[str, object] | None:
+    """Describe a rule by input names; one about what was known only afterwards cannot be asked at day 0."""
+    dictionary = study.loaded.dictionary
+    conditions: list[dict[str, object]] = []
+    declared = [dictionary.find(condition.column) for condition in rule.conditions()]
+    if any(found is None or found[0].known_of(found[2]) == "after" for found in declared):
+        return None
+    for condition in rule.conditions():
+        if condition.column not in fields:
+            fields[condition.column] = _entry_field(study, condition, plan_rows)
+        conditions.append(
+            {
+                "input": fields[condition.column].name,
+                "min": condition.min,
+                "max": condition.max,
+                "in": condition.in_,
+            }
+        )
+    return {"name": rule.name, "conditions": conditions}
+
+
+def _entry_field(study: Study, condition: Condition, rows: np.ndarray) -> InputField:
+    feature = declare_feature(FeatureEntry(column=condition.column), "entry", study.loaded.dictionary)
+    baseline = study.loaded.config.cohort.baseline
+    values = baseline_values(
+        study.cohort.timeline, study.loaded.dictionary, condition.column, baseline=baseline
+    )
+    return _field(
+        feature, values.iloc[rows], study.cohort.plan[rows], importance=0.0, role="entry", required=True
+    )
+
+
+def _field(
+    feature: Feature,
+    values: pd.Series,
+    plan: np.ndarray,
+    *,
+    importance: float,
+    role: str | None = None,
+    required: bool = False,
+) -> InputField:
+    number = feature.kind == "number"
+    known = values.dropna()
+    counts = known.value_counts() if not number else pd.Series(dtype=int)
+    # A level of fewer than 5 patients is merged by the encoder and must not be readable in the folder either.
+    levels = tuple(sorted(str(level) for level, n in counts.items() if n >= 5))
+    numbers = known.astype(float) if number else known
+    return InputField(
+        name=feature.name,
+        label=feature.label,
+        kind=feature.kind,
+        unit=feature.unit,
+        levels=levels if role != "entry" else tuple(feature.levels) or levels,
+        limits=feature.limits,
+        learned=(float(numbers.min()), float(numbers.max())) if number and len(numbers) else None,
+        role=role or feature.known,  # type: ignore[arg-type]
+        required=required,
+        missing_share=float(values.isna().mean()),
+        importance=float(importance),
+        typical=_typical(values, plan, number=number, levels=levels),
+        source=feature.source,
+        take=feature.take,
+    )
+
+
+def _typical(
+    values: pd.Series, plan: np.ndarray, *, number: bool, levels: Sequence[str]
+) -> dict[str, float | str]:
+    found: dict[str, float | str] = {}
+    for name in sorted(set(plan)):
+        known = values[plan == name].dropna()
+        if number and len(known):
+            found[str(name)] = float(known.astype(float).median())
+        elif len(known):
+            common = [level for level in known.value_counts().index if str(level) in levels]
+            if common:
+                found[str(name)] = str(common[0])
+    return found

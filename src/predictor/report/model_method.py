@@ -1,0 +1,278 @@
+"""What was done to whom, as the model report shows it: from attrition and definitions to settings and search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from predictor.cohort.outcomes import sensitivity
+from predictor.data.frames import rows_of
+from predictor.models.catalog import FAMILIES
+from predictor.report.content_model import (
+    AttritionRow,
+    Definition,
+    Interval,
+    Missingness,
+    SearchRow,
+    Sensitivity,
+    Setting,
+)
+from predictor.report.wording import capitalised
+from predictor.study import Study, describe_outcome
+from predictor.validation.uncertainty import wilson_interval
+
+if TYPE_CHECKING:
+    from predictor.models.tuning import TunedClassifier
+
+__all__ = [
+    "attrition_rows",
+    "definition_rows",
+    "design_rows",
+    "missingness_rows",
+    "search_rows",
+    "sensitivity_rows",
+    "setting_rows",
+    "study_limits",
+    "warning_lines",
+]
+
+SMALLEST_COUNT = 10
+ASSIGNMENT = {
+    "randomised": "Patients were randomised to the plan.",
+    "cluster_randomised": "Whole clusters were randomised to the plan.",
+    "observational": "The plan was chosen by indication: differences between plans are not effects.",
+}
+
+
+def warning_lines(study: Study) -> tuple[str, ...]:
+    """Say what a reader has to know before the figures: missing outcomes and inputs that were dropped.
+
+    Parameters
+    ----------
+    study : Study
+    """
+    found = []
+    _, y = study.evaluable(study.loaded.config.primary)
+    missing = 1 - len(y) / len(study.cohort.groups)
+    if missing > 0.2:
+        found.append(
+            f"The outcome is missing for {missing:.0%} of the cohort; see the other strategies below."
+        )
+    found += [
+        f"Not used: {feature_name} ({reason})." for feature_name, reason in study.extraction.dropped.items()
+    ]
+    return tuple(found)
+
+
+def attrition_rows(study: Study) -> tuple[AttritionRow, ...]:
+    """Lay out who was left out at which step, the missing outcome last.
+
+    Parameters
+    ----------
+    study : Study
+    """
+    rows = [
+        AttritionRow(
+            step=str(r.step),
+            remaining=int(r.units),
+            excluded=int(r.excluded),
+            reason=f"{r.unknown} of them not recorded" if r.unknown else "",
+        )
+        for r in rows_of(study.cohort.attrition)
+    ]
+    reasons = study.primary.missing_reasons()
+    missing = [f"{r.reason}: {r.n}" for r in rows_of(reasons) if r.reason != "observed"]
+    evaluable = int(study.primary.evaluable.sum())
+    rows.append(
+        AttritionRow(
+            step=f"{capitalised(study.primary.name)} evaluable",
+            remaining=evaluable,
+            excluded=len(study.cohort.groups) - evaluable,
+            reason="; ".join(missing),
+        )
+    )
+    return tuple(rows)
+
+
+def definition_rows(study: Study) -> tuple[Definition, ...]:
+    """Say what the outcomes, the baseline, the plan and the estimand mean in this study.
+
+    Parameters
+    ----------
+    study : Study
+    """
+    config = study.loaded.config
+    window = config.cohort.baseline
+    rows = [
+        Definition(term=name.replace("_", " "), text=describe_outcome(study, name))
+        for name in config.outcomes
+    ]
+    rows.append(
+        Definition(term="baseline", text=f"days {window.first_day} to {window.last_day} relative to day 0")
+    )
+    if config.cohort.treatment is not None:
+        rows.append(
+            Definition(
+                term="plan",
+                text=f"{config.cohort.treatment.column}. {ASSIGNMENT[config.cohort.treatment.assignment]}",
+            )
+        )
+    rows.append(
+        Definition(
+            term="estimand",
+            text="patients who start the planned treatment; the outcome in its window whether or not the treatment "
+            "was completed",
+        )
+    )
+    return tuple(rows)
+
+
+def design_rows(study: Study) -> tuple[Definition, ...]:
+    """Say how the procedure was validated and judged.
+
+    Parameters
+    ----------
+    study : Study
+    """
+    validation = study.loaded.config.validation
+    unit = study.loaded.config.cohort.group or "patient"
+    return (
+        Definition(
+            term="validation",
+            text=f"{validation.outer.n_splits} outer folds × {validation.outer.n_repeats} repeats, grouped by {unit}; "
+            f"everything is fitted, tuned ({validation.inner.n_splits} inner folds) and chosen inside the outer fold",
+        ),
+        Definition(term="judged", text=study.protocol.judge),
+        Definition(
+            term="intervals",
+            text=f"{validation.interval.level:.0%}, {validation.interval.resamples} bootstrap resamples of whole "
+            "groups, all repeats carried together",
+        ),
+    )
+
+
+def sensitivity_rows(study: Study) -> tuple[Sensitivity, ...]:
+    """Lay out the rate of the outcome under every strategy for missing outcomes.
+
+    Parameters
+    ----------
+    study : Study
+    """
+    config = study.loaded.config
+    table = sensitivity(
+        study.cohort.timeline,
+        config.primary,
+        config.outcomes[config.primary],
+        baseline=config.cohort.baseline,
+    )
+    rows = []
+    for r in rows_of(table):
+        low, high = wilson_interval(int(r.events), int(r.n), level=config.validation.interval.level)
+        rows.append(
+            Sensitivity(
+                strategy=str(r.strategy),
+                n=int(r.n),
+                responders=int(r.events),
+                rate=Interval(value=r.events / r.n, lo=low, hi=high),
+                declared=bool(r.declared),
+            )
+        )
+    return tuple(rows)
+
+
+def missingness_rows(study: Study) -> tuple[Missingness, ...]:
+    """Lay out how much of each input was missing, and which inputs were not used.
+
+    Parameters
+    ----------
+    study : Study
+    """
+    rows, _ = study.evaluable(study.loaded.config.primary)
+    X = study.dataset.X.iloc[rows]
+    found = []
+    for feature in study.dataset.features:
+        n = int(X[feature.name].isna().sum())
+        found.append(
+            Missingness(
+                label=feature.label,
+                group=feature.group,
+                missing=n if n == 0 or n >= SMALLEST_COUNT else None,
+                share=n / len(X),
+                note="filled in with the training median or its own level, with an indicator" if n else "",
+            )
+        )
+    found += [
+        Missingness(label=name, missing=None, share=0.0, used=False, note=reason)
+        for name, reason in study.extraction.dropped.items()
+    ]
+    return tuple(found)
+
+
+def setting_rows(study: Study) -> tuple[Setting, ...]:
+    """List the settings that a figure depends on.
+
+    Parameters
+    ----------
+    study : Study
+    """
+    config = study.loaded.config
+    rows = [
+        ("seed", str(config.experiment.seed)),
+        ("missing outcomes", config.outcomes[config.primary].if_missing.replace("_", " ")),
+        ("calibration", config.calibration),
+        ("largest share of missing values of an input", f"{config.features.max_missing:.0%}"),
+        ("thresholds", ", ".join(f"{t:g}" for t in config.validation.thresholds)),
+        ("refits behind the range", str(config.validation.refits)),
+        ("overrides", "; ".join(study.loaded.overrides) or "none"),
+    ]
+    return tuple(Setting(name=name, value=value) for name, value in rows)
+
+
+def search_rows(study: Study, fitted: Mapping[str, TunedClassifier]) -> tuple[SearchRow, ...]:
+    """Lay out the search spaces and the values of the final fits.
+
+    Parameters
+    ----------
+    study : Study
+    fitted : mapping of str to TunedClassifier
+        Every candidate, fitted on all evaluable units.
+    """
+    rows = []
+    for name, section in study.loaded.config.models.items():
+        space = section.search or dict(FAMILIES[section.type].space)
+        mine = [c for c in study.protocol.candidates if c.model == name]
+        for parameter, axis in space.items():
+            finals = {str(_short(fitted[c.name].best_params_.get(parameter))) for c in mine}
+            rows.append(
+                SearchRow(
+                    model=name.replace("_", " "),
+                    parameter=parameter,
+                    space=f"{axis} ({len(mine[0].grid)} candidates)",
+                    final=", ".join(sorted(finals)),
+                )
+            )
+    return tuple(rows)
+
+
+def _short(value: object) -> object:
+    return f"{value:.3g}" if isinstance(value, float) else value
+
+
+def study_limits(study: Study) -> tuple[str, ...]:
+    """List the limits that come from this study, besides those of every model.
+
+    Parameters
+    ----------
+    study : Study
+    """
+    treatment = study.loaded.config.cohort.treatment
+    found = []
+    if treatment is None:
+        found.append("Everybody had the same plan: nothing can be said about another treatment or dose.")
+    elif treatment.assignment == "observational":
+        found.append(
+            "The plan was not randomised: differences between plans may come from who was given what."
+        )
+    if study.loaded.config.validation.transport is None:
+        found.append("Whether it travels to a site it has not seen was not tested.")
+    return tuple(found)

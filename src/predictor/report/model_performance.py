@@ -1,0 +1,316 @@
+"""How good the procedure is, as the model report shows it: models, calibration, ROC, net benefit, importance, sites."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from predictor.data.frames import rows_of
+from predictor.report.content_model import (
+    CalibrationBin,
+    CalibrationPlot,
+    Chosen,
+    CurvePoint,
+    DecisionCurve,
+    DecisionSeries,
+    HistogramBin,
+    Importance,
+    ImportanceTable,
+    Interval,
+    ModelRow,
+    NetBenefit,
+    OperatingPoint,
+    RocCurve,
+    RocPoint,
+    SiteRow,
+)
+from predictor.report.facts import feature_labels
+from predictor.study import Study
+from predictor.validation.evaluation import Evaluation
+from predictor.validation.resampling import FoldResult
+
+__all__ = [
+    "calibration_view",
+    "chosen_counts",
+    "decision_view",
+    "importance_view",
+    "model_rows",
+    "net_benefit_rows",
+    "roc_view",
+    "site_rows",
+]
+
+SMALLEST_COUNT = 10
+MOST_IMPORTANCES = 15
+
+
+def model_rows(study: Study, performance: pd.DataFrame) -> tuple[ModelRow, ...]:
+    """Lay out the models side by side, one row for each procedure.
+
+    Parameters
+    ----------
+    study : Study
+    performance : DataFrame
+        Columns procedure, kind, metric, value, low, high.
+    """
+    by_name = {candidate.name: candidate for candidate in study.protocol.candidates}
+    rows = []
+    for procedure, table in performance.groupby("procedure", sort=False):
+        candidate = by_name.get(str(procedure))
+        rows.append(
+            ModelRow(
+                name=candidate.model.replace("_", " ") if candidate else str(procedure),
+                role=str(table["kind"].iloc[0]),
+                features=candidate.feature_set.replace("_", " ") if candidate else "",
+                n_features=len(candidate.features) if candidate else None,
+                **{
+                    metric: _interval(table, metric)
+                    for metric in (
+                        "auc",
+                        "log_loss",
+                        "brier",
+                        "scaled_brier",
+                        "calibration_intercept",
+                        "calibration_slope",
+                    )
+                },
+            )
+        )
+    return tuple(rows)
+
+
+def _interval(table: pd.DataFrame, metric: str) -> Interval | None:
+    """Return a metric of one procedure with its limits; None where it could not be computed.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Rows of one procedure.
+    metric : str
+    """
+    row = table[table["metric"] == metric]
+    if row.empty or not np.isfinite(row["value"].iloc[0]):
+        return None
+    return Interval(
+        value=float(row["value"].iloc[0]), lo=_finite(row["low"].iloc[0]), hi=_finite(row["high"].iloc[0])
+    )
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def chosen_counts(study: Study, results: Sequence[FoldResult]) -> tuple[Chosen, ...]:
+    """Count how often each candidate was chosen inside an outer fold.
+
+    Parameters
+    ----------
+    study : Study
+    results : sequence of FoldResult
+    """
+    counts = pd.Series([result.chosen for result in results]).value_counts()
+    by_name = {candidate.name: candidate for candidate in study.protocol.candidates}
+    return tuple(
+        Chosen(
+            model=by_name[str(name)].model.replace("_", " "),
+            features=by_name[str(name)].feature_set.replace("_", " "),
+            times=int(times),
+            of=len(results),
+        )
+        for name, times in counts.items()
+    )
+
+
+def calibration_view(evaluation: Evaluation) -> CalibrationPlot | None:
+    """Lay out the calibration curve, its groups and the histogram below it; None where there is no curve.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+    """
+    curve = evaluation.calibration[evaluation.calibration["kind"] == "judged"]
+    if curve.empty:
+        return None
+    return CalibrationPlot(
+        model=str(curve["procedure"].iloc[0]),
+        curve=tuple(
+            CurvePoint(predicted=_unit(r.p), observed=_unit(r.observed), lo=_unit(r.low), hi=_unit(r.high))
+            for r in rows_of(curve)
+            if np.isfinite(r.observed)
+        ),
+        bins=tuple(
+            CalibrationBin(
+                predicted=_unit(r.predicted),
+                observed=_unit(r.observed),
+                lo=_unit(r.low),
+                hi=_unit(r.high),
+                n=int(r.n),
+            )
+            for r in rows_of(evaluation.calibration_bins)
+            if r.n >= SMALLEST_COUNT
+        ),
+        # A bar of a few patients is drawn as none: small counts could be traced to persons.
+        histogram=tuple(
+            HistogramBin(left=_unit(r.left), right=_unit(r.right), n=int(r.n) if r.n >= SMALLEST_COUNT else 0)
+            for r in rows_of(evaluation.histogram)
+        ),
+        method="smoothed out-of-fold predictions, pooled per repeat; the band resamples whole groups",
+    )
+
+
+def _unit(value: Any) -> float:
+    return float(min(max(value, 0.0), 1.0))
+
+
+def roc_view(evaluation: Evaluation) -> RocCurve | None:
+    """Lay out the mean ROC curve with the operating points; None with one class only.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+    """
+    judged = evaluation.performance[evaluation.performance["kind"] == "judged"]
+    auc = _interval(judged, "auc")
+    points = evaluation.roc[evaluation.roc["kind"] == "judged"]
+    if auc is None or points.empty:
+        return None
+    return RocCurve(
+        model=str(points["procedure"].iloc[0]),
+        points=tuple(RocPoint(fpr=_unit(r.fpr), tpr=_unit(r.tpr)) for r in rows_of(points)),
+        auc=auc,
+        operating=tuple(
+            OperatingPoint(
+                threshold=float(r.threshold),
+                responders_above=round(100 * r.responders_above),
+                others_above=round(100 * r.others_above),
+                patients_above=round(100 * r.patients_above),
+            )
+            for r in rows_of(evaluation.operating)
+        ),
+        method="the mean of the folds' curves; its area is the AUC over within-fold pairs",
+    )
+
+
+def decision_view(study: Study, evaluation: Evaluation) -> DecisionCurve:
+    """Lay out the decision curve and what acting at a threshold stands for.
+
+    Parameters
+    ----------
+    study : Study
+    evaluation : Evaluation
+    """
+    treatment = study.loaded.config.cohort.treatment
+    randomised = treatment is not None and treatment.assignment != "observational"
+    roles = {
+        "judged": "model",
+        "reference": "reference",
+        "treat all": "treat_all",
+        "treat none": "treat_none",
+    }
+    series = [
+        DecisionSeries(
+            label=str(name),
+            role=roles.get(str(name), "model" if table["kind"].iloc[0] == "judged" else "reference"),
+            thresholds=tuple(map(float, table["threshold"])),
+            net_benefit=tuple(map(float, table["value"])),
+        )
+        for name, table in evaluation.decision_curve.groupby("procedure", sort=False)
+    ]
+    meaning = "Acting at a threshold stands for going on with the plan. It describes prognosis among those who started"
+    return DecisionCurve(
+        series=tuple(series),
+        declared=tuple(study.loaded.config.validation.thresholds),
+        meaning=f"{meaning}{' in either arm' if randomised else ''}, not the benefit of treatment.",
+    )
+
+
+def net_benefit_rows(study: Study, evaluation: Evaluation) -> tuple[NetBenefit, ...]:
+    """Lay out the net benefit at the declared thresholds.
+
+    Parameters
+    ----------
+    study : Study
+    evaluation : Evaluation
+    """
+    table = evaluation.net_benefit
+    reference = list(study.protocol.references)[-1]
+
+    def at(procedure: str, threshold: float) -> Interval | None:
+        row = table[(table["procedure"] == procedure) & (np.isclose(table["threshold"], threshold))]
+        return (
+            None
+            if row.empty
+            else Interval(
+                value=float(row["value"].iloc[0]),
+                lo=_finite(row["low"].iloc[0]),
+                hi=_finite(row["high"].iloc[0]),
+            )
+        )
+
+    rows = []
+    for threshold in study.loaded.config.validation.thresholds:
+        model, everyone = at(study.protocol.judge, threshold), at("treat all", threshold)
+        if model is not None and everyone is not None:
+            rows.append(
+                NetBenefit(
+                    threshold=threshold, model=model, reference=at(reference, threshold), treat_all=everyone
+                )
+            )
+    return tuple(rows)
+
+
+def importance_view(study: Study, table: pd.DataFrame) -> ImportanceTable:
+    """Lay out the features that move the estimate most, in percentage points.
+
+    Parameters
+    ----------
+    study : Study
+    table : DataFrame
+        Columns feature, mean, low, high, out of fold.
+    """
+    labels = feature_labels(study)
+    table = table.sort_values("mean", ascending=False)
+    shown, rest = table.head(MOST_IMPORTANCES), table.iloc[MOST_IMPORTANCES:]
+    return ImportanceTable(
+        model=study.protocol.judge,
+        rows=tuple(
+            Importance(label=labels[str(r.feature)], mean=100 * r.mean, lo=100 * r.low, hi=100 * r.high)
+            for r in rows_of(shown)
+        ),
+        others_n=len(rest),
+        others_mean=float(100 * rest["mean"].sum()),
+        method="mean absolute contribution of the procedure chosen in each outer fold to its held-out patients, "
+        "relative to the average patient; lowest and highest over folds and repeats",
+    )
+
+
+def site_rows(table: pd.DataFrame) -> tuple[SiteRow, ...]:
+    """Lay out how the procedure did at each site that it had not seen.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row per site; empty where no transport was declared.
+    """
+    rows = []
+    for r in rows_of(table):
+        auc = Interval(value=r.auc, lo=r.auc_low, hi=r.auc_high) if np.isfinite(r.auc) else None
+        gap = Interval(
+            value=r.observed - r.expected, lo=r.observed_low - r.expected, hi=r.observed_high - r.expected
+        )
+        slope = Interval(value=r.slope) if np.isfinite(r.slope) else None
+        rows.append(
+            SiteRow(
+                site=str(r.site),
+                n=int(r.n),
+                responders=int(r.events) if r.events >= SMALLEST_COUNT else None,
+                auc=auc,
+                calibration_slope=slope,
+                observed_minus_expected=gap,
+                note=str(r.note),
+            )
+        )
+    return tuple(rows)
