@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from predictor.config.dictionary import Dictionary
 from predictor.config.schema import CohortSection
 from predictor.data.simulation import simulate_cohort, write_cohort
 from predictor.data.sources.csv import read_text_table
-from predictor.errors import ConfigError, Problem
+from predictor.errors import ConfigError, Problem, ResourceError
 from predictor.prediction import predict_frame
 from predictor.prediction.export import read_export
 from predictor.prediction.reading import check_columns
@@ -20,7 +22,7 @@ from predictor.prediction_model import PredictionModel, load_prediction_model
 from predictor.report.patient import patient_views
 from predictor.report.render import render_patient_report
 
-__all__ = ["model_folder", "predict", "read_new_patients", "report", "simulate"]
+__all__ = ["model_folder", "predict", "read_new_patients", "report", "simulate", "write_table"]
 
 RUNS = Path("experiments") / "runs"
 
@@ -86,16 +88,17 @@ def report(
         message = f"row {beyond[0]} was asked for, and the table has {len(frame)} patients"
         raise ConfigError(Problem("CLI-02", message, f"Write rows from 1 to {len(frame)}", path="--rows"))
     folder = Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
     views = patient_views(
         loaded, frame.iloc[[row - 1 for row in chosen]], now=now or datetime.now(UTC), user_ref="command line"
     )
     written = []
-    for row, view in zip(chosen, views, strict=True):
-        page = folder / f"patient_{row:04d}.html"
-        page.write_text(render_patient_report(view), encoding="utf-8")
-        page.with_suffix(".json").write_text(view.to_json(), encoding="utf-8")
-        written.append(page)
+    with _writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for row, view in zip(chosen, views, strict=True):
+            page = folder / f"patient_{row:04d}.html"
+            page.write_text(render_patient_report(view), encoding="utf-8")
+            page.with_suffix(".json").write_text(view.to_json(), encoding="utf-8")
+            written.append(page)
     return written
 
 
@@ -169,6 +172,33 @@ def read_new_patients(
     frame = read_text_table(path, delimiter=None, encoding="utf-8", shown_as=str(path)).frame
     check_columns(model, frame)
     return frame
+
+
+def write_table(frame: pd.DataFrame, target: Path) -> None:
+    """Write a table as CSV.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+    target : Path
+
+    Raises
+    ------
+    ResourceError
+        TRN-05, if the file cannot be written.
+    """
+    with _writing(target):
+        target.write_text(frame.to_csv(index=False), encoding="utf-8")
+
+
+@contextmanager
+def _writing(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        message = f"this cannot be written ({os.strerror(error.errno or 0)})"
+        remedy = "Choose a place that exists and can be written"
+        raise ResourceError(Problem("TRN-05", message, remedy, file=str(target))) from error
 
 
 def _loaded(model: str | Path | PredictionModel) -> PredictionModel:

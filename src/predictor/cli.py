@@ -23,6 +23,8 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
+LONGEST_ROW_NUMBER = 7  # digits; a data file has at most a million rows
+
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", help="Change one value of the config: --set validation.outer.n_repeats=5"),
@@ -97,15 +99,16 @@ def predict(
 ) -> None:
     """Predict new patients: one answer per row, an estimate or the reason why there is none."""
     from predictor import terminal
-    from predictor.api import model_folder, read_new_patients
+    from predictor.api import model_folder, read_new_patients, write_table
     from predictor.prediction import as_frame, predict_patients
     from predictor.prediction.reading import template as empty_table
     from predictor.prediction_model import load_prediction_model
 
     loaded = load_prediction_model(model_folder(model))
     if template is not None:
-        _must_be_new(template, patients)
-        empty_table(loaded).to_csv(template, index=False)
+        if template.exists():
+            _fail_usage("the file exists already", "Name a new one", path=str(template), code="CFG-10")
+        write_table(empty_table(loaded), template)
         _print(f"Fill in {template}, one row per patient, then: predictor predict {model} {template}")
         return
     if patients is None:
@@ -115,7 +118,7 @@ def predict(
     answers = predict_patients(loaded, read_new_patients(loaded, patients, as_of=_day(as_of)), explain=False)
     frame = as_frame(answers)
     if out is not None:
-        frame.to_csv(out, index=False)
+        write_table(frame, out)
     _print(
         terminal.predictions_record(frame, loaded)
         if as_json
@@ -229,8 +232,9 @@ def _rows(text: str | None) -> list[int] | None:
         return None
     found: list[int] = []
     for part in text.split(","):
-        first, dash, last = part.partition("-")
-        if not first.strip().isdigit() or (dash and not last.strip().isdigit()):
+        first, dash, last = (piece.strip() for piece in part.partition("-"))
+        ends = (first, last if dash else first)
+        if not all(end.isascii() and end.isdigit() and len(end) <= LONGEST_ROW_NUMBER for end in ends):
             _fail_usage("rows are numbers and ranges", "Write for example 1-3,7", path="--rows")
-        found += range(int(first), int(last if dash else first) + 1)
+        found += range(int(ends[0]), int(ends[1]) + 1)
     return found

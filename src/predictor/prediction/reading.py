@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from predictor.data.cells import RefusedCellError, number_of
 from predictor.errors import DataError, Problem
 from predictor.prediction.records import Patient
 from predictor.prediction_model import InputField, PredictionModel
@@ -153,10 +154,10 @@ def _read_number(one: InputField, raw: object) -> tuple[float | None, str]:
             return None, f"{complaint}; write the decimal with a point, not a comma"
         if len(text) > LONGEST_NUMBER:  # no measured quantity needs more digits
             return None, complaint
-        try:
-            number = float(text)
-        except ValueError:
-            return None, complaint
+        try:  # the grammar of the data files: float() alone would read 1_000 and digits of other scripts
+            number = number_of(text)
+        except RefusedCellError as error:
+            return None, f"{complaint}; {error.message}"
     elif isinstance(raw, int | float | np.integer | np.floating):
         try:
             number = float(raw)
