@@ -68,7 +68,7 @@ def find_units(
 
 def _by_day0(rows: pd.DataFrame, table: ConformedTable) -> pd.DataFrame:
     """Sort by patient and day 0; what starts at one time is put in the order of its contents, not the file's."""
-    contents = table.frame.iloc[rows["index_row"]].astype(str).agg("\x1f".join, axis=1).to_numpy(object)
+    contents = [str(row) for row in table.frame.iloc[rows["index_row"]].itertuples(index=False, name=None)]
     ordered = rows.assign(contents=contents).sort_values(["patient", "day0", "contents"], kind="stable")
     return ordered.drop(columns="contents")
 
