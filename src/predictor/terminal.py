@@ -137,7 +137,7 @@ def training_text(training: Training) -> str:
         _heading("Models side by side, out of fold (95 % limits; the references come first)"),
         _table(performance_table(evaluation.performance)),
         _heading("Verdict"),
-        f"{_plain(evaluation.verdict.label).upper()}. {training.model.model.card['verdict']['sentence']}",
+        f"{training.model.model.card['verdict']['sentence']}",
         _heading("Where to look"),
         f"Model report     {_short(training.model_report)}",
         *(f"Patient report   {_short(path)}" for path in training.patient_reports),

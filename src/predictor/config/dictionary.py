@@ -87,6 +87,9 @@ class Column(Declared):
         For wide files: the day relative to day 0 on which this column was measured.
     below_limit : {"half", "sqrt2", "limit"}
         How a cell such as ``<0.4`` is read: 0.2, 0.4/√2 or 0.4. Without it such a cell is an error.
+    sensitive : bool
+        Ethnicity, genotype and the like: never listed among the reasons on a patient's page, only summed with the
+        other inputs, because a reader could take an association for an explanation.
     """
 
     type: Literal["number", "integer", "category", "boolean", "date", "text"] | None = None
@@ -102,6 +105,7 @@ class Column(Declared):
     measure: str | None = None
     day: int | None = None
     below_limit: Literal["half", "sqrt2", "limit"] | None = None
+    sensitive: bool = False
 
     @property
     def quantity(self) -> str | None:

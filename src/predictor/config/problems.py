@@ -18,53 +18,7 @@ from predictor.config.messages import nearest, suggestion
 from predictor.config.schema import Config, EventOutcome
 from predictor.errors import Problem
 
-__all__ = ["CODES", "count_fits", "find_problems"]
-
-CODES: dict[str, str] = {
-    "CFG-01": "A key is unknown.",
-    "CFG-02": "A key is written twice.",
-    "CFG-03": "YAML tags and directives are not allowed.",
-    "CFG-04": "YAML anchors and aliases are not allowed.",
-    "CFG-05": "The file is nested too deeply.",
-    "CFG-06": "The file is empty, too large, not UTF-8, not one document, or no mapping.",
-    "CFG-07": "A value has the wrong type, or means different things in different YAML versions.",
-    "CFG-08": "A model type is not in the catalog.",
-    "CFG-09": "A path leads outside the project and the data folder.",
-    "CFG-10": "An output would overwrite an input.",
-    "CFG-11": "The search needs more fits than allowed.",
-    "CFG-12": "A number of folds or repeats is impossible.",
-    "CFG-13": "The tracking address is not allowed.",
-    "CFG-14": "A declared column is not in its file.",
-    "CFG-15": "The same column is a predictor and the outcome.",
-    "CFG-16": "The config changed between a run and its continuation.",
-    "CFG-20": "A column or table is not declared in the dictionary.",
-    "CFG-21": "A feature set names an unknown group.",
-    "CFG-22": "A model names an unknown feature set.",
-    "CFG-23": "The judge is neither the selection nor a model.",
-    "CFG-24": "The primary outcome is unknown, or is not one that can be predicted.",
-    "CFG-25": "No declared column has this measure.",
-    "CFG-26": "A required key is missing.",
-    "CFG-27": "A value is not one of those allowed.",
-    "CFG-28": "A number or a list is outside its limits.",
-    "CFG-29": "A name does not have the form it needs.",
-    "CFG-30": "The file is not valid YAML.",
-    "CFG-31": "A window is reversed, or holds no day that is declared.",
-    "CFG-32": "An eligibility rule tests nothing, or tests a column in a way that it cannot be tested.",
-    "CFG-33": "The severity is missing or is no number.",
-    "CFG-34": "The treatment's control level or bands do not fit its column.",
-    "CFG-35": "Day 0 is not declared.",
-    "CFG-36": "Visit labels are not all mapped to days.",
-    "CFG-37": "A table's layout and its columns do not fit.",
-    "CFG-38": "A column's type, values, range or use contradict each other.",
-    "CFG-39": "Nothing says when a column is known.",
-    "CFG-40": "A laboratory value has no unit.",
-    "CFG-41": "A feature is listed twice in one set.",
-    "CFG-42": "Releasing numbers for research needs a reason.",
-    "CFG-43": "Two columns of a table have the same name.",
-    "CFG-44": "An override on the command line cannot be applied.",
-    "CFG-45": "A config or dictionary file cannot be opened.",
-    "LEA-03": "A feature or the plan is known only after day 0.",
-}
+__all__ = ["count_fits", "find_problems"]
 
 _LOCAL_HOSTS = ("127.0.0.1", "localhost")
 

@@ -39,6 +39,8 @@ class Feature:
         Declared levels of a category; empty when any text is allowed.
     limits : tuple of (float or None, float or None)
         Declared range of a number, both ends included.
+    sensitive : bool
+        Not listed among the reasons on a patient's page.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Feature:
     transform: Literal["none", "log", "log1p", "sqrt"] = "none"
     levels: tuple[str, ...] = ()
     limits: tuple[float | None, float | None] = (None, None)
+    sensitive: bool = False
 
 
 @dataclass(frozen=True)

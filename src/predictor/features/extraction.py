@@ -69,6 +69,7 @@ def declare_feature(entry: FeatureEntry, group: str, dictionary: Dictionary) -> 
         transform=entry.transform,
         levels=tuple(dict.fromkeys(column.values.values())) if column.values and kind == "category" else (),
         limits=_limits(column),
+        sensitive=column.sensitive,
     )
 
 

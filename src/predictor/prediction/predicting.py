@@ -232,6 +232,7 @@ def _contributions(
                 unit=f.unit,
                 reference=by_name[f.name].typical.get(patient.plan),
                 points=float(points[i, j]),
+                sensitive=f.sensitive,
             )
             for j, f in enumerate(model.features)
             if f.known != "plan"

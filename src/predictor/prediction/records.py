@@ -23,6 +23,7 @@ class Contribution:
     unit: str
     reference: float | str | None
     points: float
+    sensitive: bool = False
 
 
 @dataclass(frozen=True)

@@ -131,6 +131,8 @@ MESSAGES: Mapping[str, str] = MappingProxyType(
         "matters_plan": "the treatment matters; nothing else recorded here was shown to add to it",
         "matters_severity": "the severity at the start matters; nothing else recorded here was shown to add "
         "to it",
+        "matters_better": "what is recorded before the start tells more than the treatment and the severity at "
+        "the start do",
         "matters_both": "the treatment and the severity at the start matter; nothing else recorded here was "
         "shown to add to them",
         "reason_few_patients": "with {responders} responders and {others} non-responders nobody can tell "

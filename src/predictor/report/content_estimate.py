@@ -194,6 +194,7 @@ class Contributions(View):
         start: float,
         total: float,
         left_over: float | None = None,
+        unlisted: Sequence[float] = (),
     ) -> Self:
         """Choose the largest contributions, pool the others, and round all so that they add up.
 
@@ -206,6 +207,8 @@ class Contributions(View):
             The start and the displayed probability.
         left_over : float or None
             What belongs to no single input (the rest of the plan in a tree model), in probability.
+        unlisted : sequence of float
+            Parts of inputs that are counted among the others however large they are (sensitive ones).
 
         Returns
         -------
@@ -215,9 +218,10 @@ class Contributions(View):
         ranked = sorted(rows, key=lambda row: -abs(row[1]))
         shown, pooled = ranked[:MAX_ROWS], ranked[MAX_ROWS:]
         raw = [100 * part for _, part in shown]
-        has_other = bool(pooled) or left_over is not None or not shown
+        rest = [part for _, part in pooled] + list(unlisted)
+        has_other = bool(rest) or left_over is not None or not shown
         if has_other:
-            raw.append(100 * (sum(part for _, part in pooled) + (left_over or 0.0)))
+            raw.append(100 * (sum(rest) + (left_over or 0.0)))
         first, last = count_of_100(start), count_of_100(total)
         points = round_to_total(raw, last - first)
         return cls(
@@ -226,7 +230,7 @@ class Contributions(View):
                 row.model_copy(update={"points": value})
                 for (row, _), value in zip(shown, points[: len(shown)], strict=True)
             ),
-            other=Others(n=len(pooled), points=points[-1], with_plan=left_over is not None)
+            other=Others(n=len(rest), points=points[-1], with_plan=left_over is not None)
             if has_other
             else None,
             total=last,

@@ -15,6 +15,7 @@ from predictor.report.content_model import (
     ModelReportV1,
     RunLabel,
     Setting,
+    Statements,
     VerdictSummary,
 )
 from predictor.report.facts import verdict_facts
@@ -109,6 +110,7 @@ def model_view(facts: ModelFacts) -> ModelReportV1:
         settings=setting_rows(study),
         search=search_rows(study, facts.fitted),
         versions=tuple(Setting(name=name, value=value) for name, value in facts.versions.items()),
+        statements=Statements(**study.loaded.config.report.statements.model_dump()),
         limits=(*LIMITS, *study_limits(study)),
     )
 

@@ -185,9 +185,11 @@ def _estimate_parts(model: PredictionModel, prediction: Prediction) -> dict[str,
                     one.points,
                 )
                 for one in prediction.contributions
+                if not one.sensitive
             ],
             start=prediction.start,
             total=prediction.probability,
+            unlisted=[one.points for one in prediction.contributions if one.sensitive],
             left_over=prediction.other if trees else None,
         ),
         "performance": _performance(model),

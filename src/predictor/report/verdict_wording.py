@@ -71,6 +71,8 @@ class VerdictFacts:
 
 def what_matters(facts: VerdictFacts) -> str:
     """Say what was shown to tell responders from others, as a clause without a capital."""
+    if facts.verdict == "better":
+        return say("matters_better")
     if facts.plan_adds and facts.severity_adds:
         return say("matters_both")
     if facts.plan_adds:

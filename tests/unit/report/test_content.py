@@ -175,3 +175,15 @@ def test_a_refusal_holds_no_estimate_in_json() -> None:
     content = json.loads(refusal_report().to_json())
     assert not {*PERSONAL, "group", "applicability"} & content.keys()
     assert "per100" not in refusal_report().to_json()
+
+
+def test_a_sensitive_input_is_never_listed_but_still_adds_up() -> None:
+    rows = [
+        (Contribution(field="age", label="Age", value_text="40", reference_text="38", points=0), 0.03),
+    ]
+
+    found = Contributions.from_points(rows, start=0.40, total=0.55, unlisted=[0.10, 0.02])
+
+    assert [row.label for row in found.rows] == ["Age"]
+    assert found.other is not None
+    assert (found.other.n, found.rows[0].points + found.other.points) == (2, 15)
