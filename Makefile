@@ -17,6 +17,9 @@ demo: $(VENV)/.runtime
 	@for config in $(DEMO); do \
 		printf '\n==== %s\n' "$$config"; $(BIN)/predictor train "$$config" || exit $$?; \
 	done
+	@printf '\n==== Reports for three women of the last trial, as a clinic would ask for them\n'
+	@$(BIN)/predictor report "$$(ls -d experiments/runs/*-opt-periodontal-* | grep -v partial | tail -n 1)" \
+		data/opt_periodontal/opt.csv --as-of 2026-01-01 --rows 1-3 --out experiments/runs/demo_patient_reports
 	@printf '\nAll three runs are in experiments/runs/. To look at them in MLflow: %s\n' '$(BIN)/predictor ui'
 
 ## The fast tests, with the branch coverage of src/.

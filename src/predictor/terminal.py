@@ -12,6 +12,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from predictor.checking import CheckReport
+from predictor.cohort.outcomes import sensitivity
 from predictor.data.frames import rows_of
 from predictor.experiment import Training
 from predictor.prediction_model import PredictionModel
@@ -134,6 +135,7 @@ def training_text(training: Training) -> str:
         _table(study.cohort.attrition),
         f"{study.primary.name}: {len(y)} evaluable, {int(y.sum())} with the outcome"
         + (f" (missing: {reasons})" if reasons else ""),
+        *_other_strategies(training),
         _heading("Models side by side, out of fold (95 % limits; the references come first)"),
         _table(performance_table(evaluation.performance)),
         _heading("Verdict"),
@@ -146,6 +148,18 @@ def training_text(training: Training) -> str:
     if training.tracking is not None:
         parts.append("MLflow           predictor ui    (then open http://localhost:5000)")
     return "\n".join([*parts, *(f"Notice: {notice}" for notice in training.notices)])
+
+
+def _other_strategies(training: Training) -> list[str]:
+    """Responders under the other ways to treat missing outcomes and baselines; nothing for events without scores."""
+    config = training.study.loaded.config
+    table = sensitivity(
+        training.study.cohort.timeline, config.primary, config.outcomes[config.primary], baseline=config.cohort.baseline
+    )
+    if table.empty:
+        return []
+    shown = table.assign(declared=["declared" if one else "sensitivity" for one in table["declared"]])
+    return [_heading("The outcome under other strategies"), _table(shown)]
 
 
 def training_record(training: Training) -> dict[str, Any]:
