@@ -122,7 +122,7 @@ def _view(
         plan=_plan(model, values),
         inputs=tuple(_input(model, one) for one in prediction.inputs),
         safety=_safety(model),
-        not_covered=str(card["not_covered"]),
+        not_covered=str(card.get("not_covered", "")),
         limits=tuple(str(limit) for limit in card["limits"]),
         **parts,
     )
