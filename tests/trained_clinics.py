@@ -5,17 +5,23 @@ The clinic is invented: three files with dates, a strong or no effect of CRP on 
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import io
+import json
+import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from predictor.cli import main
 from predictor.config.loading import load_config
 from predictor.experiment import Training, train
 from predictor.tracking import TrackingRecord
@@ -199,6 +205,41 @@ def trained(kind: str = "better") -> Training:
 def clinic_of(training: Training) -> Clinic:
     """Return the clinic that a training was made on."""
     return Clinic(training.study.loaded.path.parent)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def record(self) -> Any:
+        """Standard output as JSON."""
+        return json.loads(self.out)
+
+    @property
+    def errors(self) -> list[str]:
+        """Lines of standard error."""
+        return self.err.splitlines()
+
+
+def command_line(*arguments: object, cwd: Path | None = None) -> Answer:
+    """Run the command line's own entry point in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        pytest.raises(SystemExit) as end,
+    ):
+        patch.setattr(sys, "argv", ["predictor", *map(str, arguments)])
+        if cwd is not None:
+            patch.chdir(cwd)
+        main()
+    return Answer(int(end.value.code or 0), out.getvalue(), err.getvalue())
 
 
 def new_patients(n: int = 12, *, seed: int = 9) -> pd.DataFrame:

@@ -42,10 +42,15 @@ AsOf = Annotated[
         "--as-of", formats=["%Y-%m-%d"], help="PATIENTS is an export; this date is everybody's day 0"
     ),
 ]
-ConfigFile = Annotated[Path, typer.Argument(help="The experiment's YAML file")]
-ModelPath = Annotated[str, typer.Argument(help="Model folder, run folder, or the beginning of a run's id")]
+ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="The experiment's YAML file")]
+ModelPath = Annotated[
+    str, typer.Argument(metavar="MODEL", help="Model folder, run folder, or the beginning of a run's id")
+]
 Patients = Annotated[
-    Path, typer.Argument(help="One row per patient (see --template), or an export with --as-of")
+    Path,
+    typer.Argument(
+        metavar="PATIENTS", help="One row per patient (see predict --template), or an export with --as-of"
+    ),
 ]
 
 
@@ -88,7 +93,8 @@ def train(
 def predict(
     model: ModelPath,
     patients: Annotated[
-        Path | None, typer.Argument(help="One row per patient, or an export with --as-of")
+        Path | None,
+        typer.Argument(metavar="[PATIENTS]", help="One row per patient, or an export with --as-of"),
     ] = None,
     as_of: AsOf = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write the answers to this CSV file")] = None,
@@ -188,7 +194,7 @@ def main() -> NoReturn:
     """Run the command line; a user's error ends in lines on stderr and its exit code."""
     as_json = "--json" in sys.argv
     try:
-        app(standalone_mode=True)
+        app(prog_name="predictor", standalone_mode=True)
     except PredictorError as error:
         _report_problems(error, as_json=as_json)
         sys.exit(error.exit_code)

@@ -1,0 +1,201 @@
+"""`predictor predict`: one answer per row, whatever the row holds."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from trained_clinics import AS_OF, Clinic, clinic_of, command_line, new_patients, trained
+
+HEADER = ["patient", "age", "sex", "site", "madrs", "crp", "arm"]
+GOOD = "P1,40,female,north,30,2.5,ketamine"
+
+
+@pytest.fixture(scope="module")
+def model() -> Path:
+    return trained().folder / "model"
+
+
+def write(path: Path, *rows: str) -> Path:
+    path.write_text("\n".join([",".join(HEADER), *rows]) + "\n", encoding="utf-8")
+    return path
+
+
+def test_template_filled_in_is_predicted(model: Path, tmp_path: Path) -> None:
+    answer = command_line("predict", model, "--template", "new.csv", cwd=tmp_path)
+    assert answer.code == 0
+    assert "Fill in new.csv" in answer.out
+    path = tmp_path / "new.csv"
+    with path.open(newline="") as file:
+        header = next(csv.reader(file))
+    assert sorted(header) == sorted(HEADER)
+    new_patients().to_csv(path, index=False, columns=header)
+    record = command_line("predict", model, path, "--json").record
+    expected = trained().model.predict(new_patients())
+    assert [row["probability"] for row in record["predictions"]] == expected["probability"].tolist()
+    assert {row["kind"] for row in record["predictions"]} == {"estimate"}
+    assert record["verdict"]["label"] == "better"
+    assert record["simulated"] is False
+
+
+def test_a_template_never_overwrites(model: Path, tmp_path: Path) -> None:
+    path = write(tmp_path / "mine.csv", GOOD)
+    before = path.read_bytes()
+    answer = command_line("predict", model, "--template", path)
+    assert answer.code == 2
+    assert answer.errors == [f"{path}: CFG-10 the file exists already. Name a new one."]
+    assert path.read_bytes() == before
+
+
+def test_a_batch_with_bad_rows_gives_one_row_per_row(model: Path, tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "patients.csv",
+        GOOD,
+        "P2,forty,female,north,30,2.5,ketamine",
+        "P3,40,Female,north,30,2.5,ketamine",
+        "P4,4500,female,north,30,2.5,ketamine",
+        "P5,,,,,,ketamine",
+        "P6,40,male,south,30,2.5,",
+        "P7,40,male,west,30,2.5,midazolam",
+        "P8,40,male,,30,2.5,midazolam",
+    )
+    out = tmp_path / "answers.csv"
+    answer = command_line("predict", model, path, "--out", out)
+    assert (answer.code, answer.err) == (0, "")
+    assert f"All 8 answers: {out}" in answer.out
+    table = pd.read_csv(out)
+    assert table["row"].tolist() == list(range(1, 9))
+    assert table["kind"].tolist() == ["estimate", *["refusal"] * 6, "estimate"]
+    refused = table[table["kind"] == "refusal"]
+    assert refused[["probability", "low", "high", "group_rate", "group_low", "group_high"]].isna().to_numpy().all()
+    assert refused["reason"].str.len().min() > 10
+    for value in ("forty", "Female", "4500", "west", "P2", "P8"):
+        assert value not in out.read_text()
+        assert value not in answer.out
+
+
+def test_what_is_printed_is_what_is_in_json(model: Path, tmp_path: Path) -> None:
+    path = write(tmp_path / "patients.csv", GOOD, "P2,40,unknown,north,30,2.5,ketamine")
+    text = command_line("predict", model, path).out
+    assert text.startswith("1 with a personal estimate, 1 refused\n")
+    assert "1 row (2): Sex must be one of female, male; other levels were not seen in development" in text
+    record = command_line("predict", model, path, "--json").record
+    assert f"{record['predictions'][0]['probability']:.3f}" in text
+    assert record["predictions"][1]["probability"] is None
+
+
+def test_when_no_row_can_be_read_the_exit_code_is_that_of_data(model: Path, tmp_path: Path) -> None:
+    path = write(tmp_path / "patients.csv", "P1,forty,female,north,30,2.5,ketamine")
+    answer = command_line("predict", model, path)
+    assert answer.code == 3
+    assert "1 refused" in answer.out
+
+
+def test_a_file_without_patients_is_refused_or_answered_with_nothing(model: Path, tmp_path: Path) -> None:
+    answer = command_line("predict", model, write(tmp_path / "patients.csv"))
+    assert answer.code in {0, 3}
+    assert "Traceback" not in answer.err
+    assert answer.out.startswith("No patient, no answer") or answer.errors
+
+
+def test_the_model_is_found_by_folder_by_run_and_by_the_beginning_of_its_id(tmp_path: Path) -> None:
+    training = trained()
+    path = write(tmp_path / "patients.csv", GOOD)
+    clinic = clinic_of(training)
+    answers = [
+        command_line("predict", name, path, "--json", cwd=clinic.folder)
+        for name in (training.folder / "model", training.folder, training.folder.name[:20])
+    ]
+    assert answers[0].code == 0
+    assert answers[0].out == answers[1].out == answers[2].out
+    unknown = command_line("predict", "19990101", path, cwd=clinic.folder)
+    assert unknown.code == 2
+    assert "RUN-01 no finished run begins with '19990101'" in unknown.errors[0]
+
+
+def test_an_export_needs_a_date_and_gives_each_patients_baseline(tmp_path: Path) -> None:
+    clinic = clinic_of(trained())
+    model = trained().folder / "model"
+    day0 = clinic.table("treatments").set_index("patient_id").loc["K0000", "started_at"]
+    folder = one_patient(clinic, tmp_path / "export", "K0000")
+    answer = command_line("predict", model, folder, "--as-of", day0, "--json")
+    assert answer.code == 0, answer.err
+    (row,) = answer.record["predictions"]
+    assert row["kind"] == "estimate"
+    study = trained().study
+    X = study.dataset.X.iloc[[0]]
+    expected = trained().model.predict(X.astype(object))
+    assert row["probability"] == expected["probability"].iloc[0]
+
+
+def one_patient(clinic: Clinic, folder: Path, key: str) -> Path:
+    folder.mkdir()
+    for name in ("patients", "treatments", "scores"):
+        table = clinic.table(name)
+        table[table["patient_id"] == key].to_csv(folder / f"{name}.csv", index=False)
+    return folder
+
+
+def test_on_another_day_old_scores_are_not_the_baseline(tmp_path: Path) -> None:
+    clinic = clinic_of(trained())
+    folder = one_patient(clinic, tmp_path / "export", "K0001")
+    model = trained().folder / "model"
+    answer = command_line("predict", model, folder, "--as-of", AS_OF.isoformat(), "--json")
+    assert answer.code == 0, answer.err
+    (row,) = answer.record["predictions"]
+    X = trained().study.dataset.X.iloc[[1]].astype(object).assign(madrs=None)
+    assert row["probability"] == trained().model.predict(X)["probability"].iloc[0]
+
+
+def test_an_export_with_missing_files_names_each_of_them(tmp_path: Path) -> None:
+    clinic = clinic_of(trained())
+    folder = one_patient(clinic, tmp_path / "export", "K0001")
+    (folder / "scores.csv").unlink()
+    (folder / "treatments.csv").unlink()
+    answer = command_line("predict", trained().folder, folder, "--as-of", "2025-06-01")
+    assert answer.code == 3
+    assert len(answer.errors) == 2, answer.err
+    assert {Path(line.split(":")[0]).name for line in answer.errors} == {"scores.csv", "treatments.csv"}
+    assert "Traceback" not in answer.err
+
+
+def test_one_file_for_a_dictionary_of_three_is_refused_with_their_names(tmp_path: Path) -> None:
+    path = write(tmp_path / "patients.csv", GOOD)
+    answer = command_line("predict", trained().folder, path, "--as-of", "2025-06-01")
+    assert answer.code == 3
+    assert answer.errors == [
+        f"{path}: PRE-01 the dictionary has 3 files, and one file was given. "
+        "Give the folder that holds patients.csv, scores.csv, treatments.csv."
+    ]
+
+
+def test_a_place_that_is_not_there_is_refused_kindly(model: Path, tmp_path: Path) -> None:
+    path = write(tmp_path / "patients.csv", GOOD)
+    for arguments, code in (
+        (["predict", model, tmp_path / "no.csv"], 3),
+        (["predict", model, tmp_path / "nothing", "--as-of", "2025-06-01"], 3),
+        (["predict", model, path, "--out", tmp_path / "no" / "answers.csv"], 5),
+        (["predict", model, "--template", tmp_path / "no" / "template.csv"], 5),
+        (["predict", model], 2),
+        (["predict", tmp_path, path], 4),
+    ):
+        answer = command_line(*arguments)
+        assert answer.code == code, (arguments, answer)
+        assert len(answer.errors) >= 1
+        assert "Traceback" not in answer.err
+
+
+def test_the_group_page_model_gives_the_group_rate_and_says_why(tmp_path: Path) -> None:
+    path = write(tmp_path / "patients.csv", GOOD, "P2,40,female,north,30,2.5,midazolam")
+    answer = command_line("predict", trained("group").folder, path, "--json")
+    rows = answer.record["predictions"]
+    assert [row["kind"] for row in rows] == ["group_rate", "group_rate"]
+    assert all(row["probability"] is None and row["low"] is None for row in rows)
+    study = trained("group").study
+    y, plan = study.primary.label, study.cohort.plan
+    assert rows[0]["group_rate"] == pytest.approx(y[plan == "ketamine"].mean())
+    assert rows[1]["group_rate"] == pytest.approx(y[plan == "midazolam"].mean())
+    assert "Too little data to tell" in rows[0]["reason"]
