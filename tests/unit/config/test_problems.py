@@ -1,15 +1,12 @@
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-import predictor.config
 from predictor.config.dictionary import Dictionary
-from predictor.config.problems import CODES, count_fits, find_problems
+from predictor.config.problems import count_fits, find_problems
 from predictor.config.schema import Config
 
 
@@ -295,13 +292,3 @@ def test_fits_are_counted_by_hand() -> None:
     )
     # (8 candidates × 2 sets + 3 × 1) × 5 inner × 4 outer × 2 repeats
     assert count_fits(Config.model_validate(asked)) == 19 * 5 * 4 * 2
-
-
-def test_every_code_that_is_used_is_described() -> None:
-    (folder,) = predictor.config.__path__
-    used = {
-        code
-        for file in Path(folder).glob("*.py")
-        for code in re.findall(r"(?:CFG|LEA)-\d\d", file.read_text())
-    }
-    assert used == set(CODES)

@@ -1,0 +1,303 @@
+"""Write docs/reference/ from the code; with ``--check`` only say which pages are out of date."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import sys
+import types
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import annotated_types
+import typer.main
+from pydantic import BaseModel, RootModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from predictor.cli import app
+from predictor.codes import CODES
+from predictor.config.dictionary import Column, Source, Table, Visits
+from predictor.config.schema import Config, ModelType
+from predictor.data.instruments import INSTRUMENTS, Instrument
+from predictor.models.catalog import FAMILIES, Family
+
+FOLDER = Path(__file__).parent / "reference"
+NOTE = "<!-- Written by docs/generate.py from the code; do not edit. -->"
+WORDS = {
+    str: "text",
+    int: "whole number",
+    float: "number",
+    bool: "true or false",
+    Any: "anything",
+    type(None): "null",
+}
+CODE_FAMILIES = {
+    "CFG": ("Config and dictionary", "2"),
+    "LEA": ("Leakage", "2"),
+    "CLI": ("Command line", "2"),
+    "DAT": ("Data files", "3"),
+    "PRE": ("New patients", "3"),
+    "ART": ("Prediction models", "4, and 5 for ART-15"),
+    "RUN": ("Run folders", "2"),
+    "TRK": ("Tracking", "2 for an address; TRK-02 is a notice at the end of a run"),
+    "TRN": ("Disk and locks", "5"),
+}
+
+
+def pages() -> dict[str, str]:
+    """Return every page of docs/reference/ by file name."""
+    contents = {
+        "config.md": config_page(),
+        "dictionary.md": dictionary_page(),
+        "errors.md": errors_page(),
+        "instruments.md": instruments_page(),
+        "models.md": models_page(),
+        "commands.md": commands_page(),
+    }
+    return contents | {"README.md": index_page(contents)}
+
+
+def index_page(contents: Mapping[str, str]) -> str:
+    """List the pages by their titles."""
+    titles = {name: text.split("\n", 1)[0].removeprefix("# ") for name, text in contents.items()}
+    return _page("Reference", *[f"- [{title}]({name})" for name, title in titles.items()])
+
+
+def config_page() -> str:
+    """Describe every key of the config, section by section."""
+    return _page(
+        "The config: what is asked",
+        "One YAML file per experiment. Keys not listed here are refused. Days are whole days relative to day 0, both "
+        "ends included; `table.column` names a column of the [dictionary](dictionary.md).",
+        *_sections([Config]),
+    )
+
+
+def dictionary_page() -> str:
+    """Describe every key of the dictionary."""
+    return _page(
+        "The dictionary: what a site's columns mean",
+        "One YAML file per site's export: a mapping of table names to tables. A column that is not declared cannot be "
+        "used. `instrument` names one of the [instruments](instruments.md).",
+        *_sections([Table, Source, Column, Visits]),
+    )
+
+
+def errors_page() -> str:
+    """List every error code."""
+    parts = [
+        "Every problem is one line: `file:line: path: CODE what is wrong. What to write.` All problems of a stage come "
+        "at once. The exit code says who can mend it; 1 is a defect of this package."
+    ]
+    for prefix, (title, exit_code) in CODE_FAMILIES.items():
+        rows = [(f"`{code}`", text) for code, text in CODES.items() if code.startswith(prefix)]
+        parts += [f"## {title}\n\nExit code {exit_code}.", _table(("code", "meaning"), rows)]
+    return _page("Error codes", *parts)
+
+
+def instruments_page() -> str:
+    """List the rating scales."""
+    rows = [_instrument_row(scale) for scale in INSTRUMENTS.values()]
+    head = ("name", "scale", "total", "worse", "remission at most", "response", "source")
+    return _page(
+        "Instruments: rating scales",
+        "Totals only. A total outside its range is an error when a file is read, never clipped.",
+        _table(head, rows),
+    )
+
+
+def models_page() -> str:
+    """List the model types with what is searched by default and what may be set."""
+    parts = [
+        "What `type` of a [model](config.md#models) may name. `search` takes, for each parameter, a list of values, "
+        "`{log_uniform: [LOW, HIGH]}`, `{uniform: [LOW, HIGH]}` or `{integers: [LOW, HIGH]}`; `params` fixes a value. "
+        "The references (prevalence, severity, and with a plan also plan and severity + plan) are always fitted and "
+        "never written down."
+    ]
+    for name in get_args(ModelType):
+        parts += _family(FAMILIES[name])
+    return _page("Model types", *parts)
+
+
+def commands_page() -> str:
+    """List the commands with their arguments and options."""
+    parts = []
+    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+        rows = [_parameter_row(one) for one in command.params]
+        parts += [f"## predictor {name}\n\n{command.help}", _table(("", "default", "meaning"), rows)]
+    return _page("Commands", *parts)
+
+
+def _sections(roots: Sequence[type[BaseModel]]) -> Iterator[str]:
+    """Yield a heading, a docstring and a table of keys for each section, in order of first mention."""
+    waiting, done = list(roots), set()
+    while waiting:
+        section = waiting.pop(0)
+        if section in done:
+            continue
+        done.add(section)
+        text, meanings = _docstring(section)
+        rows = [
+            (
+                f"`{field.alias or name}`",
+                _type(field.annotation, field.metadata),
+                _default(field),
+                meanings.get(field.alias or name, ""),
+            )
+            for name, field in section.model_fields.items()
+        ]
+        yield f"## {_title(section)}\n\n{text}"
+        yield _table(("key", "type", "default", "meaning"), rows)
+        children = [one for field in section.model_fields.values() for one in _models_in(field.annotation)]
+        waiting = children + waiting
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [one for part in get_args(annotation) for one in _models_in(part)]
+
+
+def _title(section: type[BaseModel]) -> str:
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", section.__name__.removesuffix("Section"))
+    return words.capitalize() + ("s" if section.__name__ == "ModelSection" else "")
+
+
+def _docstring(section: type[BaseModel]) -> tuple[str, dict[str, str]]:
+    """Split a docstring into its text and the meanings of its numpydoc parameters, in Markdown."""
+    text, _, listed = inspect.getdoc(section).partition("\nParameters\n----------\n")  # type: ignore[union-attr]
+    meanings = {}
+    for names, meaning in re.findall(r"^(\w[\w, ]*?)(?: : .*)?\n((?:    .*\n?)+)", listed, re.MULTILINE):
+        for name in names.split(", "):
+            meanings[name.rstrip("_")] = " ".join(meaning.replace("``", "`").split())
+    return " ".join(text.replace("``", "`").split()), meanings
+
+
+def _type(annotation: Any, metadata: Iterable[Any] = ()) -> str:
+    """Say in words what a key takes."""
+    limits = "".join(f", {text}" for text in map(_limit, metadata) if text)
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _type(parts[0], parts[1:]) + limits
+    if origin is Literal:
+        return " or ".join(f"`{_yaml(value)}`" for value in parts) + limits
+    if origin in (Union, types.UnionType):
+        return " or ".join(_type(part) for part in parts if part is not type(None)) + limits
+    if origin is list:
+        return f"list of {_type(parts[0])}{limits}"
+    if origin is dict:
+        return f"mapping of name to {_type(parts[1])}{limits}"
+    if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
+        return f"[{_title(annotation).lower()}](#{_title(annotation).lower().replace(' ', '-')}){limits}"
+    return WORDS[annotation] + limits
+
+
+def _limit(constraint: Any) -> str:
+    match constraint:
+        case FieldInfo():
+            return ", ".join(text for text in map(_limit, constraint.metadata) if text)
+        case annotated_types.Ge(ge=low):
+            return f"at least {low}"
+        case annotated_types.Gt(gt=low):
+            return f"above {low}"
+        case annotated_types.Le(le=high):
+            return f"at most {high}"
+        case annotated_types.Lt(lt=high):
+            return f"below {high}"
+        case annotated_types.MinLen(min_length=1):
+            return "not empty"
+    pattern = getattr(constraint, "pattern", None)
+    if pattern == r"^[^.\s]+\.[^.\s]+$":
+        return "`table.column`"
+    return f"matching `{pattern}`" if pattern else ""
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    value = field.get_default(call_default_factory=True)
+    if value is PydanticUndefined or isinstance(value, (BaseModel, RootModel)):
+        return "its defaults"
+    return "none" if value is None else f"`{_yaml(value)}`"
+
+
+def _yaml(value: Any) -> str:
+    return value if isinstance(value, str) and value else json.dumps(value)
+
+
+def _instrument_row(scale: Instrument) -> tuple[str, ...]:
+    response = scale.response_reduction
+    return (
+        f"`{scale.name}`",
+        scale.full_name,
+        f"{scale.low:g} to {scale.high:g}",
+        "higher" if scale.direction == "higher_is_worse" else "lower",
+        "" if scale.remission_at_most is None else f"{scale.remission_at_most:g}",
+        "" if response is None else f"fall by {response:.0%}",
+        scale.source,
+    )
+
+
+def _family(family: Family) -> Iterator[str]:
+    model = family.make(0)
+    yield f"## {family.name}\n\n`{type(model).__name__}`, {family.n_candidates} candidates by default. " + (
+        "Calibrated by one sigmoid on inner out-of-fold scores."
+        if family.calibrate_by_default
+        else "Not calibrated: it estimates probabilities by construction."
+    )
+    rows = [
+        (f"`{name}`", f"`{value!r}`", f"`{_yaml(family.space[name])}`" if name in family.space else "")
+        for name, value in sorted(model.get_params().items())
+        if name not in family.fixed
+    ]
+    yield _table(("parameter", "value", "searched by default"), rows)
+    if family.fixed:
+        yield (
+            "A guarantee rests on, and no config may change: "
+            + ", ".join(f"`{name}`" for name in sorted(family.fixed))
+            + "."
+        )
+
+
+def _parameter_row(parameter: Any) -> tuple[str, str, str]:
+    shown = parameter.name.upper() if parameter.param_type_name == "argument" else ", ".join(parameter.opts)
+    if parameter.required:
+        return f"`{shown}`", "required", parameter.help or ""
+    left_out = parameter.default is None or parameter.default is False
+    return f"`{shown}`", "" if left_out else f"`{parameter.default}`", parameter.help or ""
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Lay out a Markdown table without the columns that are empty throughout."""
+    cells = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    kept = [i for i in range(len(head)) if any(row[i] for row in cells)]
+    lines = [[head[i] for i in kept], ["---"] * len(kept), *([row[i] for i in kept] for row in cells)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _page(title: str, *parts: str) -> str:
+    separator = "\n" if all(part.startswith("- ") for part in parts) else "\n\n"
+    return f"# {title}\n\n{NOTE}\n\n" + separator.join(parts) + "\n"
+
+
+def main() -> int:
+    """Write the pages, or with ``--check`` name those that differ; the number of them is the exit status."""
+    written = pages()
+    there = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.md")}
+    changed = sorted(name for name in written.keys() | there.keys() if written.get(name) != there.get(name))
+    if "--check" in sys.argv:
+        print(*changed, sep="\n")
+        return len(changed)
+    for name in changed:
+        if name in written:
+            (FOLDER / name).write_text(written[name], encoding="utf-8")
+        else:
+            (FOLDER / name).unlink()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""The reference pages are what the code says now, and every link in the documentation leads somewhere."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "data" / "README.md"])
+
+
+@pytest.fixture(scope="module")
+def generated() -> dict[str, str]:
+    pages = runpy.run_path(str(ROOT / "docs" / "generate.py"))["pages"]()
+    assert isinstance(pages, dict)
+    return pages
+
+
+def test_reference_is_up_to_date(generated: dict[str, str]) -> None:
+    committed = {
+        path.name: path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "reference").iterdir()
+    }
+    assert sorted(committed) == sorted(generated)
+    old = [name for name, text in generated.items() if committed[name] != text]
+    assert old == [], "run: python docs/generate.py"
+
+
+@pytest.mark.parametrize(
+    ("page", "row"),
+    [
+        ("config.md", "| `seed` | whole number, at least 0, below 4294967296 | `0` |"),
+        ("config.md", "| `reduction` | number, above 0, at most 1 | `0.5` |"),
+        ("config.md", "`randomised` or `cluster_randomised` or `observational`"),
+        ("dictionary.md", "| `layout` | `wide` or `long` | `wide` |"),
+        ("errors.md", "| `CFG-01` | A key is unknown. |"),
+        ("instruments.md", "| `madrs` | Montgomery-Åsberg Depression Rating Scale | 0 to 60 | higher | 10 |"),
+        ("commands.md", "## predictor train"),
+        ("commands.md", "| `--patients` | `800` |"),
+        ("models.md", "`validation_fraction`"),
+    ],
+)
+def test_a_page_says_what_the_code_says(generated: dict[str, str], page: str, row: str) -> None:
+    assert row in generated[page]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#\s]*)#?([^)\s]*)\)", text):
+        linked = page.parent / target if target else page
+        assert linked.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", linked.read_text(encoding="utf-8"), re.MULTILINE)
+            slugs = {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
+            assert anchor in slugs, f"{target}#{anchor}"
