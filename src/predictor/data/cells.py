@@ -88,7 +88,7 @@ def _number_rule(text: str, decimal: str) -> tuple[str, str]:
             "a thousands separator or another decimal mark",
             f'Write the number without separators, or declare decimal: "{other}" if that is what it is',
         )
-    if NUMBER[other].fullmatch(text):
+    if other in text and NUMBER[other].fullmatch(text):
         return (
             f'the decimal mark is "{other}", declared is "{decimal}"',
             f'Write decimal: "{other}" under source',
