@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
+import itertools
 import json
 import re
 import sys
+import textwrap
 import types
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -139,17 +142,17 @@ def _sections(roots: Sequence[type[BaseModel]]) -> Iterator[str]:
         if section in done:
             continue
         done.add(section)
-        text, meanings = _docstring(section)
+        meanings = _meanings(section)
         rows = [
             (
                 f"`{field.alias or name}`",
                 _type(field.annotation, field.metadata),
                 _default(field),
-                meanings.get(field.alias or name, ""),
+                meanings.get(name, ""),
             )
             for name, field in section.model_fields.items()
         ]
-        yield f"## {_title(section)}\n\n{text}"
+        yield f"## {_title(section)}\n\n{_markdown(section.__doc__ or '')}"
         yield _table(("key", "type", "default", "meaning"), rows)
         children = [one for field in section.model_fields.values() for one in _models_in(field.annotation)]
         waiting = children + waiting
@@ -166,14 +169,20 @@ def _title(section: type[BaseModel]) -> str:
     return words.capitalize() + ("s" if section.__name__ == "ModelSection" else "")
 
 
-def _docstring(section: type[BaseModel]) -> tuple[str, dict[str, str]]:
-    """Split a docstring into its text and the meanings of its numpydoc parameters, in Markdown."""
-    text, _, listed = inspect.getdoc(section).partition("\nParameters\n----------\n")  # type: ignore[union-attr]
-    meanings = {}
-    for names, meaning in re.findall(r"^(\w[\w, ]*?)(?: : .*)?\n((?:    .*\n?)+)", listed, re.MULTILINE):
-        for name in names.split(", "):
-            meanings[name.rstrip("_")] = " ".join(meaning.replace("``", "`").split())
-    return " ".join(text.replace("``", "`").split()), meanings
+def _meanings(section: type[BaseModel]) -> dict[str, str]:
+    """Return the text below each key in the source: what it means where its name does not say it."""
+    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(section))).body
+    assert isinstance(tree, ast.ClassDef)
+    found = {}
+    for key, below in itertools.pairwise(tree.body):
+        match key, below:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                found[name] = _markdown(text)
+    return found
+
+
+def _markdown(text: str) -> str:
+    return " ".join(text.replace("``", "`").split())
 
 
 def _type(annotation: Any, metadata: Iterable[Any] = ()) -> str:

@@ -47,14 +47,14 @@ Known = Annotated[
 
 
 class Source(Declared):
-    """Where a table's rows come from.
-
-    ``path`` is relative to the config's ``data.folder`` where given, else to the dictionary's file.
-    """
+    """Where a table's rows come from."""
 
     path: str
+    """Relative to the config's ``data.folder`` where given, else to the dictionary's file."""
     missing: list[str] = Field(default_factory=list)
+    """Codes that mean missing in every column; an empty cell always does."""
     delimiter: str | None = None
+    """Default: by the file's name, a comma for csv and a tab for tsv."""
     decimal: Literal[".", ","] = "."
     encoding: str = "utf-8"
 
@@ -65,47 +65,37 @@ def _values_as_mapping(value: Any) -> Any:
 
 
 class Column(Declared):
-    """One column of a source file.
-
-    Parameters
-    ----------
-    type : {"number", "integer", "category", "boolean", "date", "text"}
-        May be left out where ``instrument``, ``analyte`` or ``measure`` says it is a number.
-    unit : str
-        Unit as written in the file.
-    range : list of two numbers or nulls
-        Hard limits, both ends included; a value outside is an error, never clipped.
-    values : mapping or list
-        Codes as they stand in the file and the names they get; any other code is an error.
-    name : str
-        Name used in configs and reports instead of the file's column name.
-    known : "baseline" | "plan" | "after" | {date: COLUMN}
-        When the value is known; the table's ``known`` is the default.
-    instrument, analyte, measure : str
-        The quantity a score or a measurement belongs to. Columns with the same quantity are one measure.
-    day : int
-        For wide files: the day relative to day 0 on which this column was measured.
-    below_limit : {"half", "sqrt2", "limit"}
-        How a cell such as ``<0.4`` is read: 0.2, 0.4/√2 or 0.4. Without it such a cell is an error.
-    sensitive : bool
-        Ethnicity, genotype and the like: never listed among the reasons on a patient's page, only summed with the
-        other inputs, because a reader could take an association for an explanation.
-    """
+    """One column of a source file."""
 
     type: Literal["number", "integer", "category", "boolean", "date", "text"] | None = None
+    """May be left out where ``instrument``, ``analyte`` or ``measure`` says it is a number."""
     unit: str = ""
+    """Unit as written in the file."""
     range: Annotated[list[float | None], Field(min_length=2, max_length=2)] | None = None
+    """Hard limits, both ends included; a value outside is an error, never clipped."""
     values: Annotated[dict[str, str], BeforeValidator(_values_as_mapping)] | None = None
+    """Codes as they stand in the file and the names they get; any other code is an error."""
     name: str | None = None
+    """Name used in configs and reports instead of the file's column name."""
     label: str | None = None
+    """Name on the reports."""
     known: Known | None = None
+    """When the value is known; the table's ``known`` is the default."""
     missing: list[str] = Field(default_factory=list)
+    """Further codes of this column that mean missing."""
     instrument: str | None = None
+    """Rating scale whose total this is. Columns of one instrument are one measure."""
     analyte: str | None = None
+    """Laboratory analyte that this is; needs a unit."""
     measure: str | None = None
+    """Any other quantity. Columns of one quantity are one measure."""
     day: int | None = None
+    """For wide files: the day relative to day 0 on which this column was measured."""
     below_limit: Literal["half", "sqrt2", "limit"] | None = None
+    """How a cell such as ``<0.4`` is read: 0.2, 0.4/√2 or 0.4. Without it such a cell is an error."""
     sensitive: bool = False
+    """Ethnicity, genotype and the like: never listed among the reasons on a patient's page, only summed with the
+    other inputs, because a reader could take an association for an explanation."""
 
     @property
     def quantity(self) -> str | None:
@@ -132,33 +122,34 @@ DayMap = dict[str, int | Literal["ignore"]]
 
 
 class Visits(Declared):
-    """Visit labels and the day, relative to day 0, that each one stands for.
-
-    ``days`` maps every label to a day or to ``ignore``; with ``by`` it holds one such map per level of that
-    column.
-    """
+    """Visit labels and the day, relative to day 0, that each one stands for."""
 
     column: str
+    """Header of the labels."""
     days: dict[str, Any]
+    """Every label with its day or ``ignore``; with ``by`` one such mapping for each level."""
     by: str | None = None
+    """Column on whose level the days depend: in a crossover the same label is another day."""
     missing: Literal["ignore", "error"] = "error"
 
 
 class Table(Declared):
-    """One table: a source, its patient key, and its declared columns.
-
-    ``layout: long`` means one row per score: ``name_column`` holds the quantity's name and ``value_column``
-    the score, and ``columns`` is keyed by those names.
-    """
+    """One table: a source, its patient key, and its declared columns."""
 
     source: Source
     key: str
+    """Header of the patient's key."""
     title: str = ""
     known: Known | None = None
+    """When its columns are known, where a column does not say otherwise."""
     layout: Literal["wide", "long"] = "wide"
+    """``long`` means one row per score."""
     name_column: str | None = None
+    """In a long table, the header of the quantities' names; ``columns`` is keyed by them."""
     value_column: str | None = None
+    """In a long table, the header of the scores."""
     duplicates: Literal["error", "drop_exact"] = "error"
+    """What becomes of rows that are exact copies of an earlier one."""
     visits: Visits | None = None
     columns: dict[str, Column]
 

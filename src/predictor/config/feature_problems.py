@@ -130,6 +130,10 @@ def _usable(path: str, entry: FeatureEntry, column: Column) -> Iterator[Problem]
         if numeric:
             message = f"{entry.column} is {column.kind}, so it has no {' and no '.join(numeric)}"
             yield Problem("CFG-38", message, "Write the column alone", path)
+    if entry.unit is not None and entry.unit != column.unit:
+        declared = f'in "{column.unit}"' if column.unit else "without a unit"
+        message = f'{entry.column} is declared {declared}, not in "{entry.unit}"'
+        yield Problem("CFG-38", message, "Units are not converted; write the dictionary's", f"{path}.unit")
 
 
 def _repeated(config: Config) -> Iterator[Problem]:

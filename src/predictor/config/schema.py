@@ -45,7 +45,9 @@ class Experiment(Declared):
     """What is asked, in words, and the one seed everything random descends from."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+    """Of the run's folder and of the MLflow experiment."""
     question: str
+    """Heads the reports."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
 
 
@@ -65,8 +67,11 @@ class Index(Declared):
 
     visits: bool = False
     table: str | None = None
+    """Table whose date is day 0."""
     where: dict[str, str] = Field(default_factory=dict)
+    """Values that a row of it must have, by column."""
     take: Literal["first", "last", "all"] = "first"
+    """Which such row of a patient; with ``all`` each one is a course of its own."""
 
 
 class Baseline(Declared):
@@ -75,6 +80,7 @@ class Baseline(Declared):
     first_day: int = -28
     last_day: Annotated[int, Field(le=0)] = 0
     same_day: Literal["include", "exclude", "pre_dose_only"] = "include"
+    """Whether values of day 0 itself count; ``pre_dose_only`` takes those with a time before the dose."""
 
 
 class Condition(Declared):
@@ -82,19 +88,27 @@ class Condition(Declared):
 
     column: Reference
     min: float | None = None
+    """Included."""
     max: float | None = None
+    """Included."""
     in_: Annotated[list[str] | None, Field(alias="in")] = None
+    """Values that pass."""
 
 
 class Rule(Declared):
     """One eligibility rule: a test of a column, or ``any`` of several."""
 
     name: str
+    """Its row of the attrition table."""
     column: Reference | None = None
     min: float | None = None
+    """Included."""
     max: float | None = None
+    """Included."""
     in_: Annotated[list[str] | None, Field(alias="in")] = None
+    """Values that pass."""
     any: list[Condition] | None = None
+    """Tests of which one has to hold."""
 
     def conditions(self) -> list[Condition]:
         """Return the tests, of which one must hold."""
@@ -108,22 +122,30 @@ class Treatment(Declared):
 
     column: Reference
     control: str | float | None = None
+    """Level or dose that the others are compared with."""
     bands: list[float] | None = None
+    """Cuts that make plans of doses; a dose equal to a cut belongs to the upper band."""
     assignment: Literal["randomised", "cluster_randomised", "observational"] = "observational"
+    """What differences between plans may be called."""
 
 
 class CohortSection(Declared):
     """Who is asked about, and from when."""
 
     patients: str | None = None
+    """Table of which each row is a patient; default: the first one without dates or days."""
     index: Annotated[Index, BeforeValidator(_index_form)]
     decision_time: Literal["baseline"] = "baseline"
     baseline: Baseline = Field(default_factory=Baseline)
     course: Reference | None = None
+    """Column that numbers the courses of a patient; they stay together in every split."""
     group: Reference | None = None
+    """Column of a cluster, such as the site: whole clusters are split and resampled."""
     consent: Reference | None = None
+    """Column without whose yes a row is not read further."""
     treatment: Treatment | None = None
     eligibility: list[Rule] = Field(default_factory=list)
+    """Applied in order; each is a row of the attrition table."""
 
 
 class Window(Declared):
@@ -132,7 +154,9 @@ class Window(Declared):
     first_day: int
     last_day: int
     target_day: int | None = None
+    """Where ``nearest`` is nearest to; default: the middle."""
     prefer: Literal["nearest", "first", "last"] = "nearest"
+    """Which of several assessments in the window counts."""
 
 
 IfMissing = Literal["exclude", "non_responder"]
@@ -143,9 +167,11 @@ class ResponseOutcome(Declared):
 
     kind: Literal["response"]
     measure: str
+    """Instrument, analyte or measure of the dictionary."""
     reduction: Annotated[float, Field(gt=0, le=1)] = 0.5
     assessed: Window
     if_missing: IfMissing = "exclude"
+    """What becomes of patients without an assessment; the other strategies are printed beside it."""
     better: Literal["lower"] = "lower"
 
 
@@ -195,7 +221,9 @@ class FeatureEntry(Declared):
 
     column: Reference
     take: Literal["last", "first", "mean", "min", "max"] = "last"
+    """Which value of the baseline window, or what of several."""
     unit: str | None = None
+    """The unit that the column has to be declared in."""
     transform: Literal["none", "log", "log1p", "sqrt"] = "none"
 
 
@@ -203,8 +231,11 @@ class Features(Declared):
     """Named groups of columns, and the sets of groups that are compared."""
 
     groups: dict[str, list[Annotated[FeatureEntry, BeforeValidator(_feature_form)]]]
+    """Each is a list of columns, written as ``table.column`` or as a feature entry."""
     sets: dict[str, Annotated[list[str], Field(min_length=1)]]
+    """Each is a list of groups; every model says which sets it is tried on."""
     max_missing: Annotated[float, Field(ge=0, le=1)] = 0.40
+    """Larger share of missing values at which a feature is left out."""
 
 
 ModelType = Literal["elastic_net", "random_forest", "hist_gradient_boosting"]
@@ -216,9 +247,13 @@ class ModelSection(Declared):
 
     type: ModelType
     features: Annotated[list[str], Field(min_length=1)]
+    """Names of feature sets."""
     params: dict[str, Any] = Field(default_factory=dict)
+    """Parameters of the model type with a fixed value."""
     search: dict[str, Any] = Field(default_factory=dict)
+    """Parameters and the values to choose from; see the model types."""
     candidates: Annotated[int, Field(ge=1)] | None = None
+    """Most settings that are tried; default: the type's own number."""
 
     @property
     def n_candidates(self) -> int:
@@ -259,6 +294,7 @@ class Validation(Declared):
     """How the procedure is judged."""
 
     judge: str = "selection"
+    """What the verdict is about: ``selection`` (the best model and set, chosen inside each outer fold) or one model."""
     outer: Outer = Field(default_factory=Outer)
     inner: Inner = Field(default_factory=Inner)
     transport: Transport | None = None
@@ -266,15 +302,19 @@ class Validation(Declared):
     thresholds: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
         default_factory=lambda: [0.2, 0.3, 0.4, 0.5]
     )
+    """The clinic's, for net benefit; never tuned."""
     interval: Interval = Field(default_factory=Interval)
     refits: Annotated[int, Field(ge=20)] = 200
+    """Resampled fits behind the range of a personal estimate."""
     max_fits: Annotated[int, Field(ge=1)] = 20_000
+    """More fits than this are refused before anything is fitted."""
 
 
 class WithholdIf(Declared):
     """When a patient gets a refusal instead of a number."""
 
     missing_features_over: Annotated[float, Field(ge=0, le=1)] = 0.30
+    """Largest share of what the model rests on that may be filled in."""
     outside_training_range: bool = True
 
 
@@ -313,6 +353,7 @@ class Tracking(Declared):
 
     uri: str = "embedded"
     experiment: str | None = None
+    """Name in MLflow; default: the experiment's."""
     allowed_hosts: list[str] = Field(default_factory=list)
 
 
@@ -320,15 +361,21 @@ class Config(Declared):
     """A whole experiment: with its dictionary and the data, all that a run depends on."""
 
     version: Literal[1]
+    """Of this language."""
     experiment: Experiment
     data: DataSection
     cohort: CohortSection
     outcomes: Annotated[dict[str, AnyOutcome], Field(min_length=1)]
+    """One or more by name, all on the same folds."""
     primary: str
+    """The outcome that the verdict is about."""
     severity: Reference | None = None
+    """Baseline score that every model has to beat."""
     features: Features
     models: Annotated[dict[str, ModelSection], Field(min_length=1)]
+    """One or more by name, all on the same folds."""
     validation: Validation = Field(default_factory=Validation)
     calibration: Literal["auto", "none", "sigmoid"] = "auto"
+    """``auto``: one sigmoid for trees, none for logistic models."""
     report: ReportSection = Field(default_factory=ReportSection)
     tracking: Tracking = Field(default_factory=Tracking)

@@ -102,6 +102,11 @@ def in_config() -> Iterator[tuple[str, str, dict[str, Any]]]:
     )
     yield "CFG-20", "features.groups.clinical.0", {"features__groups__clinical": ["patients.aeg"]}
     yield "CFG-20", "validation.transport.by", {"validation__transport": {"by": "patients.site"}}
+    yield (
+        "CFG-38",
+        "features.groups.clinical.0.unit",
+        {"features__groups__clinical": [{"column": "patients.age", "unit": "months"}]},
+    )
     yield "CFG-21", "features.sets.all.1", {"features__sets__all": ["clinical", "blood"]}
     yield "CFG-22", "models.net.features.1", {"models__net__features": ["all", "al"]}
     yield "CFG-23", "validation.judge", {"validation__judge": "forest"}
