@@ -258,6 +258,7 @@ def _people(rng: np.random.Generator, *, n: int, sites: int, consent: bool, miss
         }
     )
     people.loc[rng.random(n) < missing, "crp"] = ""
+    people["relapsed"] = rng.choice(["0", "1"], n)
     if sites:
         people["site"] = [f"S{i % sites}" for i in range(n)]
     if consent:
