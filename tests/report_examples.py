@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import Any
 
-from predictor.report.content import (
+from predictor.reports.content import (
     Applicability,
     Check,
     Contribution,
@@ -29,7 +29,7 @@ from predictor.report.content import (
     WhatIfCell,
     WhatIfRow,
 )
-from predictor.report.content_model import (
+from predictor.reports.content_model import (
     AttritionRow,
     CalibrationBin,
     CalibrationPlot,

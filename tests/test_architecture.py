@@ -69,6 +69,11 @@ def test_public_names() -> None:
     assert set(dir(predictor)) >= PUBLIC
 
 
+def test_no_module_takes_the_place_of_a_public_name() -> None:
+    # Importing predictor.report would bind the module where the function was.
+    assert {path.stem for path in PACKAGE.iterdir()} & PUBLIC == set()
+
+
 @pytest.mark.parametrize(
     "module", ["predictor", "predictor.cli", "predictor.errors", "predictor.config.schema"]
 )
@@ -244,7 +249,7 @@ def test_what_looks_like_a_banned_call_is_not() -> None:
 
 
 def test_templates_escape_everything() -> None:
-    templates = [path for path in (PACKAGE / "report" / "templates").rglob("*") if path.is_file()]
+    templates = [path for path in (PACKAGE / "reports" / "templates").rglob("*") if path.is_file()]
     assert templates, "no template was found"
     unescaped = [path.name for path in templates if SAFE_FILTER.search(path.read_text(encoding="utf-8"))]
     assert unescaped == []

@@ -19,8 +19,8 @@ from predictor.prediction import predict_frame
 from predictor.prediction.export import read_export
 from predictor.prediction.reading import check_columns
 from predictor.prediction_model import PredictionModel, load_prediction_model
-from predictor.report.patient import patient_views
-from predictor.report.render import render_patient_report
+from predictor.reports.patient import patient_views
+from predictor.reports.render import render_patient_report
 
 __all__ = ["model_folder", "predict", "read_new_patients", "report", "simulate", "write_table"]
 

@@ -20,9 +20,9 @@ from predictor.prediction import ResponsePredictor
 from predictor.prediction_model import load_prediction_model, save_prediction_model
 from predictor.provenance import git_commit, package_versions
 from predictor.release import FinalFit, assemble_model, fit_final
-from predictor.report.model import ModelFacts, model_view
-from predictor.report.patient import example_patients, patient_views
-from predictor.report.render import render_model_report, render_patient_report
+from predictor.reports.model import ModelFacts, model_view
+from predictor.reports.patient import example_patients, patient_views
+from predictor.reports.render import render_model_report, render_patient_report
 from predictor.run_store import Run, start_run
 from predictor.study import Study, prepare_study, site_labels
 from predictor.tracking import TrackingRecord, send

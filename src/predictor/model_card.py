@@ -8,9 +8,9 @@ import numpy as np
 
 from predictor.data.frames import rows_of
 from predictor.provenance import package_versions
-from predictor.report.facts import tried, verdict_facts
-from predictor.report.model import LIMITS
-from predictor.report.verdict_wording import group_reason, verdict_sentence
+from predictor.reports.facts import tried, verdict_facts
+from predictor.reports.model import LIMITS
+from predictor.reports.verdict_wording import group_reason, verdict_sentence
 from predictor.study import Study, describe_outcome
 from predictor.validation.evaluation import Evaluation
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from predictor.report.content import InputValue, PredictionReportV1
-from predictor.report.render import render_model_report, render_patient_report
+from predictor.reports.content import InputValue, PredictionReportV1
+from predictor.reports.render import render_model_report, render_patient_report
 from report_examples import (
     arms_report,
     estimate_report,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from predictor.cohort.outcomes import sensitivity
 from predictor.data.frames import rows_of
 from predictor.models.catalog import FAMILIES
-from predictor.report.content_model import (
+from predictor.reports.content_model import (
     AttritionRow,
     Definition,
     Interval,
@@ -17,7 +17,7 @@ from predictor.report.content_model import (
     Sensitivity,
     Setting,
 )
-from predictor.report.wording import capitalised
+from predictor.reports.wording import capitalised
 from predictor.study import Study, describe_outcome
 from predictor.validation.uncertainty import wilson_interval
 

@@ -13,7 +13,7 @@ from predictor.data.instruments import INSTRUMENTS
 from predictor.prediction import Prediction, predict_patients
 from predictor.prediction_model import PredictionModel
 from predictor.provenance import software_version
-from predictor.report.content import (
+from predictor.reports.content import (
     GroupRate,
     InputValue,
     ModelLabel,
@@ -27,7 +27,7 @@ from predictor.report.content import (
     SafetyPrompt,
     Tried,
 )
-from predictor.report.content_estimate import (
+from predictor.reports.content_estimate import (
     Applicability,
     Check,
     Contribution,
@@ -36,7 +36,7 @@ from predictor.report.content_estimate import (
     Performance,
     PlainCounts,
 )
-from predictor.report.wording import number_text
+from predictor.reports.wording import number_text
 
 __all__ = ["example_patients", "patient_views"]
 

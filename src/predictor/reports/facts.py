@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from predictor.report.content import Tried
-from predictor.report.verdict_wording import Gain, VerdictFacts
-from predictor.report.wording import interval_text
+from predictor.reports.content import Tried
+from predictor.reports.verdict_wording import Gain, VerdictFacts
+from predictor.reports.wording import interval_text
 from predictor.study import Study
 from predictor.validation.evaluation import Evaluation
 

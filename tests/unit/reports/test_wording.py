@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from predictor.report.catalogue import MESSAGES
-from predictor.report.verdict_wording import Gain, VerdictFacts, group_reason, verdict_sentence, what_matters
-from predictor.report.wording import (
+from predictor.reports.catalogue import MESSAGES
+from predictor.reports.verdict_wording import Gain, VerdictFacts, group_reason, verdict_sentence, what_matters
+from predictor.reports.wording import (
     count_of_100,
     count_text,
     date_text,

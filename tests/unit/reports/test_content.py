@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from predictor.report.content import (
+from predictor.reports.content import (
     Applicability,
     Contribution,
     Contributions,
@@ -20,7 +20,7 @@ from predictor.report.content import (
     PredictionReportV1,
     WhatIfCell,
 )
-from predictor.report.content_model import ModelReportV1
+from predictor.reports.content_model import ModelReportV1
 from report_examples import (
     CHECKS,
     ROWS,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from predictor.provenance import software_version
-from predictor.report.content_model import (
+from predictor.reports.content_model import (
     Comparison,
     ModelReportV1,
     RunLabel,
@@ -18,8 +18,8 @@ from predictor.report.content_model import (
     Statements,
     VerdictSummary,
 )
-from predictor.report.facts import verdict_facts
-from predictor.report.model_method import (
+from predictor.reports.facts import verdict_facts
+from predictor.reports.model_method import (
     attrition_rows,
     definition_rows,
     design_rows,
@@ -30,7 +30,7 @@ from predictor.report.model_method import (
     study_limits,
     warning_lines,
 )
-from predictor.report.model_performance import (
+from predictor.reports.model_performance import (
     calibration_view,
     chosen_counts,
     decision_view,
@@ -40,8 +40,8 @@ from predictor.report.model_performance import (
     roc_view,
     site_rows,
 )
-from predictor.report.verdict_wording import verdict_sentence, what_matters
-from predictor.report.wording import capitalised
+from predictor.reports.verdict_wording import verdict_sentence, what_matters
+from predictor.reports.wording import capitalised
 from predictor.study import Study
 from predictor.validation.evaluation import Evaluation
 from predictor.validation.resampling import FoldResult

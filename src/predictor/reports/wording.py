@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Literal
 
-from predictor.report.catalogue import MESSAGES
+from predictor.reports.catalogue import MESSAGES
 
 __all__ = [
     "DASH",

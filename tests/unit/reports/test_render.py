@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jinja2 import UndefinedError
 
-from predictor.report import render
-from predictor.report.content import InputValue, PredictionReportV1
-from predictor.report.content_model import ModelReportV1, Statements
-from predictor.report.render import render_model_report, render_patient_report
-from predictor.report.wording import forbidden_words
+from predictor.reports import render
+from predictor.reports.content import InputValue, PredictionReportV1
+from predictor.reports.content_model import ModelReportV1, Statements
+from predictor.reports.render import render_model_report, render_patient_report
+from predictor.reports.wording import forbidden_words
 from report_examples import (
     INPUTS,
     arms_report,

@@ -12,8 +12,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from predictor.report.verdict_wording import Verdict
-from predictor.report.view import Count, Proportion, View
+from predictor.reports.verdict_wording import Verdict
+from predictor.reports.view import Count, Proportion, View
 
 __all__ = [
     "AttritionRow",

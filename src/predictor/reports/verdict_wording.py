@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from predictor.report.wording import capitalised, number_text, say
+from predictor.reports.wording import capitalised, number_text, say
 
 __all__ = ["Gain", "Verdict", "VerdictFacts", "group_reason", "verdict_sentence", "what_matters"]
 

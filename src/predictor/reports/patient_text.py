@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from predictor.report.content import (
+from predictor.reports.content import (
     Contribution,
     Contributions,
     GroupRate,
@@ -12,7 +12,7 @@ from predictor.report.content import (
     PlanItem,
     PredictionReportV1,
 )
-from predictor.report.wording import (
+from predictor.reports.wording import (
     capitalised,
     count_of_100,
     count_text,

@@ -9,15 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from predictor.report.content import Contributions, Estimate, ObservedRate
-from predictor.report.content_model import (
+from predictor.reports.content import Contributions, Estimate, ObservedRate
+from predictor.reports.content_model import (
     CalibrationPlot,
     DecisionCurve,
     ImportanceTable,
     RocCurve,
     VerdictSummary,
 )
-from predictor.report.drawing import (
+from predictor.reports.drawing import (
     Drawing,
     Frame,
     Mark,
@@ -30,7 +30,7 @@ from predictor.report.drawing import (
     rect,
     text,
 )
-from predictor.report.wording import count_text, number_text, range_text, say, shortened
+from predictor.reports.wording import count_text, number_text, range_text, say, shortened
 
 __all__ = [
     "calibration_plot",

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from predictor.data.frames import rows_of
-from predictor.report.content_model import (
+from predictor.reports.content_model import (
     CalibrationBin,
     CalibrationPlot,
     Chosen,
@@ -27,7 +27,7 @@ from predictor.report.content_model import (
     RocPoint,
     SiteRow,
 )
-from predictor.report.facts import feature_labels
+from predictor.reports.facts import feature_labels
 from predictor.study import Study
 from predictor.validation.evaluation import Evaluation
 from predictor.validation.resampling import FoldResult

@@ -1,7 +1,7 @@
 """What a personal estimate consists of: number and range, applicability, contributions, other plans, tests.
 
 The numbers are already rounded to what is printed; the ``from_…`` constructors round by the rules of
-`predictor.report.wording`.
+`predictor.reports.wording`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from predictor.report.view import Count, Proportion, View
-from predictor.report.wording import Label, count_of_100, outward, rate_label, round_to_total, say
+from predictor.reports.view import Count, Proportion, View
+from predictor.reports.wording import Label, count_of_100, outward, rate_label, round_to_total, say
 
 __all__ = [
     "Applicability",

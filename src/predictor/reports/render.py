@@ -13,9 +13,9 @@ from typing import Any, Literal
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from predictor.report.content import InputValue, PredictionReportV1
-from predictor.report.content_model import ModelReportV1
-from predictor.report.figures import (
+from predictor.reports.content import InputValue, PredictionReportV1
+from predictor.reports.content_model import ModelReportV1
+from predictor.reports.figures import (
     calibration_plot,
     contribution_bars,
     decision_curve,
@@ -25,8 +25,8 @@ from predictor.report.figures import (
     importance_plot,
     roc_plot,
 )
-from predictor.report.patient_text import estimate_texts, group_texts, plan_text
-from predictor.report.wording import (
+from predictor.reports.patient_text import estimate_texts, group_texts, plan_text
+from predictor.reports.wording import (
     DASH,
     count_text,
     date_text,
@@ -61,7 +61,7 @@ def _environment() -> Environment:
     environment = Environment(
         autoescape=True,
         undefined=StrictUndefined,
-        loader=PackageLoader("predictor.report", "templates"),
+        loader=PackageLoader("predictor.reports", "templates"),
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,

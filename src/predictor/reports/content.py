@@ -3,7 +3,7 @@
 `PredictionReportV1` is the whole content of a report. It is checked when it is made: the numbers printed
 side by side must agree, a refusal can hold no estimate, and a group page no personal one. The template only
 lays it out. Numbers are already rounded to what is printed (whole counts of 100); use the ``from_…``
-constructors, which round by the rules of `predictor.report.wording`.
+constructors, which round by the rules of `predictor.reports.wording`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from predictor.report.content_estimate import (
+from predictor.reports.content_estimate import (
     Applicability,
     Change,
     Check,
@@ -28,7 +28,7 @@ from predictor.report.content_estimate import (
     WhatIfCell,
     WhatIfRow,
 )
-from predictor.report.view import Count, Proportion, View
+from predictor.reports.view import Count, Proportion, View
 
 __all__ = [
     "Applicability",
@@ -192,7 +192,7 @@ class Tried(View):
 class GroupRate(View):
     """The group page: the rate among comparable patients, why there is no more than that, what was tried.
 
-    `reason` is a clause ("because …", see `predictor.report.verdict_wording.group_reason`); `arms` is empty
+    `reason` is a clause ("because …", see `predictor.reports.verdict_wording.group_reason`); `arms` is empty
     when there is one group.
     """
 
