@@ -145,8 +145,8 @@ def _notices(study: Study) -> Sequence[str]:
     found = []
     if min(events, others) < FEWEST:
         found.append(
-            f"{min(events, others)} {'events' if events < others else 'non-events'} support no model: the verdict will be "
-            f"'too little data to tell' (at least {FEWEST} events and {FEWEST} non-events are needed)"
+            f"{min(events, others)} {'events' if events < others else 'non-events'} support no model: the verdict will "
+            f"be 'too little data to tell' (at least {FEWEST} events and {FEWEST} non-events are needed)"
         )
     if groups < FEWEST:
         found.append(
@@ -166,7 +166,7 @@ def _about_rules(study: Study) -> list[str]:
         later = [name for name, one in declared if one is not None and one[0].known_of(one[2]) == "after"]
         if later:
             found.append(
-                f"eligibility '{rule.name}' uses {', '.join(later)}, known after day 0: right if it says who started the "
-                "treatment, wrong if it selects on what happened"
+                f"eligibility '{rule.name}' uses {', '.join(later)}, known after day 0: right if it says who started "
+                "the treatment, wrong if it selects on what happened"
             )
     return found

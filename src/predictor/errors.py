@@ -9,8 +9,8 @@ PredictorError                 never raised itself; no traceback on the command 
 
 Exit code 1 is a defect of this package, the only one that shows a traceback.
 
-An error carries one or more `Problem` lines. A line never contains a patient's value or key: it names the file, the row,
-the column or the config path, what was expected, and what to write instead.
+An error carries one or more `Problem` lines. A line never contains a patient's value or key: it names the file, the
+row, the column or the config path, what was expected, and what to write instead.
 """
 
 from __future__ import annotations

@@ -154,7 +154,10 @@ def _other_strategies(training: Training) -> list[str]:
     """Responders under the other ways to treat missing outcomes and baselines; nothing for events without scores."""
     config = training.study.loaded.config
     table = sensitivity(
-        training.study.cohort.timeline, config.primary, config.outcomes[config.primary], baseline=config.cohort.baseline
+        training.study.cohort.timeline,
+        config.primary,
+        config.outcomes[config.primary],
+        baseline=config.cohort.baseline,
     )
     if table.empty:
         return []
@@ -195,8 +198,7 @@ def performance_table(performance: pd.DataFrame) -> pd.DataFrame:
     shown = {"auc": "AUC", "log_loss": "log loss", "brier": "Brier", "calibration_slope": "cal. slope"}
     rows = performance[performance["metric"].isin(shown)].copy()
     rows["text"] = [
-        f"{r.value:.3f} ({r.low:.3f} to {r.high:.3f})" if np.isfinite(r.value) else ""
-        for r in rows_of(rows)
+        f"{r.value:.3f} ({r.low:.3f} to {r.high:.3f})" if np.isfinite(r.value) else "" for r in rows_of(rows)
     ]
     order = list(dict.fromkeys(performance["procedure"]))
     table = rows.pivot(index="procedure", columns="metric", values="text").reindex(

@@ -70,7 +70,12 @@ def test_a_batch_with_bad_rows_gives_one_row_per_row(model: Path, tmp_path: Path
     assert table["row"].tolist() == list(range(1, 9))
     assert table["kind"].tolist() == ["estimate", *["refusal"] * 6, "estimate"]
     refused = table[table["kind"] == "refusal"]
-    assert refused[["probability", "low", "high", "group_rate", "group_low", "group_high"]].isna().to_numpy().all()
+    assert (
+        refused[["probability", "low", "high", "group_rate", "group_low", "group_high"]]
+        .isna()
+        .to_numpy()
+        .all()
+    )
     assert refused["reason"].str.len().min() > 10
     for value in ("forty", "Female", "4500", "west", "P2", "P8"):
         assert value not in out.read_text()

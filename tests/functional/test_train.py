@@ -94,8 +94,8 @@ def test_the_run_folder_is_complete_and_its_hashes_verify(ran: tuple[Clinic, Ans
     assert len(list((folder / "patient_reports").glob("example_*.html"))) == 2
     load_prediction_model(folder / "model")
     events = [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
-    assert [one["event"] for one in events][0] == "started"
-    assert [one["event"] for one in events][-1] == "finished"
+    assert events[0]["event"] == "started"
+    assert events[-1]["event"] == "finished"
     assert folder.stat().st_mode & 0o077 == 0
 
 
@@ -111,9 +111,7 @@ def test_overrides_are_recorded_and_the_saved_config_is_the_one_that_ran(ran: tu
     assert loaded.config.experiment.seed == 11
     assert loaded.config.validation.outer.n_repeats == 1
     assert loaded.config.calibration == "auto"  # a default, filled in
-    original = load_config(
-        clinic.config, overrides=["validation.outer.n_repeats=1", "experiment.seed=11"]
-    )
+    original = load_config(clinic.config, overrides=["validation.outer.n_repeats=1", "experiment.seed=11"])
     assert loaded.config_hash == original.config_hash
     assert loaded.config_hash in text
 

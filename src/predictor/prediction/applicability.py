@@ -173,7 +173,13 @@ def _plan_check(model: PredictionModel, patient: Patient) -> Check:
     if not model.plan.get("input"):
         return Check("planned_treatment", label, "ok", "One plan only", "As in development")
     if patient.plan in model.baselines:
-        return Check("planned_treatment", label, "ok", patient.plan.replace("_", " "), "This plan occurred in development")
+        return Check(
+            "planned_treatment",
+            label,
+            "ok",
+            patient.plan.replace("_", " "),
+            "This plan occurred in development",
+        )
     result = "The planned treatment is missing or did not occur in development"
     return Check("planned_treatment", label, "fail", result, "The model cannot say anything about it")
 

@@ -59,7 +59,7 @@ def read_export(
 
 
 def _references(model: PredictionModel) -> dict[str, tuple[str, str]]:
-    """Dictionary column and choice among several values behind each input."""
+    """Return the dictionary column and the choice among several values behind each input."""
     return {one.name: (one.source, one.take) for one in model.inputs}
 
 

@@ -1,4 +1,4 @@
-"""Repeated nested cross-validation: everything fitted and chosen inside the outer fold, the same folds for every procedure."""
+"""Repeated nested cross-validation: everything is chosen inside the outer fold, the same folds for every procedure."""
 
 from __future__ import annotations
 

@@ -18,7 +18,8 @@ __all__ = ["transport_frame"]
 
 FEWEST = 20
 COLUMNS = [
-    "site", "n", "events", "observed", "observed_low", "observed_high", "expected", "auc", "auc_low", "auc_high", "slope", "note",
+    "site", "n", "events", "observed", "observed_low", "observed_high", "expected",
+    "auc", "auc_low", "auc_high", "slope", "note",
 ]  # fmt: skip
 
 
