@@ -123,7 +123,9 @@ def write_clinic(
     (folder / "pyproject.toml").touch()
     (folder / "dictionary.yaml").write_text(DICTIONARY, encoding="utf-8")
     name = f"clinic-{family.replace('_', '-')}"
-    few = "candidates: 1, params: {n_estimators: 20, min_samples_leaf: 10}" if family == "random_forest" else "candidates: 2"
+    few = "candidates: 2"
+    if family == "random_forest":
+        few = "candidates: 1, params: {n_estimators: 20, min_samples_leaf: 10}"
     config = CONFIG.replace("candidates: 2", few).replace("FAMILY", family).replace("NAME", name)
     (folder / "config.yaml").write_text(config, encoding="utf-8")
     for table, frame in clinic_tables(n=n, effect=effect, seed=seed).items():
@@ -191,9 +193,7 @@ def train_quietly(clinic: Clinic, *, overrides: Sequence[str] = (), workers: int
 def trained(kind: str = "better") -> Training:
     """Train once: ``better`` on a strong effect, ``group`` on none, or a family's name, with its numbers released."""
     family = kind if kind in FAMILIES else "elastic_net"
-    clinic = write_clinic(
-        Path(_shelf().name, kind), family=family, effect=0.0 if kind == "group" else 3.0
-    )
+    clinic = write_clinic(Path(_shelf().name, kind), family=family, effect=0.0 if kind == "group" else 3.0)
     overrides = ["report.release=research", "report.reason=a test"] if kind in FAMILIES else []
     training = train_quietly(clinic, overrides=overrides)
     if kind not in FAMILIES:
@@ -229,17 +229,15 @@ class Answer:
 def command_line(*arguments: object, cwd: Path | None = None) -> Answer:
     """Run the command line's own entry point in this process."""
     out, err = io.StringIO(), io.StringIO()
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(err),
-        pytest.raises(SystemExit) as end,
-    ):
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["predictor", *map(str, arguments)])
         if cwd is not None:
             patch.chdir(cwd)
-        main()
-    return Answer(int(end.value.code or 0), out.getvalue(), err.getvalue())
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            try:
+                main()
+            except SystemExit as end:
+                return Answer(int(end.code or 0), out.getvalue(), err.getvalue())
 
 
 def new_patients(n: int = 12, *, seed: int = 9) -> pd.DataFrame:

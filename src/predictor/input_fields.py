@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,8 @@ from predictor.prediction_model import InputField
 from predictor.study import Study
 
 __all__ = ["describe_inputs"]
+
+DIGITS = 3
 
 
 def describe_inputs(
@@ -119,7 +122,7 @@ def _field(
         unit=feature.unit,
         levels=levels if role != "entry" else tuple(feature.levels) or levels,
         limits=feature.limits,
-        learned=(float(numbers.min()), float(numbers.max())) if number and len(numbers) else None,
+        learned=_learned(numbers, feature.limits) if number and len(numbers) else None,
         role=role or feature.known,  # type: ignore[arg-type]
         required=required,
         missing_share=float(values.isna().mean()),
@@ -130,6 +133,27 @@ def _field(
     )
 
 
+def _learned(numbers: pd.Series, limits: tuple[float | None, float | None]) -> tuple[float, float]:
+    """Range seen in development, rounded outward but not beyond what the dictionary allows."""
+    low = _rounded(float(numbers.min()), math.floor)
+    high = _rounded(float(numbers.max()), math.ceil)
+    return (
+        low if limits[0] is None else max(low, limits[0]),
+        high if limits[1] is None else min(high, limits[1]),
+    )
+
+
+def _rounded(value: float, rule: Callable[[float], int]) -> float:
+    """Keep three significant digits: an extreme, and the median of an odd number, is one patient's own value."""
+    if value == 0:
+        return 0.0
+    digits = DIGITS - 1 - math.floor(math.log10(abs(value)))
+    scaled = value * 10.0**digits if digits >= 0 else value / 10.0**-digits
+    # 0.29 * 100 is 28.999…: a value that has few digits already stays as it is.
+    whole = round(scaled) if math.isclose(scaled, round(scaled), rel_tol=1e-12) else rule(scaled)
+    return whole / 10.0**digits if digits >= 0 else whole * 10.0**-digits
+
+
 def _typical(
     values: pd.Series, plan: np.ndarray, *, number: bool, levels: Sequence[str]
 ) -> dict[str, float | str]:
@@ -137,7 +161,7 @@ def _typical(
     for name in sorted(set(plan)):
         known = values[plan == name].dropna()
         if number and len(known):
-            found[str(name)] = float(known.astype(float).median())
+            found[str(name)] = _rounded(float(known.astype(float).median()), round)
         elif len(known):
             common = [level for level in known.value_counts().index if str(level) in levels]
             if common:

@@ -200,7 +200,8 @@ def save_prediction_model(model: PredictionModel, folder: Path) -> str:
         partial.mkdir(mode=0o700)
         _write_content(model, partial)
         about = {key: model.card.get(key) for key in ("name", "created", "valid_until")}
-        digest = write_manifest(partial, {**about, **model.manifest})
+        kept = {key: value for key, value in model.manifest.items() if key != "sha256"}
+        digest = write_manifest(partial, {**about, **kept})
         load_prediction_model(partial)
         _sync(*partial.iterdir(), partial)
         partial.rename(folder)

@@ -21,6 +21,7 @@ from predictor.validation.resampling import Candidate, Protocol, reference_colum
 __all__ = ["Study", "count_fits", "describe_outcome", "prepare_study", "site_labels"]
 
 FEWEST_EVENTS = 5
+SMALLEST_SITE = 5
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,10 @@ def count_fits(study: Study) -> int:
 
 
 def site_labels(study: Study) -> np.ndarray:
-    """Return the group of each unit that the transport check leaves out, empty where it is unknown.
+    """Return the group of each unit that the transport check leaves out, empty where it is unknown or too small.
+
+    A group of fewer than 5 evaluable units is no test of anything, and its line in a table would say what became of
+    single patients.
 
     Parameters
     ----------
@@ -157,7 +161,10 @@ def site_labels(study: Study) -> np.ndarray:
         transport.by,
         baseline=study.loaded.config.cohort.baseline,
     )
-    return np.array(["" if v is None or v != v else str(v) for v in values], dtype=object)
+    labels = np.array(["" if v is None or v != v else str(v) for v in values], dtype=object)
+    names, counts = np.unique(labels[study.primary.evaluable], return_counts=True)
+    named = np.isin(labels.astype(str), names[counts >= SMALLEST_SITE].astype(str))
+    return np.where(named, labels, "").astype(object)
 
 
 def describe_outcome(study: Study, name: str) -> str:
