@@ -208,12 +208,14 @@ SITE = "CanarySiteQ7"
 AGE = 41.72836415
 CRP = 2.618033988
 DAY = "2025-04-19"
+RESEARCH = ("--set", "report.release=research", "--set", "report.reason=a test")
+RESEARCH += ("--set", "models.net.type=hist_gradient_boosting")
 MADRS_DAY = "2025-04-16T07:43:21"
 
 
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
-    """A clinic with one patient's canaries in every column, everything run on it; its folder and all that was printed."""
+    """Run everything on a clinic with one patient's canaries in every column; its folder and all that was printed."""
     clinic = write_clinic(tmp_path_factory.mktemp("planted"))
     plant(clinic)
     clinic.change(
@@ -224,8 +226,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
         ["check", "config.yaml"],
         ["check", "config.yaml", "--json"],
         ["train", "config.yaml", "--workers", "1"],
-        ["train", "config.yaml", "--workers", "1", "--json", "--set", "report.release=research"]
-        + ["--set", "report.reason=a test", "--set", "models.net.type=hist_gradient_boosting"],
+        ["train", "config.yaml", "--workers", "1", "--json", *RESEARCH],
     ):
         answer = command_line(*arguments, cwd=clinic.folder)
         assert answer.code == 0, answer.err
