@@ -47,18 +47,28 @@ def _index(config: Config, dictionary: Dictionary) -> Iterator[Problem]:
     if index.visits == (index.table is not None):
         remedy = "Write `index: visits`, or `index: {table: …}`"
         yield Problem("CFG-35", "day 0 is either `visits` or a row of a table", remedy, "cohort.index")
-    elif index.visits and not any(table.has_days for _, table in dictionary.tables()):
+    elif index.visits and not _says_when(config, dictionary):
         remedy = "Give a table `visits:` or columns a `day:`, or write `index: {table: …}`"
         yield Problem("CFG-35", "`visits`, but nothing in the dictionary has a day", remedy, "cohort.index")
     elif index.table is not None and index.table in dictionary:
         yield from _index_table(config, dictionary[index.table])
 
 
+def _says_when(config: Config, dictionary: Dictionary) -> bool:
+    # A recorded event is not looked up by its day: one row per patient, without any day, then says everything.
+    if all(outcome.kind == "event" for outcome in config.outcomes.values()):
+        return True
+    return any(table.has_days for _, table in dictionary.tables())
+
+
 def _index_table(config: Config, table: Table) -> Iterator[Problem]:
     index = config.cohort.index
     if not isinstance(table.known, DateKnown):
         message = f'the index table "{index.table}" has no date'
-        remedy = f"Write `known: {{date: COLUMN}}` at the table {index.table} in the dictionary"
+        remedy = (
+            f"Write `known: {{date: COLUMN}}` at the table {index.table} in the dictionary, "
+            "or `index: visits` where the export has no dates"
+        )
         yield Problem("CFG-35", message, remedy, "cohort.index.table")
     for name, value in index.where.items():
         path = f"cohort.index.where.{name}"

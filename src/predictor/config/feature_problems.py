@@ -8,6 +8,7 @@ from predictor.config.cohort_problems import unknown_levels
 from predictor.config.dictionary import Column, Dictionary, Table
 from predictor.config.messages import suggestion
 from predictor.config.schema import ChangeOutcome, Config, EventOutcome, FeatureEntry, Window
+from predictor.config.yaml_text import PLACEHOLDER
 from predictor.errors import Problem
 
 __all__ = ["find_feature_problems"]
@@ -140,7 +141,7 @@ def _repeated(config: Config) -> Iterator[Problem]:
     for name, groups in config.features.sets.items():
         seen: set[tuple[str, str]] = set()
         for entry in (entry for group in groups for entry in config.features.groups.get(group, [])):
-            if (entry.column, entry.take) in seen:
+            if (entry.column, entry.take) in seen and entry.column != PLACEHOLDER:
                 message = f"{entry.column} is listed twice in this set"
                 yield Problem("CFG-41", message, "Keep one", f"features.sets.{name}")
             seen.add((entry.column, entry.take))

@@ -263,6 +263,16 @@ def test_one_mistake_in_the_dictionary_gives_one_line(path: Path, old: str, new:
     assert lines[0].startswith(f"site/dictionary.yaml:{said}")
 
 
+def test_features_that_were_taken_out_are_not_each_others_repetition(path: Path) -> None:
+    wrong = CONFIG.replace(
+        "[scores.bop, {column: patients.age, transform: sqrt}]", "[scores.a b, scores.c d]"
+    )
+    path.write_text(wrong, encoding="utf-8")
+    assert [line.split()[1:3] for line in refusal(path)] == [
+        [f"features.groups.clinical.{position}:", "CFG-29"] for position in (0, 1)
+    ]
+
+
 def test_a_column_that_is_no_declaration_hides_no_name(path: Path) -> None:
     named = DICTIONARY.replace("age: {type: number}", "years: {type: number, name: age}")
     (path.parent / "site" / "dictionary.yaml").write_text(named, encoding="utf-8")

@@ -87,6 +87,19 @@ def test_sound_declarations_have_no_problem() -> None:
     assert problems() == []
 
 
+def test_an_export_without_any_day_serves_recorded_events_but_no_scores() -> None:
+    asked = config(
+        outcomes={"event": EVENT},
+        primary="event",
+        severity=...,
+        cohort__eligibility=[],
+        features__groups__clinical=["patients.age"],
+    )
+    dayless = dictionary(scores=...)
+    assert problems(asked, dayless) == []
+    assert ("CFG-35", "cohort.index") in problems(config(), dayless)
+
+
 EVENT = {"kind": "event", "column": "patients.relapse", "in": ["yes"]}
 CHANGE = {"kind": "change", "measure": "madrs", "assessed": {"first_day": 20, "last_day": 40}}
 
