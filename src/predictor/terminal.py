@@ -138,6 +138,7 @@ def training_text(training: Training) -> str:
         *_other_strategies(training),
         _heading("Models side by side, out of fold (95 % limits; the references come first)"),
         _table(performance_table(evaluation.performance)),
+        *_other_outcomes(training),
         _heading("Verdict"),
         f"{training.model.model.card['verdict']['sentence']}",
         _heading("Where to look"),
@@ -148,6 +149,27 @@ def training_text(training: Training) -> str:
     if training.tracking is not None:
         parts.append("MLflow           predictor ui    (then open http://localhost:5000)")
     return "\n".join([*parts, *(f"Notice: {notice}" for notice in training.notices)])
+
+
+def _other_outcomes(training: Training) -> list[str]:
+    """The judged procedure on the outcomes that the verdict is not about."""
+    table = training.secondary
+    if table.empty:
+        return []
+    lines = []
+    for name, rows in table.groupby("outcome", sort=False):
+        first = rows.iloc[0]
+        auc = rows[rows["metric"] == "auc"]
+        figures = [f"AUC {r.value:.3f} ({r.low:.3f} to {r.high:.3f})" for r in rows_of(auc)]
+        share = (
+            f"mean {first['mean']:.1f}, SD {first['sd']:.1f}"
+            if first["kind"] == "change"
+            else f"{int(first['events'])} events"
+        )
+        lines.append(
+            "; ".join([f"{name}: {first['n']} evaluable, {share}", *figures, *filter(None, [first["note"]])])
+        )
+    return [_heading("Other outcomes on the same folds, by the judged procedure"), *lines]
 
 
 def _other_strategies(training: Training) -> list[str]:
@@ -177,6 +199,7 @@ def training_record(training: Training) -> dict[str, Any]:
         "simulated": training.study.simulated,
         "attrition": _records(training.study.cohort.attrition),
         "performance": _records(training.evaluation.performance),
+        "secondary": _records(training.secondary),
         "verdict": card["verdict"],
         "run": str(training.folder),
         "model": str(training.folder / "model"),
@@ -250,9 +273,6 @@ def predictions_record(frame: pd.DataFrame, model: PredictionModel) -> dict[str,
 
 def _plain(label: str) -> str:
     words = {
-        "better": "better than the references",
-        "no_better": "no better than the references",
-        "too_little": "too little data to tell",
         "group_rate": "with the group's rate only",
         "estimate": "with a personal estimate",
         "refusal": "refused",

@@ -65,13 +65,20 @@ def _references(model: PredictionModel) -> dict[str, tuple[str, str]]:
 
 def _sources(path: Path, dictionary: Dictionary) -> dict[str, Path]:
     names = {table: Path(declared.source.path).name for table, declared in dictionary.tables()}
+    if not path.exists():
+        message, remedy = "there is no such file or folder", f"Give the folder that holds {_listed(names)}"
+        raise DataError(Problem("PRE-01", message, remedy, file=str(path)))
     if path.is_dir():
         return {table: path / name for table, name in names.items()}
     if len(set(names.values())) > 1:
         message = f"the dictionary has {len(set(names.values()))} files, and one file was given"
-        remedy = f"Give the folder that holds {', '.join(sorted(set(names.values())))}"
+        remedy = f"Give the folder that holds {_listed(names)}"
         raise DataError(Problem("PRE-01", message, remedy, file=str(path)))
     return dict.fromkeys(names, path)
+
+
+def _listed(names: dict[str, str]) -> str:
+    return ", ".join(sorted(set(names.values())))
 
 
 def _units(
