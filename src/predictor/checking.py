@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from predictor.cohort.selection import patient_table
 from predictor.config.loading import LoadedConfig, load_config
 from predictor.data.frames import rows_of
 from predictor.errors import Problem
@@ -155,7 +156,21 @@ def _notices(study: Study) -> Sequence[str]:
     found += [f"{name} is left out: {reason}" for name, reason in study.extraction.dropped.items()]
     found += [f"{name}: {notice}" for name, table in study.tables.items() for notice in table.notices]
     found += _about_rules(study)
+    found += _strangers(study)
     return found
+
+
+def _strangers(study: Study) -> list[str]:
+    """Patients whom one table knows and the list of patients does not: perhaps a slip in how a key is written."""
+    dictionary = study.loaded.dictionary
+    listing = patient_table(study.loaded.config.cohort, dictionary)
+    listed = set(study.tables[listing].frame[dictionary[listing].key])
+    keys = {name: set(table.frame[dictionary[name].key]) for name, table in study.tables.items()}
+    return [
+        f"{name}: {len(those - listed)} of {len(those)} patients are not in {listing}, so their rows are not used"
+        for name, those in keys.items()
+        if those - listed
+    ]
 
 
 def _about_rules(study: Study) -> list[str]:

@@ -24,11 +24,12 @@ from predictor.reports.model import ModelFacts, model_view
 from predictor.reports.patient import example_patients, patient_views
 from predictor.reports.render import render_model_report, render_patient_report
 from predictor.run_store import Run, start_run
+from predictor.secondary import evaluate_secondary
 from predictor.study import Study, prepare_study, site_labels
 from predictor.tracking import TrackingRecord, send
 from predictor.validation.evaluation import Evaluation, evaluate
 from predictor.validation.resampling import FoldResult, cross_validate, fold_predictions
-from predictor.validation.splits import repeated_folds
+from predictor.validation.splits import Fold, repeated_folds
 from predictor.validation.transport import transport_frame
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ class Training:
         Cohort, outcomes and dataset.
     evaluation : Evaluation
         Tables and verdict.
+    secondary : DataFrame
+        The other outcomes on the same folds; see `predictor.secondary.evaluate_secondary`.
     model : ResponsePredictor
         Ready for the next patient.
     model_report : Path
@@ -80,6 +83,7 @@ class Training:
     folder: Path
     study: Study
     evaluation: Evaluation
+    secondary: pd.DataFrame
     model: ResponsePredictor
     model_report: Path
     patient_reports: tuple[Path, ...]
@@ -126,8 +130,12 @@ def train(
     with run:
         run.write_text("config.yaml", dump_config(loaded))
         run.write_frame("attrition.csv", study.cohort.attrition)
-        results = nested_cross_validation(study, workers=workers, progress=say)
+        folds = outer_folds(study)
+        results = nested_cross_validation(study, folds, workers=workers, progress=say)
         evaluation = evaluate_predictions(study, results, run)
+        secondary = evaluate_secondary(study, folds, workers=workers, progress=say)
+        if len(secondary):
+            run.write_frame("secondary.csv", secondary)
         transport = transport_validation(study, run, workers=workers, progress=say)
         say("final fit", 0, 1)
         final = fit_final(study)
@@ -142,6 +150,7 @@ def train(
             results=results,
             importance=shares,
             transport=transport,
+            secondary=secondary,
             run_id=run.id,
             created=now,
             commit=git_commit(loaded.root),
@@ -156,6 +165,7 @@ def train(
         folder=folder,
         study=study,
         evaluation=evaluation,
+        secondary=secondary,
         model=ResponsePredictor(model),
         model_report=folder / reports[0],
         patient_reports=tuple(folder / name for name in reports[1:]),
@@ -165,18 +175,16 @@ def train(
     )
 
 
-def nested_cross_validation(study: Study, *, workers: int, progress: Progress) -> list[FoldResult]:
-    """Run the declared procedure on every outer fold of the primary outcome.
+def outer_folds(study: Study) -> list[Fold]:
+    """Lay down the outer folds, as positions among the units evaluable for the primary outcome.
 
     Parameters
     ----------
     study : Study
-    workers : int
-    progress : callable
     """
     rows, y = study.evaluable(study.loaded.config.primary)
     outer = study.loaded.config.validation.outer
-    folds = repeated_folds(
+    return repeated_folds(
         y,
         study.cohort.groups[rows],
         study.cohort.plan[rows],
@@ -184,6 +192,21 @@ def nested_cross_validation(study: Study, *, workers: int, progress: Progress) -
         n_repeats=outer.n_repeats,
         seed=study.protocol.seed,
     )
+
+
+def nested_cross_validation(
+    study: Study, folds: Sequence[Fold], *, workers: int, progress: Progress
+) -> list[FoldResult]:
+    """Run the declared procedure on every outer fold of the primary outcome.
+
+    Parameters
+    ----------
+    study : Study
+    folds : sequence of Fold
+    workers : int
+    progress : callable
+    """
+    rows, y = study.evaluable(study.loaded.config.primary)
     total = len(folds)
     done = iter(range(1, total + 1))
     progress("nested cross-validation", 0, total)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from predictor.cohort.selection import baseline_values
-from predictor.config.schema import Condition, FeatureEntry, Rule
+from predictor.config.schema import FeatureEntry, Rule
 from predictor.features.dataset import Feature
 from predictor.features.extraction import declare_feature
 from predictor.prediction_model import InputField
@@ -58,6 +58,9 @@ def describe_inputs(
         for f in features
         if f.take != "last"
     }
+    # The plan decides whose rate and whose average a patient is compared with, whether or not the model uses it.
+    if treatment is not None and treatment.column not in fields:
+        fields[treatment.column] = _asked_field(study, treatment.column, X.index.to_numpy(int), role="plan")
     rules: list[dict[str, object]] = []
     for rule in study.loaded.config.cohort.eligibility:
         described = _rule(study, rule, fields, plan_rows=X.index.to_numpy(int))
@@ -77,7 +80,7 @@ def _rule(
         return None
     for condition in rule.conditions():
         if condition.column not in fields:
-            fields[condition.column] = _entry_field(study, condition, plan_rows)
+            fields[condition.column] = _asked_field(study, condition.column, plan_rows, role="entry")
         conditions.append(
             {
                 "input": fields[condition.column].name,
@@ -89,14 +92,13 @@ def _rule(
     return {"name": rule.name, "conditions": conditions}
 
 
-def _entry_field(study: Study, condition: Condition, rows: np.ndarray) -> InputField:
-    feature = declare_feature(FeatureEntry(column=condition.column), "entry", study.loaded.dictionary)
+def _asked_field(study: Study, column: str, rows: np.ndarray, *, role: str) -> InputField:
+    """Describe an input that is no feature of the model, but without which nothing can be said about a patient."""
+    feature = declare_feature(FeatureEntry(column=column), role, study.loaded.dictionary)
     baseline = study.loaded.config.cohort.baseline
-    values = baseline_values(
-        study.cohort.timeline, study.loaded.dictionary, condition.column, baseline=baseline
-    )
+    values = baseline_values(study.cohort.timeline, study.loaded.dictionary, column, baseline=baseline)
     return _field(
-        feature, values.iloc[rows], study.cohort.plan[rows], importance=0.0, role="entry", required=True
+        feature, values.iloc[rows], study.cohort.plan[rows], importance=0.0, role=role, required=True
     )
 
 
@@ -130,6 +132,7 @@ def _field(
         typical=_typical(values, plan, number=number, levels=levels),
         source=feature.source,
         take=feature.take,
+        grain=feature.grain,
     )
 
 

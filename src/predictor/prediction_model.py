@@ -82,6 +82,8 @@ class InputField:
         ``table.column`` of the dictionary, for reading an export.
     take : str
         Which of several values in the baseline window.
+    grain : {"any", "whole", "yes_no"}
+        Which numbers a value can be.
     """
 
     name: str
@@ -98,6 +100,7 @@ class InputField:
     typical: dict[str, float | str]
     source: str = ""
     take: str = "last"
+    grain: Literal["any", "whole", "yes_no"] = "any"
 
 
 @dataclass(frozen=True)

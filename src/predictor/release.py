@@ -12,12 +12,11 @@ import pandas as pd
 from predictor.cohort.selection import band_labels
 from predictor.data.frames import rows_of
 from predictor.explanation.attribution import attribute, plan_baselines
-from predictor.features.dataset import Feature
 from predictor.input_fields import describe_inputs
 from predictor.model_card import write_card
 from predictor.models.compact import CompactModel, compact, refit_range
 from predictor.models.tuning import TunedClassifier
-from predictor.prediction_model import GroupRate, PlanBaseline, PredictionModel
+from predictor.prediction_model import GroupRate, InputField, PlanBaseline, PredictionModel
 from predictor.study import Study
 from predictor.validation.evaluation import Evaluation
 from predictor.validation.resampling import choose, fit_candidates
@@ -95,7 +94,7 @@ def assemble_model(
         features=features,
         inputs=inputs,
         entry_rules=entry_rules,
-        plan=_plan(study, features),
+        plan=_plan(study, inputs),
         baselines=_baselines(final.model, X, plan),
         group_rates=tuple(
             GroupRate(str(r.plan), int(r.n), int(r.events), float(r.rate), float(r.low), float(r.high))
@@ -141,10 +140,10 @@ def _baselines(model: TunedClassifier, X: pd.DataFrame, plan: np.ndarray) -> dic
     }
 
 
-def _plan(study: Study, features: Sequence[Feature]) -> dict[str, object]:
-    """Which input says the plan, and how its values become labels; empty where the model knows no plan."""
+def _plan(study: Study, inputs: Sequence[InputField]) -> dict[str, object]:
+    """Which input says the plan, and how its values become labels; empty where no treatment is declared."""
     treatment = study.loaded.config.cohort.treatment
-    one = next((f for f in features if treatment is not None and f.source == treatment.column), None)
+    one = next((f for f in inputs if treatment is not None and f.source == treatment.column), None)
     if treatment is None or one is None:
         return {}
     bands = treatment.bands or []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -238,6 +238,19 @@ def _check_models(loaded: LoadedConfig) -> None:
                 )
     if problems:
         raise ConfigError(problems)
+    problems = [loaded.locate(problem) for problem in _impossible_values(loaded)]
+    if problems:
+        raise ConfigError(problems)
+
+
+def _impossible_values(loaded: LoadedConfig) -> Iterator[Problem]:
+    for name, section in loaded.config.models.items():
+        asked = {"params": section.params, "search": section.search, "n": section.candidates}
+        try:
+            family_candidates(section.type, **asked)  # type: ignore[arg-type]
+        except ValueError as error:
+            message, _, remedy = str(error).partition(". ")
+            yield Problem("CFG-28", message, remedy or "Write a value it can have", path=f"models.{name}")
 
 
 def _check_events(study: Study) -> None:

@@ -152,7 +152,7 @@ def training_text(training: Training) -> str:
 
 
 def _other_outcomes(training: Training) -> list[str]:
-    """The judged procedure on the outcomes that the verdict is not about."""
+    """Say what the judged procedure reaches on the outcomes that the verdict is not about."""
     table = training.secondary
     if table.empty:
         return []

@@ -368,9 +368,11 @@ def test_dat_20_categories_by_declared_codes(write):
 
 def test_dat_20_learned_levels_that_differ_only_in_case_or_spaces(write):
     assert broken(column_file(write, "sex", ["F", "M", "F ", "f", "M"]), {"sex": {"type": "category"}}) == [
-        "visits.csv:4: sex: DAT-20 a category that differs from the one in row 2 only in case or spaces. "
+        "visits.csv:4: sex: DAT-20 a category that differs from the one in row 2 only in "
+        "case, spaces or invisible characters. "
         "Declare values and give both codes one name.",
-        "visits.csv:5: sex: DAT-20 a category that differs from the one in row 2 only in case or spaces. "
+        "visits.csv:5: sex: DAT-20 a category that differs from the one in row 2 only in "
+        "case, spaces or invisible characters. "
         "Declare values and give both codes one name.",
     ]
     assert conformed(column_file(write, "note", ["F", "F ", "f"]), {"note": {"type": "text"}}).frame[

@@ -9,7 +9,7 @@ import pandas as pd
 
 from predictor.config.schema import Condition
 
-__all__ = ["is_one_of", "meets"]
+__all__ = ["is_one_of", "meets", "names_of"]
 
 
 def meets(values: pd.Series, condition: Condition) -> tuple[np.ndarray, np.ndarray]:
@@ -42,10 +42,16 @@ def is_one_of(values: pd.Series, wanted: Collection[str]) -> np.ndarray:
         Categories, numbers, or booleans as 1.0 and 0.0, which a config writes as true and false.
     wanted : collection of str
     """
-    return np.array([not _names(value).isdisjoint(wanted) for value in values], dtype=bool)
+    return np.array([not names_of(value).isdisjoint(wanted) for value in values], dtype=bool)
 
 
-def _names(value: object) -> set[str]:
+def names_of(value: object) -> set[str]:
+    """Return the ways in which a config may write a value: 1.0 is ``1``, ``true`` and ``yes``.
+
+    Parameters
+    ----------
+    value : str, float or None
+    """
     if isinstance(value, float):
         truth = {1.0: {"true", "yes"}, 0.0: {"false", "no"}}
         return set() if np.isnan(value) else {str(value), f"{value:g}"} | truth.get(value, set())

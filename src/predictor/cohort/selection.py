@@ -115,7 +115,8 @@ def select_cohort(
     Raises
     ------
     DataError
-        DAT-17 where something known after day 0 is dated before it; DAT-30 if nobody is left, with the attrition.
+        DAT-17 where something known after day 0 is dated before it; DAT-30, with the attrition, if nobody has a
+        day 0 or is left.
     """
     steps = _Attrition()
     listing = patient_table(cohort, dictionary)
@@ -123,9 +124,11 @@ def select_cohort(
     steps.add("In the export", len(everybody), len(everybody))
     patients, tables = _consenting(everybody, tables, dictionary, cohort, steps)
     units, undated = find_units(patients, tables, dictionary, cohort)
-    check_order(units, tables, dictionary, cohort)
     if cohort.index.table is not None:
         steps.start(cohort.index, units, unknown=undated)
+    if not len(units):
+        raise DataError(Problem("DAT-30", "nobody has a day 0", f"Steps: {steps.words()}"))
+    check_order(units, tables, dictionary, cohort)
     timeline = build_timeline(units, tables, dictionary, index_table=cohort.index.table)
     for rule in cohort.eligibility:
         timeline = _apply(rule, timeline, dictionary, cohort.baseline, steps)

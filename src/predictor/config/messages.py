@@ -180,6 +180,10 @@ def _described(value: Any, place: Place | None) -> str:
     return "nothing" if value is None else "a mapping" if isinstance(value, dict) else "a list"
 
 
+def _plain(limit: float) -> str:
+    return f"{limit:.0f}" if float(limit).is_integer() else f"{limit:g}"
+
+
 def _value_problem(path: str, items: list[Any], came: str, value: Any, place: Place | None) -> Problem:
     first, context = items[0], items[0].get("ctx", {})
     kind = first["type"]
@@ -188,8 +192,8 @@ def _value_problem(path: str, items: list[Any], came: str, value: Any, place: Pl
         code = "CFG-12" if path.endswith(("n_splits", "n_repeats")) else "CFG-28"
         return Problem(
             code,
-            f"expected {words} {context[key]:g}, came {came}",
-            f"Write {_A_NUMBER[words]} {context[key]:g}",
+            f"expected {words} {_plain(context[key])}, came {came}",
+            f"Write {_A_NUMBER[words]} {_plain(context[key])}",
             path,
         )
     if kind in ("literal_error", "union_tag_invalid"):

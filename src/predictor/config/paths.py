@@ -62,7 +62,10 @@ class Territory:
             return _refusal(written, "~ is not expanded", path)
         if not written or any(ord(letter) < 32 for letter in written):
             return _refusal(written, "expected a path", path)
-        resolved = (base / written).resolve()
+        try:
+            resolved = (base / written).resolve()
+        except (OSError, RuntimeError):  # RuntimeError: links in a circle, before Python 3.13
+            return _refusal(written, "the links in it lead nowhere", path)
         if not any(resolved.is_relative_to(folder) for folder in self.folders):
             return _refusal(written, "it leads outside the project", path)
         return resolved

@@ -287,7 +287,7 @@ class Interval(Declared):
     """Level and resamples of the bootstrap intervals."""
 
     level: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
-    resamples: Annotated[int, Field(ge=100)] = 2000
+    resamples: Annotated[int, Field(ge=100, le=20_000)] = 2000
 
 
 class Validation(Declared):
@@ -299,12 +299,12 @@ class Validation(Declared):
     inner: Inner = Field(default_factory=Inner)
     transport: Transport | None = None
     choose_by: Literal["log_loss"] = "log_loss"
-    thresholds: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
+    thresholds: Annotated[list[Annotated[float, Field(gt=0, lt=1)]], Field(min_length=1)] = Field(
         default_factory=lambda: [0.2, 0.3, 0.4, 0.5]
     )
     """The clinic's, for net benefit; never tuned."""
     interval: Interval = Field(default_factory=Interval)
-    refits: Annotated[int, Field(ge=20)] = 200
+    refits: Annotated[int, Field(ge=20, le=2000)] = 200
     """Resampled fits behind the range of a personal estimate."""
     max_fits: Annotated[int, Field(ge=1)] = 20_000
     """More fits than this are refused before anything is fitted."""
@@ -345,7 +345,7 @@ class ReportSection(Declared):
     contact: str = "NOT PROVIDED"
     not_covered: str | None = None
     statements: HumanStatements = Field(default_factory=lambda: HumanStatements())
-    valid_days: Annotated[int, Field(ge=1)] = 365
+    valid_days: Annotated[int, Field(ge=1, le=36_500)] = 365
 
 
 class Tracking(Declared):

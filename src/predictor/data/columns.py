@@ -12,6 +12,7 @@ from predictor.config.dictionary import Column, DateKnown, Table, Visits
 from predictor.data.cells import RefusedCellError, cell_reader, plain_numbers
 from predictor.data.findings import Findings
 from predictor.data.instruments import find_instrument, similar_instruments
+from predictor.data.spelling import spelling
 
 __all__ = [
     "Reading",
@@ -261,7 +262,7 @@ def _check_instrument(reading: Reading, header: str, column: Column) -> None:
 def _check_levels(
     reading: Reading, header: str, positions: np.ndarray, levels: list[str], rows: np.ndarray
 ) -> None:
-    """Report levels that differ only in case or spaces, and text that is different in every row."""
+    """Report levels that look alike, and text that is different in every row."""
     found = reading.found
     if len(levels) == len(positions) >= IDENTIFIER_ROWS:
         message = f"a category with another text in each of {len(levels)} rows"
@@ -271,9 +272,12 @@ def _check_levels(
     first = rows[np.unique(positions, return_index=True)[1]]
     seen: dict[str, int] = {}
     for level, row in zip(levels, first, strict=True):
-        earlier = seen.setdefault(" ".join(level.split()).casefold(), int(row))
+        earlier = seen.setdefault(spelling(level), int(row))
         if earlier != row:
-            message = f"a category that differs from the one in row {earlier} only in case or spaces"
+            message = (
+                f"a category that differs from the one in row {earlier} only in case, spaces or invisible "
+                "characters"
+            )
             remedy = "Declare values and give both codes one name"
             found.add("DAT-20", message, remedy, row=int(row), column=header)
 

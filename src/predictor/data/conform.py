@@ -25,6 +25,7 @@ from predictor.data.columns import (
 )
 from predictor.data.findings import Findings
 from predictor.data.sources.csv import TextTable, read_text_table
+from predictor.data.spelling import respelled_keys
 from predictor.errors import DataError, Problem
 
 __all__ = ["ConformedTable", "conform_table", "read_tables"]
@@ -94,6 +95,8 @@ def read_tables(
             problems |= dict.fromkeys(error.problems)
     if not problems:
         problems |= dict.fromkeys(_padded_keys(tables, dictionary, sources))
+    if not problems:
+        problems |= dict.fromkeys(_respelled_keys(tables, dictionary, sources))
     if problems:
         raise DataError(list(problems))
     return tables
@@ -134,6 +137,22 @@ def _padded_keys(
                 Problem("DAT-05", message, remedy, path=header, file=_shown(sources[name]), line=int(rows[0]))
             )
     return problems
+
+
+def _respelled_keys(
+    tables: Mapping[str, ConformedTable], dictionary: Dictionary, sources: Mapping[str, Path]
+) -> Iterable[Problem]:
+    """Keys that would be one patient's but for case, leading zeros or what cannot be seen."""
+    wrong = respelled_keys({name: table.frame[dictionary[name].key] for name, table in tables.items()})
+    for name, keys in wrong.items():
+        header = dictionary[name].key
+        rows = tables[name].rows[tables[name].frame[header].isin(list(keys)).to_numpy(bool)]
+        message = (
+            f"{len(keys)} patient keys are written in another way elsewhere: they differ in case, leading zeros or "
+            "invisible characters only"
+        )
+        remedy = "Write each key the same way everywhere"
+        yield Problem("DAT-05", message, remedy, path=header, file=_shown(sources[name]), line=int(rows[0]))
 
 
 def conform_table(

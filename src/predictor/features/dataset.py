@@ -39,6 +39,8 @@ class Feature:
         Declared levels of a category; empty when any text is allowed.
     limits : tuple of (float or None, float or None)
         Declared range of a number, both ends included.
+    grain : {"any", "whole", "yes_no"}
+        Which numbers a value can be: any, a whole one, or 1 and 0.
     sensitive : bool
         Not listed among the reasons on a patient's page.
     """
@@ -55,6 +57,7 @@ class Feature:
     levels: tuple[str, ...] = ()
     limits: tuple[float | None, float | None] = (None, None)
     sensitive: bool = False
+    grain: Literal["any", "whole", "yes_no"] = "any"
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import pandas as pd
 
@@ -70,7 +71,14 @@ def declare_feature(entry: FeatureEntry, group: str, dictionary: Dictionary) -> 
         levels=tuple(dict.fromkeys(column.values.values())) if column.values and kind == "category" else (),
         limits=_limits(column),
         sensitive=column.sensitive,
+        grain=_grain(entry, column),
     )
+
+
+def _grain(entry: FeatureEntry, column: Column) -> Literal["any", "whole", "yes_no"]:
+    if column.kind == "boolean":
+        return "yes_no"
+    return "whole" if column.kind == "integer" and entry.take != "mean" else "any"
 
 
 def feature_sets(

@@ -18,6 +18,7 @@ from predictor.models.search import candidates, count
 __all__ = ["FAMILIES", "Family", "family", "family_candidates", "family_count", "validate_params"]
 
 MOST_TREES = 100
+MOST_ROUNDS = 1000
 
 
 @dataclass(frozen=True)
@@ -185,13 +186,21 @@ def family_candidates(
     Raises
     ------
     ValueError
-        For a malformed axis, or a forest of more than 100 trees: its refits would not fit a model's folder.
+        For a malformed axis, a value that the parameter cannot have, a forest of more than 100 trees (its refits
+        would not fit a model's folder), or more than 1,000 rounds of boosting.
     """
     fixed = dict(params or {})
     space = _space(type_, fixed, search)
     chosen = [{**fixed, **values} for values in candidates(space, n or family(type_).n_candidates, seed)]
+    for values in chosen:
+        family(type_).make(seed).set_params(**values)._validate_params()
     if type_ == "random_forest" and any(values.get("n_estimators", 0) > MOST_TREES for values in chosen):
         msg = f"A forest has at most {MOST_TREES} trees. Write n_estimators: {MOST_TREES} or fewer."
+        raise ValueError(msg)
+    if type_ == "hist_gradient_boosting" and any(
+        values.get("max_iter", 0) > MOST_ROUNDS for values in chosen
+    ):
+        msg = f"Boosting has at most {MOST_ROUNDS:,} rounds. Write max_iter: {MOST_ROUNDS} or fewer."
         raise ValueError(msg)
     return chosen
 

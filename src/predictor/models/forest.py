@@ -8,7 +8,8 @@ part of scikit-learn's public interface, which is why the package asks for one m
 
 from __future__ import annotations
 
-from typing import Any
+from numbers import Integral, Real
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.ensemble import RandomForestClassifier
@@ -17,6 +18,7 @@ from sklearn.tree._criterion import Gini
 from sklearn.tree._splitter import BestSplitter
 from sklearn.tree._tree import DepthFirstTreeBuilder, Tree
 from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -43,6 +45,14 @@ class Forest(RandomForestClassifier):  # type: ignore[misc]
     ----------
     Breiman L. Random forests. Machine Learning 2001;45:5-32.
     """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "n_estimators": [Interval(Integral, 1, None, closed="left")],
+        "max_depth": [Interval(Integral, 1, None, closed="left"), None],
+        "min_samples_leaf": [Interval(Integral, 1, None, closed="left")],
+        "max_features": [StrOptions({"sqrt"}), Interval(Real, 0, 1, closed="right")],
+        "random_state": ["random_state"],
+    }
 
     def __init__(
         self,

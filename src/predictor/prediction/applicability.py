@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date
 
+from predictor.cohort.conditions import names_of
 from predictor.prediction.reading import learned_text
 from predictor.prediction.records import Check, InputValue, Kind, Patient, Prediction
 from predictor.prediction_model import InputField, PredictionModel
@@ -82,7 +83,7 @@ def _meets_condition(condition: Mapping[str, object], value: float | str | None)
     if value is None:
         return False
     allowed, low, high = condition.get("in"), condition.get("min"), condition.get("max")
-    if allowed is not None and value not in allowed:  # type: ignore[operator]
+    if allowed is not None and names_of(value).isdisjoint(allowed):  # type: ignore[arg-type]
         return False
     if low is not None and not float(value) >= float(low):  # type: ignore[arg-type]
         return False

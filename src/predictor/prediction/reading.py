@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
 
-from predictor.data.cells import RefusedCellError, number_of
+from predictor.data.cells import RefusedCellError, boolean_of, number_of
 from predictor.errors import DataError, Problem
 from predictor.prediction.records import Patient
 from predictor.prediction_model import InputField, PredictionModel
@@ -32,6 +33,9 @@ def read_patients(model: PredictionModel, frame: pd.DataFrame) -> list[Patient]:
     DataError
         PRE-01, if columns are missing, unknown or doubled.
     """
+    if not isinstance(frame, pd.DataFrame):
+        message = f"a table with one row per patient was expected, came {type(frame).__name__}"
+        raise DataError(Problem("PRE-01", message, "Give a pandas.DataFrame, or the path of a CSV file"))
     check_columns(model, frame)
     names = [str(c) for c in frame.columns]
     rows = frame.itertuples(index=False, name=None)
@@ -97,6 +101,8 @@ def learned_text(field_: InputField) -> str:
     if field_.learned is None:
         return ""
     low, high = field_.learned
+    if field_.grain == "yes_no":
+        return ", ".join(word for word, value in (("no", 0), ("yes", 1)) if low <= value <= high)
     return f"{low:g} to {high:g}"
 
 
@@ -129,7 +135,7 @@ def _read_value(one: InputField, raw: object) -> tuple[float | str | None, str]:
         return None, ""
     if one.kind == "category":
         return _read_level(one, raw)
-    return _read_number(one, raw)
+    return _read_yes_or_no(one, raw) if one.grain == "yes_no" else _read_number(one, raw)
 
 
 def _read_level(one: InputField, raw: object) -> tuple[str | None, str]:
@@ -158,7 +164,7 @@ def _read_number(one: InputField, raw: object) -> tuple[float | None, str]:
             number = number_of(text)
         except RefusedCellError as error:
             return None, f"{complaint}; {error.message}"
-    elif isinstance(raw, int | float | np.integer | np.floating):
+    elif isinstance(raw, int | float | np.integer | np.floating | Decimal):
         try:
             number = float(raw)
         except OverflowError:
@@ -167,13 +173,28 @@ def _read_number(one: InputField, raw: object) -> tuple[float | None, str]:
         return None, complaint
     if not math.isfinite(number):
         return None, f"{complaint}; it must be finite"
+    if one.grain == "whole" and not number.is_integer():
+        return None, f"{complaint}; it must be a whole number"
     return number + 0.0, ""
+
+
+def _read_yes_or_no(one: InputField, raw: object) -> tuple[float | None, str]:
+    complaint = f"{one.label} must be yes or no, true or false, 1 or 0"
+    if isinstance(raw, str):
+        try:
+            return boolean_of(raw.strip()), ""
+        except RefusedCellError:
+            return None, complaint
+    if isinstance(raw, bool | np.bool_ | int | float | np.integer | np.floating | Decimal) and raw in (0, 1):
+        return float(raw), ""
+    return None, complaint
 
 
 def _example(one: InputField) -> str:
     if one.learned is None:
         return "1"
-    return f"{(one.learned[0] + one.learned[1]) / 2:.3g}"
+    middle = (one.learned[0] + one.learned[1]) / 2
+    return f"{middle:.0f}" if one.grain == "whole" else f"{middle:.3g}"
 
 
 def _plan_of(model: PredictionModel, values: Mapping[str, float | str | None]) -> str:

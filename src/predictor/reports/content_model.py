@@ -38,6 +38,7 @@ __all__ = [
     "RocPoint",
     "RunLabel",
     "SearchRow",
+    "SecondaryRow",
     "Sensitivity",
     "Setting",
     "SiteRow",
@@ -131,6 +132,18 @@ class ModelRow(View):
     scaled_brier: Interval | None = None
     calibration_intercept: Interval | None = None
     calibration_slope: Interval | None = None
+
+
+class SecondaryRow(View):
+    """Another outcome on the same folds: its rate, or its mean with SD, and the judged procedure's figures."""
+
+    outcome: str
+    n: int
+    rate: str
+    auc: Interval | None = None
+    log_loss: Interval | None = None
+    calibration_slope: Interval | None = None
+    note: str = ""
 
 
 class Chosen(View):
@@ -336,6 +349,7 @@ class ModelReportV1(View):
     design: tuple[Definition, ...] = ()
     models: tuple[ModelRow, ...]
     chosen: tuple[Chosen, ...] = ()
+    secondary: tuple[SecondaryRow, ...] = ()
     calibration: CalibrationPlot | None = None
     roc: RocCurve | None = None
     decision: DecisionCurve | None = None

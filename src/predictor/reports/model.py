@@ -38,6 +38,7 @@ from predictor.reports.model_performance import (
     model_rows,
     net_benefit_rows,
     roc_view,
+    secondary_rows,
     site_rows,
 )
 from predictor.reports.verdict_wording import verdict_sentence, what_matters
@@ -71,6 +72,7 @@ class ModelFacts:
     results: Sequence[FoldResult]
     importance: pd.DataFrame
     transport: pd.DataFrame
+    secondary: pd.DataFrame
     run_id: str
     created: datetime
     commit: str
@@ -99,6 +101,7 @@ def model_view(facts: ModelFacts) -> ModelReportV1:
         design=design_rows(study),
         models=model_rows(study, evaluation.performance),
         chosen=chosen_counts(study, facts.results),
+        secondary=secondary_rows(facts.secondary),
         calibration=calibration_view(evaluation),
         roc=roc_view(evaluation),
         decision=decision_view(study, evaluation),

@@ -25,9 +25,11 @@ from predictor.reports.content_model import (
     OperatingPoint,
     RocCurve,
     RocPoint,
+    SecondaryRow,
     SiteRow,
 )
 from predictor.reports.facts import feature_labels
+from predictor.reports.wording import number_text
 from predictor.study import Study
 from predictor.validation.evaluation import Evaluation
 from predictor.validation.resampling import FoldResult
@@ -40,6 +42,7 @@ __all__ = [
     "model_rows",
     "net_benefit_rows",
     "roc_view",
+    "secondary_rows",
     "site_rows",
 ]
 
@@ -311,6 +314,36 @@ def site_rows(table: pd.DataFrame) -> tuple[SiteRow, ...]:
                 calibration_slope=slope,
                 observed_minus_expected=gap,
                 note=str(r.note),
+            )
+        )
+    return tuple(rows)
+
+
+def secondary_rows(secondary: pd.DataFrame) -> tuple[SecondaryRow, ...]:
+    """Lay out the outcomes that the verdict is not about, one row each.
+
+    Parameters
+    ----------
+    secondary : DataFrame
+        As `predictor.secondary.evaluate_secondary` gives it.
+    """
+    rows = []
+    for name, table in secondary.groupby("outcome", sort=False):
+        first = table.iloc[0]
+        n, is_change = int(first["n"]), first["kind"] == "change"
+        if is_change:
+            rate = f"mean {number_text(first['mean'], 1)} (SD {number_text(first['sd'], 1)})"
+        else:
+            rate = f"{int(first['events'])} of {n}"
+        rows.append(
+            SecondaryRow(
+                outcome=str(name).replace("_", " "),
+                n=n,
+                rate=rate,
+                auc=_interval(table, "auc"),
+                log_loss=_interval(table, "log_loss"),
+                calibration_slope=_interval(table, "calibration_slope"),
+                note=str(first["note"]),
             )
         )
     return tuple(rows)

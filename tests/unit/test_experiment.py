@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from predictor.experiment import chosen_table
+from predictor.validation.resampling import FoldResult
+from trained_clinics import NOW, new_patients, train_quietly, trained, write_clinic
+
+
+def read(name: str) -> pd.DataFrame:
+    return pd.read_csv(trained().folder / name)
+
+
+def test_every_patient_is_predicted_once_per_repeat_and_procedure() -> None:
+    training = trained()
+    predictions = pd.read_parquet(training.folder / "predictions.parquet")
+    evaluable = int(training.study.primary.evaluable.sum())
+    procedures = {"prevalence", "severity", "plan", "severity + plan", "net | all", "selection"}
+    assert set(predictions["procedure"]) == procedures
+    counts = Counter(zip(predictions["procedure"], predictions["repeat"], strict=True))
+    assert set(counts.values()) == {evaluable}
+    assert len(counts) == len(procedures) * 2
+    assert not {"patient", "patient_id", "key"} & set(predictions.columns)
+
+
+def test_choices_are_counted_over_the_outer_folds() -> None:
+    chosen = read("chosen.csv")
+    assert chosen.to_dict("records") == [{"candidate": "net | all", "times": 4, "of": 4}]
+    made = [object.__new__(FoldResult) for _ in range(3)]
+    for result, name in zip(made, ("a", "b", "a"), strict=True):
+        object.__setattr__(result, "chosen", name)
+    assert chosen_table(made).to_dict("records") == [
+        {"candidate": "a", "times": 2, "of": 3},
+        {"candidate": "b", "times": 1, "of": 3},
+    ]
+
+
+def test_importance_out_of_fold_puts_the_planted_cause_first() -> None:
+    table = read("importance.csv").sort_values("mean", ascending=False)
+    assert table["feature"].iloc[0] == "crp"
+    assert len(table) == 6
+
+
+def test_the_verdict_is_kept_as_plain_data() -> None:
+    record = json.loads((trained().folder / "verdict.json").read_text())
+    assert record["label"] == trained().evaluation.verdict.label
+    assert record["sentence"]
+
+
+def test_the_run_is_stamped_with_the_time_it_was_given() -> None:
+    training = trained()
+    assert training.folder.name.startswith(f"{NOW:%Y%m%dT%H%M%S}-clinic-elastic-net-")
+    assert training.cpu_seconds > 0
+    assert training.notices == ()
+
+
+def test_transport_leaves_each_site_out_once(tmp_path: Path) -> None:
+    clinic = write_clinic(tmp_path, n=160)
+    clinic.change(
+        "interval: {resamples: 100}", "interval: {resamples: 100}\n  transport: {by: patients.site}"
+    )
+    training = train_quietly(clinic)
+    table = pd.read_csv(training.folder / "transport.csv")
+    assert sorted(table["site"]) == ["north", "south"]
+    assert table["n"].sum() == int(training.study.primary.evaluable.sum())
+    assert table["events"].sum() == int(training.study.primary.label.sum())
+
+
+def test_without_transport_there_is_no_such_table() -> None:
+    assert not (trained().folder / "transport.csv").exists()
+
+
+def test_one_declared_model_is_judged_by_itself(tmp_path: Path) -> None:
+    clinic = write_clinic(tmp_path, n=120)
+    training = train_quietly(clinic, overrides=["validation.judge=net"])
+    judged = training.evaluation.performance.query("kind == 'judged'")
+    assert set(judged["procedure"]) == {"net | all"}
+    assert training.model.predict(new_patients(2))["row"].tolist() == [1, 2]
+
+
+def test_research_release_shows_numbers_with_their_mark(tmp_path: Path) -> None:
+    clinic = write_clinic(tmp_path, effect=0.0)
+    overrides = ["report.release=research", "report.reason=to compare methods"]
+    training = train_quietly(clinic, overrides=overrides)
+    assert training.evaluation.verdict.label != "better"
+    for path in training.patient_reports:
+        text = path.read_text()
+        assert "RESEARCH ONLY" in text
+        assert "to compare methods" in text
+    answers = training.model.explain(new_patients(3))
+    assert all(one.research_only for one in answers if one.kind == "estimate")
+
+
+@pytest.mark.parametrize("name", ["performance", "comparisons", "counts", "group_rates", "roc"])
+def test_every_table_of_the_evaluation_is_in_the_folder(name: str) -> None:
+    frame = getattr(trained().evaluation, name)
+    written = read(f"{name}.csv")
+    assert list(written.columns) == [str(column) for column in frame.columns]
+    assert len(written) == len(frame)
