@@ -40,7 +40,8 @@ def test_group_rates_are_the_observed_ones() -> None:
     for rate in training.model.model.group_rates:
         own = y[plan == rate.plan]
         assert (rate.n, rate.events) == (len(own), int(own.sum()))
-        assert rate.low < rate.rate == pytest.approx(own.mean()) < rate.high
+        assert rate.rate == pytest.approx(own.mean())
+        assert rate.low < rate.rate < rate.high
 
 
 def test_importance_is_shared_out_and_the_plan_is_required() -> None:

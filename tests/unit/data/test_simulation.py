@@ -643,7 +643,6 @@ def test_config_names_only_declared_columns_and_says_simulated() -> None:
     named = [entry.column for group in config.features.groups.values() for entry in group]
     named += [
         str(config.severity),
-        str(config.cohort.group),
         str(config.cohort.course),
         str(config.cohort.consent),
     ]
