@@ -43,8 +43,9 @@ def test_lea_06_the_reports_give_the_groups_rate_and_say_that_nothing_was_shown(
 @pytest.mark.slow
 def test_lea_06_with_enough_patients_the_verdict_is_no_better_than_the_references(tmp_path: Path) -> None:
     training = train_quietly(write_clinic(tmp_path, n=1500, effect=0.0, seed=3))
-    low, _, high = judged_auc(training)
-    assert low <= 0.5 <= high
+    # The clinic's arms do differ, so the AUC may leave 0.5; over the arm and severity there is nothing to gain.
+    over_plan = next(c for c in training.evaluation.verdict.comparisons if c.reference == "severity + plan")
+    assert over_plan.low <= 0
     assert training.evaluation.verdict.label == "no_better"
     assert "No better than the references" in training.model_report.read_text()
 
