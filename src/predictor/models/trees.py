@@ -10,7 +10,7 @@ import numpy as np
 
 __all__ = ["Trees", "boosted_trees", "forest_trees"]
 
-Nodes = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+Nodes = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,8 @@ class Trees:
         Position of the right child; the left child is the next node.
     value : ndarray of float64 of shape (leaves,)
         Contributions of the leaves, in the order of the nodes.
+    cover : ndarray of float64 of shape (nodes,)
+        Weight of the training patients that reached each node; what explanations average over.
     """
 
     roots: np.ndarray
@@ -37,6 +39,7 @@ class Trees:
     threshold: np.ndarray
     right: np.ndarray
     value: np.ndarray
+    cover: np.ndarray
 
     def total(self, X: np.ndarray) -> np.ndarray:
         """Sum over the trees of the leaf that each encoded patient reaches, shape (n,)."""
@@ -66,20 +69,28 @@ def boosted_trees(model: Any) -> Trees:
 
 
 def _forest_nodes(tree: Any, size: int) -> Nodes:
-    """Nodes as (feature, threshold, left, right, value); a forest is the mean of its trees."""
+    """Nodes as (feature, threshold, left, right, value, cover); a forest is the mean of its trees."""
     feature = np.where(tree.children_left < 0, -1, tree.feature)
-    return feature, tree.threshold, tree.children_left, tree.children_right, tree.value[:, 0, 1] / size
+    value = tree.value[:, 0, 1] / size
+    return (
+        feature,
+        tree.threshold,
+        tree.children_left,
+        tree.children_right,
+        value,
+        tree.weighted_n_node_samples,
+    )
 
 
 def _boosted_nodes(nodes: np.ndarray) -> Nodes:
     feature = np.where(nodes["is_leaf"], -1, nodes["feature_idx"])
-    return feature, nodes["num_threshold"], nodes["left"], nodes["right"], nodes["value"]
+    return feature, nodes["num_threshold"], nodes["left"], nodes["right"], nodes["value"], nodes["count"]
 
 
 def _join(trees: Sequence[Nodes]) -> Trees:
     """Lay trees one after another."""
     if not all(
-        (left[feature >= 0] == np.flatnonzero(feature >= 0) + 1).all() for feature, _, left, _, _ in trees
+        (left[feature >= 0] == np.flatnonzero(feature >= 0) + 1).all() for feature, _, left, *_ in trees
     ):
         msg = (
             "Trees are not in depth-first order: this scikit-learn stores them otherwise than the pinned one."
@@ -95,6 +106,7 @@ def _join(trees: Sequence[Nodes]) -> Trees:
         threshold=_rounded_down(np.where(inner, np.concatenate([tree[1] for tree in trees]), 0.0)),
         right=np.where(inner, right, 0).astype(np.int32),
         value=np.concatenate([tree[4] for tree in trees])[~inner].astype(np.float64),
+        cover=np.concatenate([tree[5] for tree in trees]).astype(np.float64),
     )
 
 

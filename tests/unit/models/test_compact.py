@@ -50,6 +50,7 @@ def test_two_leaves_by_hand() -> None:
         threshold=np.array([0.5, 0, 0, 0], dtype=np.float32),
         right=np.array([2, 0, 0, 0], dtype=np.int32),
         value=np.array([10.0, 20.0, 1.0]),
+        cover=np.array([4.0, 3.0, 1.0, 4.0]),
     )
     assert trees.total(np.array([[9.0, 0.5], [9.0, 0.75]])).tolist() == [11.0, 21.0]
 
@@ -68,6 +69,16 @@ def test_thresholds_between_neighbouring_floats_send_patients_the_same_way(model
     else:
         base = model._baseline_prediction.ravel()[0]
         assert np.allclose(base + boosted_trees(model).total(X), model.decision_function(X), atol=1e-12)
+
+
+def test_covers_count_the_training_patients() -> None:
+    X, y = np.random.default_rng(0).normal(size=(200, 3)), np.arange(200) % 2
+    forest = RandomForestClassifier(3, max_depth=2, bootstrap=False, random_state=0).fit(X, y)
+    boosted = HistGradientBoostingClassifier(max_iter=3, random_state=0).fit(X, y)
+    for trees in (forest_trees(forest), boosted_trees(boosted)):
+        assert (trees.cover[trees.roots] == 200).all()
+        inner = np.flatnonzero(trees.feature >= 0)
+        assert (trees.cover[inner] == trees.cover[inner + 1] + trees.cover[trees.right[inner]]).all()
 
 
 def test_trees_in_another_order_are_refused() -> None:
