@@ -71,7 +71,7 @@ def fit_sigmoid(scores: np.ndarray, target: np.ndarray, scale: Scale) -> Sigmoid
         return slope, fitted.intercept
     smoothed = np.where(target == 1, (events + 1.0) / (events + 2.0), 1.0 / (others + 2.0))
     mean, spread = float(scores.mean()), float(scores.std())
-    if spread > 0:
+    if spread > 1e-12 * max(1.0, abs(mean)):  # a constant's deviation is rounding
         column = ((scores - mean) / spread)[:, None]
         fitted = minimise_elastic_net(column, smoothed, C=1e9, l1_ratio=0.0)
         slope = float(fitted.coef[0]) / spread
