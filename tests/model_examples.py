@@ -15,6 +15,7 @@ import pandas as pd
 
 from predictor.features.dataset import Feature
 from predictor.features.preprocessing import build_preprocessor
+from predictor.models.averaging import AveragedClassifier
 from predictor.models.compact import compact, refit_range
 from predictor.models.tuning import TunedClassifier
 from predictor.prediction_model import GroupRate, InputField, PlanBaseline, PredictionModel
@@ -57,9 +58,10 @@ def example_model(family: str = "elastic_net") -> PredictionModel:
         family, preprocessor=build_preprocessor(FEATURES), inner_splits=3, random_state=1
     )
     fitted.fit(X, y)
+    average = AveragedClassifier.of([fitted], [1.0], [feature.name for feature in FEATURES])
     inputs = tuple(_field(feature, X[feature.name]) for feature in FEATURES)
     return PredictionModel(
-        estimator=fitted,
+        build=lambda: average,
         scorer=compact(fitted),
         refits=tuple(refit_range(fitted, X, y, np.arange(len(y)), resamples=3)),
         features=FEATURES,
@@ -68,7 +70,7 @@ def example_model(family: str = "elastic_net") -> PredictionModel:
             {"name": "Adult", "conditions": [{"input": "age", "min": 18.0, "max": None, "in": None}]},
         ),
         plan={},
-        baselines={"": PlanBaseline(0.1, {feature.name: 0.0 for feature in FEATURES}, len(y))},
+        baselines={"": (PlanBaseline(0.1, {feature.name: 0.0 for feature in FEATURES}, len(y)),)},
         group_rates=(GroupRate("", len(y), int(y.sum()), float(y.mean()), 0.4, 0.6),),
         policy={"withhold_if": {"missing_features_over": 0.3}, "release": "by_verdict", "reason": ""},
         dictionary={"tables": {"patients": {"key": "patient"}}},

@@ -12,15 +12,10 @@ import json
 import os
 import platform
 from collections.abc import Iterator, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
 from zipfile import ZipFile
-
-import numpy as np
-import scipy
-import sklearn
-import skops
-import skops.io
 
 from predictor.errors import ModelError, Problem
 
@@ -30,6 +25,7 @@ __all__ = [
     "REFITS",
     "SCORER",
     "TEXTS",
+    "build_estimator",
     "read_folder",
     "read_json",
     "refuse",
@@ -37,8 +33,8 @@ __all__ = [
     "write_manifest",
 ]
 
-KIND, FORMAT = "response-predictor model", 1
-MANIFEST, ESTIMATOR, SCORER, REFITS = "manifest.json", "model.skops", "scorer.npz", "refits.npz"
+KIND, FORMAT = "response-predictor model", 2
+MANIFEST, ESTIMATOR, SCORER, REFITS = "manifest.json", "model.skops", "scorer.json", "refits.npz"
 TEXTS = ("schema.json", "applicability.json", "explain.json", "card.json", "metrics.json", "golden.json")
 REQUIRED = frozenset({ESTIMATOR, SCORER, *TEXTS})
 MOST_FILES, MOST_BYTES_OF_A_FILE, MOST_BYTES = 40, 200_000_000, 500_000_000
@@ -57,8 +53,8 @@ ALLOWED_TYPES = frozenset(
         "numpy.ndarray",
         "numpy.random._generator.Generator",
         "numpy.uint64",
-        "predictor.features.preprocessing.CategoryEncoder",
-        "predictor.features.preprocessing.NumberEncoder",
+        "predictor.features.preprocessing.Encoder",
+        "predictor.models.averaging.AveragedClassifier",
         "predictor.models.elastic_net.ElasticNetLogistic",
         "predictor.models.forest.Forest",
         "predictor.models.tuning.TunedClassifier",
@@ -66,7 +62,6 @@ ALLOWED_TYPES = frozenset(
         "sklearn._loss.link.Interval",
         "sklearn._loss.link.LogitLink",
         "sklearn._loss.loss.HalfBinomialLoss",
-        "sklearn.compose._column_transformer.ColumnTransformer",
         "sklearn.dummy.DummyClassifier",
         "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
         "sklearn.ensemble._hist_gradient_boosting.gradient_boosting.HistGradientBoostingClassifier",
@@ -119,10 +114,7 @@ def write_manifest(folder: Path, about: Mapping[str, Any]) -> str:
         "files": {name: {"sha256": _sha256(data), "size": len(data)} for name, data in content.items()},
         "versions": {
             "python": platform.python_version(),
-            "numpy": np.__version__,
-            "scipy": scipy.__version__,
-            "scikit-learn": sklearn.__version__,
-            "skops": skops.__version__,
+            **{name: version(name) for name in ("numpy", "scipy", "scikit-learn", "skops")},
         },
         "types": sorted(_types(_schema(content[ESTIMATOR]))),
         "rows_stored": False,
@@ -155,7 +147,7 @@ def read_folder(folder: Path, inside: Path | None = None) -> tuple[dict[str, Any
     _check_place(folder, inside)
     manifest = _read_manifest(folder)
     content = _read_files(folder, manifest)
-    for name in sorted(content.keys() - set(TEXTS)):
+    for name in sorted(content.keys() - {SCORER, *TEXTS}):
         _check_archive(folder / name, content[name])
     _check_version(folder, manifest)
     _check_types(folder / ESTIMATOR, content[ESTIMATOR])
@@ -246,7 +238,7 @@ def _check_archive(path: Path, data: bytes) -> None:
 
 
 def _check_version(folder: Path, manifest: Mapping[str, Any]) -> None:
-    made, here = str(manifest["versions"].get("scikit-learn")), sklearn.__version__
+    made, here = str(manifest["versions"].get("scikit-learn")), version("scikit-learn")
     if made.split(".")[:2] != here.split(".")[:2]:
         refuse("ART-07", folder, f"it was made with scikit-learn {made}, and this is {here}")
 
@@ -277,20 +269,52 @@ def _check_types(path: Path, data: bytes) -> None:
         schema = _schema(data)
         foreign = _types(schema) - ALLOWED_TYPES
         foreign |= {str(node.get("__loader__")) for node in _nodes(schema)} - ALLOWED_NODES
-        if not foreign and schema["protocol"] == PROTOCOL:
-            foreign = set(skops.io.get_untrusted_types(data=data)) - ALLOWED_TYPES
-        elif not foreign:
+        if not foreign and schema["protocol"] != PROTOCOL:
             foreign = {f"protocol {schema['protocol']}"}
     except Exception as error:
         refuse("ART-03", path, f"the file is not a skops model ({type(error).__name__})", error)
+    _refuse_foreign(path, foreign)
+
+
+def build_estimator(path: Path, data: bytes) -> Any:
+    """Build the estimator, whose names `read_folder` has passed, after skops' own audit.
+
+    Parameters
+    ----------
+    path : Path
+        Where it was read.
+    data : bytes
+
+    Raises
+    ------
+    ModelError
+        ART-03 or ART-04.
+    """
+    import skops.io  # with scikit-learn, which nobody needs who predicts
+
+    try:
+        foreign = set(skops.io.get_untrusted_types(data=data)) - ALLOWED_TYPES
+    except Exception as error:
+        refuse("ART-03", path, f"the file is not a skops model ({type(error).__name__})", error)
+    _refuse_foreign(path, foreign)
+    try:
+        return skops.io.loads(data, trusted=sorted(ALLOWED_TYPES))
+    except Exception as error:
+        refuse("ART-03", path, f"its content cannot be read ({type(error).__name__})", error)
+
+
+def _refuse_foreign(path: Path, foreign: set[str]) -> None:
     if foreign:
         names = ", ".join(sorted(foreign)[:5])
         refuse("ART-04", path, f"the file wants to build what no model of ours contains: {names}")
 
 
-def to_json(content: Any) -> bytes:
-    """Write strict JSON, the same bytes for the same content."""
-    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False, sort_keys=False)
+def to_json(content: Any, *, indent: int | None = 1) -> bytes:
+    """Write strict JSON, the same bytes for the same content; without ``indent`` on one line."""
+    separators = (",", ":") if indent is None else None
+    text = json.dumps(
+        content, indent=indent, ensure_ascii=False, allow_nan=False, sort_keys=False, separators=separators
+    )
     return (text + "\n").encode()
 
 

@@ -1,8 +1,9 @@
 """The prediction model: a folder that can be used on the next patient.
 
-Saving proves that the folder loads and predicts the same before it gets its name. Loading builds nothing until
+Saving proves that the folder loads and predicts the same before it gets its name. Loading reads nothing until
 `predictor.model_folder` has passed every byte, and believes nothing until twenty made-up patients get the
-probabilities they had at training.
+probabilities they had at training. Predicting and explaining need plain numbers only, so that neither pandas nor
+scikit-learn is imported; the estimator itself is built, and compared with those numbers, when somebody asks for it.
 
 The folder stores no patient's row: none of the types it may hold keeps one, rare category levels are merged at
 training, and the made-up patients are drawn from ranges.
@@ -11,37 +12,40 @@ training, and the made-up patients are drawn from ranges.
 from __future__ import annotations
 
 import errno
+import io
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import pandas as pd
-import skops.io
-from scipy.special import expit
 
 from predictor.errors import Problem, ResourceError
+from predictor.explanation.attribution import Explainer
+from predictor.explanation.attribution import PlanBaseline as MemberBaseline
+from predictor.features.columns import Categories
 from predictor.features.dataset import Feature
 from predictor.model_folder import (
-    ALLOWED_TYPES,
     ESTIMATOR,
     REFITS,
     SCORER,
     TEXTS,
+    build_estimator,
     read_folder,
     read_json,
     refuse,
     to_json,
     write_manifest,
 )
-from predictor.models.compact import CompactModel, load_compact, save_compact
+from predictor.models.archive import load_compact, save_compact
+from predictor.models.plain import CompactModel, from_plain, to_plain
 
 if TYPE_CHECKING:
-    from predictor.models.tuning import TunedClassifier
+    from predictor.models.averaging import AveragedClassifier
 
 __all__ = [
     "GroupRate",
@@ -49,6 +53,7 @@ __all__ = [
     "PlanBaseline",
     "PredictionModel",
     "load_prediction_model",
+    "raw_columns",
     "save_prediction_model",
 ]
 
@@ -132,8 +137,8 @@ class PredictionModel:
 
     Parameters
     ----------
-    estimator : TunedClassifier
-        Fitted on all development patients.
+    build : callable
+        Gives the estimator fitted on all development patients; see `estimator`.
     scorer : CompactModel
         The same as plain numbers.
     refits : tuple of CompactModel
@@ -145,7 +150,8 @@ class PredictionModel:
         Name and conditions.
     plan : dict
         Column, bands, control, labels.
-    baselines : dict of str to PlanBaseline
+    baselines : dict of str to tuple of PlanBaseline
+        By plan, one for each member of the scorer.
     group_rates : tuple of GroupRate
     policy : dict
         ``withhold_if``, ``release``, ``reason``.
@@ -157,20 +163,46 @@ class PredictionModel:
         What the manifest shall hold besides; saving adds name, creation, files, hashes, versions and types.
     """
 
-    estimator: TunedClassifier
+    build: Callable[[], AveragedClassifier]
     scorer: CompactModel
     refits: tuple[CompactModel, ...]
     features: tuple[Feature, ...]
     inputs: tuple[InputField, ...]
     entry_rules: tuple[dict[str, Any], ...]
     plan: dict[str, Any]
-    baselines: dict[str, PlanBaseline]
+    baselines: dict[str, tuple[PlanBaseline, ...]]
     group_rates: tuple[GroupRate, ...]
     policy: dict[str, Any]
     dictionary: dict[str, Any]
     cohort: dict[str, Any]
     card: dict[str, Any]
     manifest: dict[str, Any]
+
+    @cached_property
+    def estimator(self) -> AveragedClassifier:
+        """The scikit-learn estimator, built when first asked for and compared with the plain numbers."""
+        return self.build()
+
+    @cached_property
+    def explainer(self) -> Explainer:
+        """Explains patients by the plain numbers."""
+        plans = {
+            plan: [
+                MemberBaseline(one.start_log_odds, _in_order(one, member.features), one.n)
+                for one, member in zip(baselines, self.scorer.members, strict=True)
+            ]
+            for plan, baselines in self.baselines.items()
+        }
+        by_member = [
+            {plan: baselines[i] for plan, baselines in plans.items()} for i in range(len(self.scorer.members))
+        ]
+        names = tuple(feature.name for feature in self.features)
+        of_plan = tuple(feature.name for feature in self.features if feature.known == "plan")
+        return Explainer(self.scorer, names, by_member, of_plan)
+
+
+def _in_order(baseline: PlanBaseline, features: Sequence[str]) -> np.ndarray:
+    return np.array([baseline.mean_log_odds_contributions[name] for name in features])
 
 
 def save_prediction_model(model: PredictionModel, folder: Path) -> str:
@@ -205,7 +237,7 @@ def save_prediction_model(model: PredictionModel, folder: Path) -> str:
         about = {key: model.card.get(key) for key in ("name", "created", "valid_until")}
         kept = {key: value for key, value in model.manifest.items() if key != "sha256"}
         digest = write_manifest(partial, {**about, **kept})
-        load_prediction_model(partial)
+        _ = load_prediction_model(partial).estimator
         _sync(*partial.iterdir(), partial)
         partial.rename(folder)
         _sync(folder.parent)
@@ -220,12 +252,13 @@ def save_prediction_model(model: PredictionModel, folder: Path) -> str:
 
 
 def _write_content(model: PredictionModel, folder: Path) -> None:
+    import skops.io  # needed here and where the estimator is built
+
     (folder / ESTIMATOR).write_bytes(skops.io.dumps(model.estimator))
-    save_compact((model.scorer,), folder / SCORER)
+    (folder / SCORER).write_bytes(to_json(to_plain(model.scorer), indent=None))
     if model.refits:
         save_compact(model.refits, folder / REFITS)
     rows = _golden_rows(model.features, model.inputs)
-    X = _frame(model.features, rows)
     parts: dict[str, Any] = {
         "schema.json": {
             "features": [asdict(feature) for feature in model.features],
@@ -238,10 +271,13 @@ def _write_content(model: PredictionModel, folder: Path) -> None:
             "plan": model.plan,
             "policy": model.policy,
         },
-        "explain.json": {plan: asdict(baseline) for plan, baseline in model.baselines.items()},
+        "explain.json": {plan: [asdict(one) for one in found] for plan, found in model.baselines.items()},
         "card.json": model.card,
         "metrics.json": {"group_rates": [asdict(rate) for rate in model.group_rates]},
-        "golden.json": {"inputs": rows, "probabilities": model.estimator.predict_proba(X)[:, 1].tolist()},
+        "golden.json": {
+            "inputs": rows,
+            "probabilities": _by_estimator(model.estimator, model.features, rows),
+        },
     }
     for name, part in parts.items():
         (folder / name).write_bytes(to_json(part))
@@ -262,10 +298,34 @@ def _golden_rows(features: Sequence[Feature], inputs: Sequence[InputField]) -> l
     return [{f.name: draw(by_name[f.name]) for f in features} for _ in range(GOLDEN_CASES)]
 
 
-def _frame(features: Sequence[Feature], rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+def _by_estimator(
+    estimator: AveragedClassifier, features: Sequence[Feature], rows: Sequence[Mapping[str, Any]]
+) -> list[float]:
+    import pandas as pd
+
     types = {"number": np.float64, "category": object}
     columns = {f.name: np.array([row[f.name] for row in rows], dtype=types[f.kind]) for f in features}
-    return pd.DataFrame(columns, columns=[f.name for f in features])
+    found = estimator.predict_proba(pd.DataFrame(columns, columns=[f.name for f in features]))[:, 1]
+    return [float(one) for one in found]
+
+
+def raw_columns(
+    features: Sequence[Feature], rows: Sequence[Mapping[str, Any]]
+) -> dict[str, np.ndarray | Categories]:
+    """Turn rows into the raw columns that a scorer takes.
+
+    Parameters
+    ----------
+    features : sequence of Feature
+    rows : sequence of mapping
+        Values by feature; None where missing.
+    """
+    return {
+        f.name: np.array([row[f.name] for row in rows], dtype=np.float64)
+        if f.kind == "number"
+        else Categories.of(row[f.name] for row in rows)
+        for f in features
+    }
 
 
 def load_prediction_model(
@@ -301,28 +361,33 @@ def load_prediction_model(
     # Whatever a well-hashed but wrong content makes a parser raise, it is the folder that is wrong.
     except Exception as error:
         refuse("ART-03", folder, f"its content cannot be read ({type(error).__name__})", error)
-    if not difference.max() <= GOLDEN_TOLERANCE:
-        case = int(np.argmax(~(difference <= GOLDEN_TOLERANCE))) + 1
-        refuse("ART-09", folder, f"made-up patient {case} of {len(difference)} gets another probability")
+    _require_golden(folder, difference)
     if today is not None and until is not None and today > until:
         refuse("ART-10", folder, f"the model was valid until {until}")
     return model
 
 
+def _require_golden(folder: Path, difference: np.ndarray) -> None:
+    if not difference.max() <= GOLDEN_TOLERANCE:
+        case = int(np.argmax(~(difference <= GOLDEN_TOLERANCE))) + 1
+        refuse("ART-09", folder, f"made-up patient {case} of {len(difference)} gets another probability")
+
+
 def _build(folder: Path, content: Mapping[str, bytes], manifest: dict[str, Any]) -> PredictionModel:
     parts = {name: read_json(content[name]) for name in TEXTS}
     schema, applicability = parts["schema.json"], parts["applicability.json"]
-    estimator = skops.io.loads(content[ESTIMATOR], trusted=sorted(ALLOWED_TYPES))
-    (scorer,) = load_compact(folder / SCORER)
+    features = tuple(Feature(**_with_tuples(part)) for part in schema["features"])
     return PredictionModel(
-        estimator=estimator,
-        scorer=scorer,
-        refits=tuple(load_compact(folder / REFITS)) if REFITS in content else (),
-        features=tuple(Feature(**_with_tuples(part)) for part in schema["features"]),
+        build=partial(_load_estimator, folder, content[ESTIMATOR], features, parts["golden.json"]),
+        scorer=from_plain(read_json(content[SCORER])),
+        refits=tuple(load_compact(io.BytesIO(content[REFITS]))) if REFITS in content else (),
+        features=features,
         inputs=tuple(InputField(**_with_tuples(part)) for part in schema["inputs"]),
         entry_rules=tuple(applicability["entry_rules"]),
         plan=applicability["plan"],
-        baselines={plan: PlanBaseline(**part) for plan, part in parts["explain.json"].items()},
+        baselines={
+            plan: tuple(PlanBaseline(**one) for one in found) for plan, found in parts["explain.json"].items()
+        },
         group_rates=tuple(GroupRate(**part) for part in parts["metrics.json"]["group_rates"]),
         policy=applicability["policy"],
         dictionary=schema["dictionary"],
@@ -332,16 +397,32 @@ def _build(folder: Path, content: Mapping[str, bytes], manifest: dict[str, Any])
     )
 
 
+def _load_estimator(
+    folder: Path, data: bytes, features: Sequence[Feature], golden: Mapping[str, Any]
+) -> AveragedClassifier:
+    """Build the estimator, and believe it when the made-up patients get the probabilities they had."""
+    path = folder / ESTIMATOR
+    estimator: AveragedClassifier = build_estimator(path, data)
+    try:
+        found = np.array(_by_estimator(estimator, features, golden["inputs"]))
+        difference = np.abs(found - np.array(golden["probabilities"], dtype=np.float64))
+    except Exception as error:
+        refuse("ART-03", path, f"its content cannot be read ({type(error).__name__})", error)
+    _require_golden(folder, difference)
+    return estimator
+
+
 def _with_tuples(part: Mapping[str, Any]) -> dict[str, Any]:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in part.items()}
 
 
 def _golden_difference(model: PredictionModel, golden: Mapping[str, Any]) -> np.ndarray:
-    """Largest difference, per made-up patient, of the model and of its plain-number copy."""
-    X = _frame(model.features, golden["inputs"])
+    """Difference, per made-up patient, of the plain numbers, compiled and as they stand."""
+    rows = golden["inputs"]
+    raw = raw_columns(model.features, rows)
     expected = np.array(golden["probabilities"], dtype=np.float64)
-    both = np.stack([model.estimator.predict_proba(X)[:, 1], expit(model.scorer.log_odds(X))])
-    return np.asarray(np.abs(both - expected).max(axis=0))
+    found = model.scorer.probability(raw, len(rows)), model.scorer.probability(raw, len(rows), fused=True)
+    return np.asarray(np.abs(np.stack(found) - expected).max(axis=0))
 
 
 def _sync(*paths: Path) -> None:

@@ -11,10 +11,13 @@ import pandas as pd
 
 from predictor.cohort.selection import band_labels
 from predictor.data.frames import rows_of
-from predictor.explanation.attribution import attribute, plan_baselines
+from predictor.explanation.attribution import MemberExplainer, plan_baselines
+from predictor.features.columns import columns_of
 from predictor.input_fields import describe_inputs
 from predictor.model_card import write_card
-from predictor.models.compact import CompactModel, compact, refit_range
+from predictor.models.averaging import AveragedClassifier
+from predictor.models.compact import compact, refit_range
+from predictor.models.plain import CompactModel, Member
 from predictor.models.tuning import TunedClassifier
 from predictor.prediction_model import GroupRate, InputField, PlanBaseline, PredictionModel
 from predictor.study import Study
@@ -82,20 +85,22 @@ def assemble_model(
     created : date
     """
     config = study.loaded.config
-    names = [str(name) for name in final.model.feature_names_in_]
+    estimator = _averaged(final.model)
+    scorer = compact(estimator)
+    names = [str(name) for name in estimator.feature_names_in_]
     features = tuple(f for f in study.dataset.features if f.name in names)
     X, plan = study.dataset.X.iloc[final.rows][names], study.cohort.plan[final.rows]
     inputs, entry_rules = describe_inputs(study, features, X, plan, importance)
     released = evaluation.verdict.label == "better" or config.report.release == "research"
     return PredictionModel(
-        estimator=final.model,
-        scorer=compact(final.model),
-        refits=_refits(study, final, X, workers=workers) if released else (),
+        build=lambda: estimator,
+        scorer=scorer,
+        refits=_refits(study, estimator, X, final.rows, workers=workers) if released else (),
         features=features,
         inputs=inputs,
         entry_rules=entry_rules,
         plan=_plan(study, inputs),
-        baselines=_baselines(final.model, X, plan),
+        baselines=_baselines(scorer, X, plan),
         group_rates=tuple(
             GroupRate(str(r.plan), int(r.n), int(r.events), float(r.rate), float(r.low), float(r.high))
             for r in rows_of(evaluation.group_rates)
@@ -112,14 +117,22 @@ def assemble_model(
     )
 
 
-def _refits(study: Study, final: FinalFit, X: pd.DataFrame, *, workers: int) -> tuple[CompactModel, ...]:
+def _averaged(model: AveragedClassifier | TunedClassifier) -> AveragedClassifier:
+    if isinstance(model, AveragedClassifier):
+        return model
+    return AveragedClassifier.of([model], [1.0], [str(name) for name in model.feature_names_in_])
+
+
+def _refits(
+    study: Study, estimator: AveragedClassifier, X: pd.DataFrame, rows: np.ndarray, *, workers: int
+) -> tuple[CompactModel, ...]:
     config = study.loaded.config
     return tuple(
         refit_range(
-            final.model,
+            estimator,
             X,
-            study.primary.label[final.rows],
-            study.cohort.groups[final.rows],
+            study.primary.label[rows],
+            study.cohort.groups[rows],
             resamples=config.validation.refits,
             seed=config.experiment.seed,
             workers=workers,
@@ -127,16 +140,27 @@ def _refits(study: Study, final: FinalFit, X: pd.DataFrame, *, workers: int) -> 
     )
 
 
-def _baselines(model: TunedClassifier, X: pd.DataFrame, plan: np.ndarray) -> dict[str, PlanBaseline]:
-    """Average what a patient's explanation starts from: the log-odds and contributions of the same plan."""
-    found = plan_baselines(attribute(model, X), model.decision_function(X), plan)
+def _baselines(
+    scorer: CompactModel, X: pd.DataFrame, plan: np.ndarray
+) -> dict[str, tuple[PlanBaseline, ...]]:
+    """Average what a patient's explanation starts from: each member's log-odds and contributions in the same plan."""
+    raw = columns_of(X, scorer.columns)
+    by_member = [
+        _of_member(member, MemberExplainer(member).attribute(raw, len(X)), plan) for member in scorer.members
+    ]
+    return {name: tuple(found[name] for found in by_member) for name in by_member[0]}
+
+
+def _of_member(
+    member: Member, attributed: tuple[np.ndarray, np.ndarray], plan: np.ndarray
+) -> dict[str, PlanBaseline]:
     return {
         name: PlanBaseline(
             start_log_odds=float(start),
-            mean_log_odds_contributions=dict(zip(X.columns, map(float, contributions), strict=True)),
+            mean_log_odds_contributions=dict(zip(member.features, map(float, contributions), strict=True)),
             n=int(n),
         )
-        for name, (start, contributions, n) in found.items()
+        for name, (start, contributions, n) in plan_baselines(*attributed, plan).items()
     }
 
 

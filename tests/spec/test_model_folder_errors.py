@@ -32,7 +32,7 @@ FILES = [
     "model.skops",
     "refits.npz",
     "schema.json",
-    "scorer.npz",
+    "scorer.json",
 ]
 
 
@@ -138,7 +138,7 @@ def test_art_02_a_forged_manifest_cannot_list_other_files(folder: Path) -> None:
 # ART-03
 
 
-@pytest.mark.parametrize("name", ["model.skops", "scorer.npz", "refits.npz"])
+@pytest.mark.parametrize("name", ["model.skops", "refits.npz"])
 @pytest.mark.parametrize("dump", [pickle.dump, joblib.dump], ids=["pickle", "joblib"])
 def test_art_03_a_renamed_pickle_does_not_run(
     folder: Path, tmp_path: Path, name: str, dump: Callable[..., Any]
@@ -150,10 +150,17 @@ def test_art_03_a_renamed_pickle_does_not_run(
     assert not (tmp_path / "ran").exists()
 
 
-def test_art_03_a_pickle_inside_the_scorer_does_not_run(folder: Path, tmp_path: Path) -> None:
-    np.savez(folder / "scorer.npz", models=np.array([Canary(tmp_path / "ran")], dtype=object))
+def test_art_03_a_pickle_inside_the_refits_does_not_run(folder: Path, tmp_path: Path) -> None:
+    np.savez(folder / "refits.npz", models=np.array([Canary(tmp_path / "ran")], dtype=object))
     rehash(folder)
     assert "ART-03 its content cannot be read (ValueError)" in refusal(folder)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_art_03_a_pickle_in_place_of_the_scorer_does_not_run(folder: Path, tmp_path: Path) -> None:
+    (folder / "scorer.json").write_bytes(pickle.dumps(Canary(tmp_path / "ran")))
+    rehash(folder)
+    assert "ART-03 its content cannot be read" in refusal(folder)
     assert not (tmp_path / "ran").exists()
 
 
@@ -168,7 +175,7 @@ def test_art_03_an_mlmodel_folder_with_a_pickle(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"), [({"kind": "other"}, "not the manifest"), ({"format": 2}, "another format")]
+    ("changes", "words"), [({"kind": "other"}, "not the manifest"), ({"format": 1}, "another format")]
 )
 def test_art_03_another_kind_or_format(folder: Path, changes: dict[str, Any], words: str) -> None:
     rehash(folder, **changes)

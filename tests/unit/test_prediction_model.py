@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import skops.io
 from scipy.special import expit
 
 from model_examples import CANARY_SITE, example_model, holders_of_canaries, patients, rehash
@@ -53,7 +54,7 @@ def test_everything_else_comes_back_equal(saved: tuple[str, Path]) -> None:
     family, folder = saved
     live, loaded = example_model(family), load_prediction_model(folder)
     for field in dataclasses.fields(live):
-        if field.name not in {"estimator", "scorer", "refits", "manifest"}:
+        if field.name not in {"build", "scorer", "refits", "manifest"}:
             assert getattr(loaded, field.name) == getattr(live, field.name), field.name
 
 
@@ -106,7 +107,7 @@ def test_the_manifest_lists_files_versions_and_dates(folder: Path) -> None:
         "2026-03-01",
         "2027-03-01",
     )
-    assert "sklearn.compose._column_transformer.ColumnTransformer" in manifest["types"]
+    assert "predictor.models.averaging.AveragedClassifier" in manifest["types"]
 
 
 def test_the_returned_hash_is_the_manifests_and_depends_only_on_the_content(tmp_path: Path) -> None:
@@ -127,6 +128,19 @@ def test_an_existing_folder_is_never_overwritten(folder: Path) -> None:
     with pytest.raises(ResourceError, match="ART-15"):
         save_prediction_model(example_model(), folder)
     assert (folder / "manifest.json").read_bytes() == before
+
+
+def test_an_estimator_that_is_another_one_gets_no_folder_and_is_not_believed(
+    tmp_path: Path, folder: Path
+) -> None:
+    wrong = dataclasses.replace(example_model(), build=lambda: example_model("random_forest").estimator)
+    with pytest.raises(ModelError, match="ART-09"):
+        save_prediction_model(wrong, tmp_path / "wrong")
+    (folder / "model.skops").write_bytes(skops.io.dumps(example_model("random_forest").estimator))
+    rehash(folder)
+    model = load_prediction_model(folder)
+    with pytest.raises(ModelError, match="ART-09"):
+        _ = model.estimator
 
 
 def test_a_model_that_would_not_load_gets_no_folder(tmp_path: Path) -> None:
@@ -186,7 +200,7 @@ def test_a_made_up_patient_within_rounding_passes(folder: Path) -> None:
 
 def test_a_model_of_another_training_behind_the_same_manifest(folder: Path, tmp_path: Path) -> None:
     save_prediction_model(example_model("random_forest"), tmp_path / "forest")
-    shutil.copy(tmp_path / "forest" / "model.skops", folder / "model.skops")
+    shutil.copy(tmp_path / "forest" / "scorer.json", folder / "scorer.json")
     rehash(folder)
     assert "ART-09" in refusal(folder)
 
@@ -239,10 +253,10 @@ def test_a_zip_bomb_is_refused_unpacked(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", ["../outside.npy", "/outside.npy"])
 def test_a_member_that_lies_elsewhere_is_refused(folder: Path, name: str) -> None:
-    with zipfile.ZipFile(folder / "scorer.npz", "a") as archive:
+    with zipfile.ZipFile(folder / "refits.npz", "a") as archive:
         archive.writestr(name, b"")
     rehash(folder)
-    assert "scorer.npz: ART-06" in refusal(folder)
+    assert "refits.npz: ART-06" in refusal(folder)
 
 
 def test_a_forged_folder_with_a_wrong_content_is_refused_kindly(folder: Path) -> None:

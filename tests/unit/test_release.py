@@ -29,7 +29,7 @@ def test_the_plans_baseline_is_the_mean_log_odds_of_its_patients() -> None:
     log_odds = model.estimator.decision_function(X)
     for plan in ("ketamine", "midazolam"):
         own = study.cohort.plan == plan
-        baseline = model.baselines[plan]
+        (baseline,) = model.baselines[plan]
         assert baseline.n == own.sum()
         assert baseline.start_log_odds == pytest.approx(log_odds[own].mean())
 

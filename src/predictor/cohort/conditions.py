@@ -7,6 +7,7 @@ from collections.abc import Collection
 import numpy as np
 import pandas as pd
 
+from predictor.cohort.names import names_of
 from predictor.config.schema import Condition
 
 __all__ = ["is_one_of", "meets", "names_of"]
@@ -43,16 +44,3 @@ def is_one_of(values: pd.Series, wanted: Collection[str]) -> np.ndarray:
     wanted : collection of str
     """
     return np.array([not names_of(value).isdisjoint(wanted) for value in values], dtype=bool)
-
-
-def names_of(value: object) -> set[str]:
-    """Return the ways in which a config may write a value: 1.0 is ``1``, ``true`` and ``yes``.
-
-    Parameters
-    ----------
-    value : str, float or None
-    """
-    if isinstance(value, float):
-        truth = {1.0: {"true", "yes"}, 0.0: {"false", "no"}}
-        return set() if np.isnan(value) else {str(value), f"{value:g}"} | truth.get(value, set())
-    return set() if value is None else {str(value)}

@@ -9,12 +9,16 @@ import math
 import re
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
-from predictor.config.dictionary import Column
 from predictor.data.instruments import find_instrument
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from predictor.config.dictionary import Column
 
 __all__ = [
     "RefusedCellError",

@@ -1,23 +1,23 @@
 """What moved an estimate: SHAP contributions that add up to the number displayed.
 
-Linear models are explained around their stored training means, trees by the path-dependent tree explainer, so
+Linear models are explained around their stored training means, trees by their own path-dependent Shapley values, so
 that no patient has to be stored. Everything happens on the scale on which the model is a sum; the calibration
-is one straight line on that scale, and its slope scales the contributions exactly.
+is one straight line on that scale, and its slope scales the contributions exactly. An average of models is explained
+model by model: its contributions are the weighted means of theirs, in probability.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy.special import expit
-from sklearn.dummy import DummyClassifier
 
-from predictor.features.preprocessing import encoded_columns
-from predictor.models.elastic_net import ElasticNetLogistic
-from predictor.models.sigmoid import log_odds, score
+from predictor.explanation.tree_shap import TreeShap
+from predictor.features.columns import RawColumns, columns_of, encode_block
+from predictor.models.plain import CompactModel, Member, expit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,9 +25,13 @@ if TYPE_CHECKING:
     from predictor.models.tuning import TunedClassifier
 
 __all__ = [
+    "Explainer",
+    "MemberExplainer",
     "PlanBaseline",
+    "Points",
     "attribute",
     "base_log_odds",
+    "explain_points",
     "plan_baselines",
     "relative_to_plan",
     "to_probability",
@@ -45,6 +49,177 @@ class PlanBaseline(NamedTuple):
     n: int
 
 
+class Points(NamedTuple):
+    """An explanation in probability: start + contributions + leftover = probability.
+
+    Parameters
+    ----------
+    probability, start, leftover : ndarray of shape (n,)
+        The number displayed, the mean of the same plan from which it is explained, and what trees leave of the
+        plan itself.
+    contributions : ndarray of shape (n, features)
+    """
+
+    probability: np.ndarray
+    start: np.ndarray
+    contributions: np.ndarray
+    leftover: np.ndarray
+
+
+@dataclass(frozen=True)
+class MemberExplainer:
+    """Explains one calibrated model.
+
+    Parameters
+    ----------
+    member : Member
+    """
+
+    member: Member
+
+    @cached_property
+    def _trees(self) -> TreeShap | None:
+        return None if self.member.trees is None else TreeShap(self.member.trees)
+
+    @cached_property
+    def base(self) -> float:
+        """Score from which contributions start."""
+        return self.member.base + (0.0 if self._trees is None else self._trees.base)
+
+    @property
+    def base_log_odds(self) -> float:
+        """Calibrated log-odds from which contributions start."""
+        return float(self.member.calibrated(np.array([self.base]))[0])
+
+    def attribute(self, raw: RawColumns, n: int) -> tuple[np.ndarray, np.ndarray]:
+        """Attribute the calibrated log-odds of each patient to the features.
+
+        Parameters
+        ----------
+        raw : mapping of str to ndarray or Categories
+        n : int
+
+        Returns
+        -------
+        phi : ndarray of shape (n, features)
+            In the order of ``member.features``; indicators of levels and of missing values are summed into their
+            feature, and a feature that nothing was encoded of has 0.
+        log_odds : ndarray of shape (n,)
+            `base_log_odds` plus the contributions.
+
+        Raises
+        ------
+        ArithmeticError
+            If they do not add up within 1e-6.
+        """
+        member = self.member
+        encoded = encode_block(member.columns, raw, n)
+        scores = member.scores(encoded) if n == 0 or self._walks else member.fused.scores(raw, n)
+        by_column = self._by_column(encoded)
+        by_feature = np.zeros((len(member.features), n))
+        for column, part in zip(member.columns, by_column, strict=True):
+            by_feature[member.features.index(column.feature)] += part
+        _require_sum(self.base + by_feature.sum(axis=0), scores)
+        displayed = member.calibrated(scores)
+        phi = (by_feature * self._steepness(scores - self.base, displayed - self.base_log_odds)).T
+        _require_sum(self.base_log_odds + phi.sum(axis=1), displayed)
+        return np.asarray(phi), displayed
+
+    @property
+    def _walks(self) -> bool:
+        return self.member.fused.trees is not None
+
+    def _by_column(self, encoded: np.ndarray) -> np.ndarray:
+        """Contributions of the encoded columns on the model's own scale, shape (columns, n)."""
+        if self._trees is not None:
+            return self._trees.contributions(encoded) if len(encoded) else np.zeros(encoded.shape)
+        # Encoded columns are centred on the training part: their means are 0, and no background is needed.
+        coef = self.member.coef if len(self.member.coef) else np.zeros(len(encoded))
+        return np.asarray(coef[:, None] * encoded)
+
+    def _steepness(self, rise: np.ndarray, run: np.ndarray) -> np.ndarray:
+        """Find the displayed log-odds for one unit of the score: the sigmoid's slope, 1 on the log-odds scale.
+
+        A forest that is not calibrated shows the logit of its score. It is then shared along the straight line
+        from the base, as in `to_probability`.
+        """
+        if self.member.sigmoid is not None:
+            return np.full(len(rise), self.member.sigmoid[0])
+        if self.member.scale == "log_odds":
+            return np.ones(len(rise))
+        flat = np.abs(rise) < 1e-12
+        return np.where(flat, 0.0, run / np.where(flat, 1.0, rise))
+
+
+@dataclass(frozen=True)
+class Explainer:
+    """Explains the average of calibrated models, relative to the average patient of the same plan.
+
+    Parameters
+    ----------
+    model : CompactModel
+    features : tuple of str
+        Columns of the explanation; a model that does not read one contributes 0 to it.
+    baselines : sequence of mapping of str to PlanBaseline
+        By plan, for each member, in the order of the member's features.
+    plan_features : tuple of str
+        Features that are the plan itself.
+    """
+
+    model: CompactModel
+    features: tuple[str, ...]
+    baselines: Sequence[Mapping[str, PlanBaseline]]
+    plan_features: tuple[str, ...] = ()
+
+    @cached_property
+    def _members(self) -> tuple[MemberExplainer, ...]:
+        return tuple(MemberExplainer(member) for member in self.model.members)
+
+    def points(self, raw: RawColumns, n: int, plan: np.ndarray) -> Points:
+        """Explain patients in probability.
+
+        Parameters
+        ----------
+        raw : mapping of str to ndarray or Categories
+        n : int
+        plan : ndarray of str of shape (n,)
+
+        Raises
+        ------
+        ValueError
+            For a plan without a baseline.
+        ArithmeticError
+            If an explanation misses the number displayed by more than 1e-6.
+        """
+        found = Points(np.zeros(n), np.zeros(n), np.zeros((n, len(self.features))), np.zeros(n))
+        for member, weight, baselines in zip(self._members, self.model.weights, self.baselines, strict=True):
+            self._add(found, member, weight, member.attribute(raw, n), plan, baselines)
+        explained = found.start + found.contributions.sum(axis=1) + found.leftover
+        _require_sum(explained, found.probability)
+        return found
+
+    def _add(
+        self,
+        found: Points,
+        explainer: MemberExplainer,
+        weight: float,
+        attributed: tuple[np.ndarray, np.ndarray],
+        plan: np.ndarray,
+        baselines: Mapping[str, PlanBaseline],
+    ) -> None:
+        names = explainer.member.features
+        of_plan = [i for i, name in enumerate(names) if name in self.plan_features]
+        phi, log_odds = attributed
+        contributions, leftover, start = relative_to_plan(
+            phi, log_odds, plan, baselines, plan_features=of_plan
+        )
+        columns = [self.features.index(name) for name in names]
+        found.contributions[:, columns] += weight * to_probability(contributions, start, log_odds)
+        found.leftover[:] += weight * to_probability(leftover, start, log_odds)
+        found.start[:] += weight * expit(start)
+        found.probability[:] += weight * expit(log_odds)
+
+
 def attribute(fitted: TunedClassifier, X: pd.DataFrame) -> np.ndarray:
     """Attribute the calibrated log-odds of each patient to the features.
 
@@ -57,36 +232,56 @@ def attribute(fitted: TunedClassifier, X: pd.DataFrame) -> np.ndarray:
     Returns
     -------
     ndarray of shape (n, features)
-        Contributions in the order of ``feature_names_in_``; indicators of levels and of missing values are
-        summed into their feature, and a feature that nothing was encoded of has 0. With `base_log_odds` they
-        add up to ``fitted.decision_function(X)``.
+        Contributions in the order of ``feature_names_in_``. With `base_log_odds` they add up to
+        ``fitted.decision_function(X)``.
 
     Raises
     ------
     ArithmeticError
-        If they do not add up within 1e-6. The explainer's own check misses some wrong answers, so this one is
-        always made.
+        If they do not add up within 1e-6.
 
     References
     ----------
     Lundberg et al. (2020), Nat Mach Intell 2:56.
     """
-    encoded = fitted.encode(X)
-    scale, sigmoid = fitted.family_.score, fitted.calibration_
-    columns, base = _explain(fitted.model_, encoded)
-    scores = score(fitted.model_, encoded, scale)
-    _require_sum(base + columns.sum(axis=1), scores)
-    displayed, start = log_odds(scores, sigmoid, scale), _displayed_base(base, fitted)
-    summed = columns @ _membership(fitted, encoded.shape[1])
-    contributions = np.asarray(summed * _steepness(scores - base, displayed - start, fitted)[:, None])
-    _require_sum(start + contributions.sum(axis=1), displayed)
-    return contributions
+    explainer = _explainer(fitted)
+    phi, _ = explainer.attribute(columns_of(X, explainer.member.columns), len(X))
+    _require_sum(explainer.base_log_odds + phi.sum(axis=1), fitted.decision_function(X))
+    return phi
 
 
 def base_log_odds(fitted: TunedClassifier) -> float:
     """Calibrated log-odds from which the contributions of `attribute` start."""
-    width = max(1, len(encoded_columns(fitted.preprocessor_)))
-    return _displayed_base(_explain(fitted.model_, np.zeros((1, width)))[1], fitted)
+    return _explainer(fitted).base_log_odds
+
+
+def explain_points(fitted: TunedClassifier, train: pd.DataFrame, test: pd.DataFrame) -> np.ndarray:
+    """Explain patients in probability relative to the average training patient, whatever the plan.
+
+    Parameters
+    ----------
+    fitted : TunedClassifier
+    train, test : pandas.DataFrame of shape (n, features)
+        The features of the model.
+
+    Returns
+    -------
+    ndarray of shape (len(test), features)
+    """
+    everybody = plan_baselines(attribute(fitted, train), fitted.decision_function(train), _all(train))
+    log_odds = fitted.decision_function(test)
+    phi, _, start = relative_to_plan(attribute(fitted, test), log_odds, _all(test), everybody)
+    return to_probability(phi, start, log_odds)
+
+
+def _all(X: pd.DataFrame) -> np.ndarray:
+    return np.full(len(X), "all")
+
+
+def _explainer(fitted: TunedClassifier) -> MemberExplainer:
+    from predictor.models.compact import compact_member  # scikit-learn, which a stored model does without
+
+    return MemberExplainer(compact_member(fitted))
 
 
 def plan_baselines(phi: np.ndarray, log_odds: np.ndarray, plan: np.ndarray) -> dict[str, PlanBaseline]:
@@ -151,13 +346,13 @@ def relative_to_plan(
     ArithmeticError
         If they do not add up within 1e-6: phi, log-odds and baselines are then not of one model.
     """
-    names = [str(one) for one in plan]
-    if unknown := {name for name in names if name not in baselines}:
+    names, which = np.unique(np.asarray(plan, dtype=str), return_inverse=True)
+    if unknown := {str(name) for name in names if str(name) not in baselines}:
         msg = f"{len(unknown)} plan(s) have no baseline. Explain only plans that development patients had."
         raise ValueError(msg)
-    start = np.array([baselines[name][0] for name in names])
-    means = np.array([baselines[name][1] for name in names]).reshape(phi.shape)
-    contributions = phi - means
+    start = np.array([baselines[str(name)][0] for name in names], dtype=np.float64)[which]
+    means = np.array([baselines[str(name)][1] for name in names]).reshape(len(names), phi.shape[1])
+    contributions = phi - means[which]
     of_plan = list(plan_features)
     leftover = contributions[:, of_plan].sum(axis=1)
     contributions[:, of_plan] = 0.0
@@ -190,60 +385,6 @@ def to_probability(contributions: np.ndarray, start: np.ndarray, log_odds: np.nd
     near = np.abs(distance) < TOLERANCE
     rate = np.where(near, p0 * (1.0 - p0), (expit(log_odds) - p0) / np.where(near, 1.0, distance))
     return np.asarray(contributions * (rate[:, None] if contributions.ndim == 2 else rate))
-
-
-def _explain(model: Any, encoded: np.ndarray) -> tuple[np.ndarray, float]:
-    """Contributions of the encoded columns on the model's own scale, and their base."""
-    if isinstance(model, DummyClassifier):
-        return np.zeros(encoded.shape), float(model.class_prior_[1])
-    shap = _shap()
-    if isinstance(model, ElasticNetLogistic):
-        # Encoded columns are centred on the training part: their means are 0, and no background patient is
-        # needed.
-        width = encoded.shape[1]
-        means = (np.zeros(width), np.zeros((width, width)))
-        explainer = shap.LinearExplainer((model.coef_[0], float(model.intercept_[0])), means)
-        return np.asarray(explainer.shap_values(encoded)), float(explainer.expected_value)
-    explainer = shap.TreeExplainer(model, feature_perturbation="tree_path_dependent")
-    values = np.asarray(explainer.shap_values(encoded, check_additivity=False))
-    base = float(np.ravel(explainer.expected_value)[-1])
-    return (values[:, :, 1] if values.ndim == 3 else values), base
-
-
-def _shap() -> Any:
-    """Import shap, which takes seconds, only where something is explained."""
-    with warnings.catch_warnings():
-        # Its colour maps call a function of matplotlib that is going to be deprecated.
-        warnings.simplefilter("ignore", PendingDeprecationWarning)
-        import shap
-    return shap
-
-
-def _membership(fitted: TunedClassifier, width: int) -> np.ndarray:
-    """0/1 matrix (encoded columns, features) that sums columns into the features they come from."""
-    names = [str(name) for name in fitted.feature_names_in_]
-    member = np.zeros((width, len(names)))
-    for position, column in enumerate(encoded_columns(fitted.preprocessor_)):
-        member[position, names.index(column.feature)] = 1.0
-    return member
-
-
-def _displayed_base(base: float, fitted: TunedClassifier) -> float:
-    return float(log_odds(np.array([base]), fitted.calibration_, fitted.family_.score)[0])
-
-
-def _steepness(rise: np.ndarray, run: np.ndarray, fitted: TunedClassifier) -> np.ndarray:
-    """Find the displayed log-odds for one unit of the score: the sigmoid's slope, 1 on the log-odds scale.
-
-    A forest that is not calibrated shows the logit of its score. It is then shared along the straight line
-    from the base, as in `to_probability`.
-    """
-    if fitted.calibration_ is not None:
-        return np.full(len(rise), fitted.calibration_[0])
-    if fitted.family_.score == "log_odds":
-        return np.ones(len(rise))
-    flat = np.abs(rise) < 1e-12
-    return np.where(flat, 0.0, run / np.where(flat, 1.0, rise))
 
 
 def _require_sum(parts: np.ndarray, whole: np.ndarray) -> None:

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-__all__ = ["Trees", "boosted_trees", "forest_trees"]
+__all__ = ["Trees", "boosted_trees", "forest_trees", "join_trees"]
 
 Nodes = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
+ROWS = 4096
+TYPES = {
+    "roots": np.int32,
+    "feature": np.int16,
+    "threshold": np.float32,
+    "right": np.int32,
+    "value": np.float64,
+    "cover": np.float64,
+}
 
 
 @dataclass(frozen=True)
@@ -41,8 +51,20 @@ class Trees:
     value: np.ndarray
     cover: np.ndarray
 
+    @classmethod
+    def of(cls, parts: Mapping[str, Sequence[float] | np.ndarray]) -> Trees:
+        """Read the arrays, by the names of the parameters, in their types."""
+        return cls(**{name: np.asarray(parts[name], dtype=dtype) for name, dtype in TYPES.items()})
+
     def total(self, X: np.ndarray) -> np.ndarray:
         """Sum over the trees of the leaf that each encoded patient reaches, shape (n,)."""
+        total = np.empty(len(X))
+        for start in range(0, len(X), ROWS):
+            rows = slice(start, start + ROWS)
+            total[rows] = self._total(X[rows])
+        return total
+
+    def _total(self, X: np.ndarray) -> np.ndarray:
         rows = np.arange(len(X))[:, None]
         node = np.broadcast_to(self.roots, (len(X), len(self.roots))).copy()
         while True:
@@ -50,7 +72,7 @@ class Trees:
             inner = asked >= 0
             if not inner.any():
                 break
-            left = X[rows, np.maximum(asked, 0)] <= self.threshold[node]
+            left = X[rows, np.maximum(asked, 0)] <= self.threshold[node] if X.shape[1] else inner
             node = np.where(inner, np.where(left, node + 1, self.right[node]), node)
         leaf = np.cumsum(self.feature < 0) - 1
         return np.asarray(self.value[leaf[node]].sum(axis=1))
@@ -59,13 +81,13 @@ class Trees:
 def forest_trees(model: Any) -> Trees:
     """Take the trees of a fitted RandomForestClassifier; their leaves add up to its probability."""
     size = len(model.estimators_)
-    return _join([_forest_nodes(tree.tree_, size) for tree in model.estimators_])
+    return join_trees([_forest_nodes(tree.tree_, size) for tree in model.estimators_])
 
 
 def boosted_trees(model: Any) -> Trees:
     """Take the trees of a fitted HistGradientBoostingClassifier; with its baseline they add up to log-odds."""
     # scikit-learn has no public view of them. The pinned minor version and the tests of equality guard this.
-    return _join([_boosted_nodes(stage[0].nodes) for stage in model._predictors])
+    return join_trees([_boosted_nodes(stage[0].nodes) for stage in model._predictors])
 
 
 def _forest_nodes(tree: Any, size: int) -> Nodes:
@@ -87,7 +109,7 @@ def _boosted_nodes(nodes: np.ndarray) -> Nodes:
     return feature, nodes["num_threshold"], nodes["left"], nodes["right"], nodes["value"], nodes["count"]
 
 
-def _join(trees: Sequence[Nodes]) -> Trees:
+def join_trees(trees: Sequence[Nodes]) -> Trees:
     """Lay trees one after another."""
     if not all(
         (left[feature >= 0] == np.flatnonzero(feature >= 0) + 1).all() for feature, _, left, *_ in trees

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date
 
-from predictor.cohort.conditions import names_of
+from predictor.cohort.names import names_of
 from predictor.prediction.reading import learned_text
 from predictor.prediction.records import Check, InputValue, Kind, Patient, Prediction
 from predictor.prediction_model import InputField, PredictionModel

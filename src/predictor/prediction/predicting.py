@@ -6,18 +6,33 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-from scipy.special import expit
 
-from predictor.explanation.attribution import attribute, relative_to_plan, to_probability
+from predictor.features.columns import RawColumns
 from predictor.prediction.applicability import judge_patient
-from predictor.prediction.reading import learned_text, read_patients
+from predictor.prediction.reading import Rows, learned_text, read_patients
 from predictor.prediction.records import Contribution, Patient, Prediction
-from predictor.prediction_model import PredictionModel, load_prediction_model
+from predictor.prediction_model import PredictionModel, load_prediction_model, raw_columns
 
-__all__ = ["ResponsePredictor", "as_frame", "predict_frame", "predict_patients"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["COLUMNS", "ResponsePredictor", "as_frame", "as_records", "predict_frame", "predict_patients"]
+
+COLUMNS = (
+    "row",
+    "kind",
+    "probability",
+    "low",
+    "high",
+    "plan",
+    "group_rate",
+    "group_low",
+    "group_high",
+    "reason",
+)
 
 RANGE = (2.5, 97.5)
 
@@ -69,6 +84,8 @@ class ResponsePredictor:
 
     def inputs(self) -> pd.DataFrame:
         """Return the input columns with unit, kind, role and learned range."""
+        import pandas as pd
+
         rows = [
             (f.name, f.label, f.kind, f.unit, f.role, f.required, learned_text(f)) for f in self.model.inputs
         ]
@@ -105,48 +122,48 @@ def as_frame(predictions: Sequence[Prediction]) -> pd.DataFrame:
     ----------
     predictions : sequence of Prediction
     """
-    rows = [
-        {
-            "row": p.row,
-            "kind": p.kind,
-            "probability": p.probability,
-            "low": p.low,
-            "high": p.high,
-            "plan": p.plan,
-            "group_rate": p.group.rate if p.group and p.kind != "refusal" else None,
-            "group_low": p.group.low if p.group and p.kind != "refusal" else None,
-            "group_high": p.group.high if p.group and p.kind != "refusal" else None,
-            "reason": "; ".join(p.reasons),
-        }
-        for p in predictions
-    ]
-    names = [
-        "row",
-        "kind",
-        "probability",
-        "low",
-        "high",
-        "plan",
-        "group_rate",
-        "group_low",
-        "group_high",
-        "reason",
-    ]
-    return pd.DataFrame(rows, columns=names)
+    import pandas as pd
+
+    return pd.DataFrame(as_records(predictions), columns=list(COLUMNS))
+
+
+def as_records(predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
+    """Return predictions as plain data, one mapping of `COLUMNS` each.
+
+    Parameters
+    ----------
+    predictions : sequence of Prediction
+    """
+    return [_record(one) for one in predictions]
+
+
+def _record(one: Prediction) -> dict[str, Any]:
+    group = one.group if one.kind != "refusal" else None
+    observed = (None, None, None) if group is None else (group.rate, group.low, group.high)
+    estimated = (one.probability, one.low, one.high)
+    found = (one.row, one.kind, *estimated, one.plan, *observed, "; ".join(one.reasons))
+    return dict(zip(COLUMNS, found, strict=True))
 
 
 def predict_patients(
-    model: PredictionModel, frame: pd.DataFrame, *, explain: bool = True, today: date | None = None
+    model: PredictionModel,
+    frame: pd.DataFrame | Rows,
+    *,
+    explain: bool = True,
+    ranges: bool = True,
+    today: date | None = None,
 ) -> list[Prediction]:
     """Predict each patient, or say why not.
 
     Parameters
     ----------
     model : PredictionModel
-    frame : pandas.DataFrame
+    frame : pandas.DataFrame or Rows
         One row per patient. Text cells are read by the model's input schema, numbers are taken as they are.
     explain : bool
         Whether contributions are wanted.
+    ranges : bool
+        Whether the range over the refits is wanted, which costs two hundred times the estimate.
     today : date or None
         For the check that the model is in date; default today.
 
@@ -159,93 +176,77 @@ def predict_patients(
     judged = [judge_patient(model, patient, today=today or date.today()) for patient in patients]
     numbered = [i for i, p in enumerate(judged) if p.kind == "estimate"]
     if numbered:
-        estimates = _estimate(
-            model, [patients[i] for i in numbered], [judged[i] for i in numbered], explain=explain
-        )
+        chosen = [patients[i] for i in numbered]
+        estimates = _estimate(model, chosen, [judged[i] for i in numbered], ranges=ranges)
+        if explain:
+            estimates = _explain(model, chosen, estimates)
         for i, estimate in zip(numbered, estimates, strict=True):
             judged[i] = estimate
     return judged
 
 
 def _estimate(
-    model: PredictionModel, patients: Sequence[Patient], judged: Sequence[Prediction], *, explain: bool
+    model: PredictionModel, patients: Sequence[Patient], judged: Sequence[Prediction], *, ranges: bool
 ) -> list[Prediction]:
-    names = [f.name for f in model.features]
-    X = pd.DataFrame({f.name: _column([p.values[f.name] for p in patients], f.kind) for f in model.features})[
-        names
-    ]
-    log_odds = model.scorer.log_odds(X)
-    probability = expit(log_odds)
-    low, high = _refit_range(model, X, probability)
-    contributions: list[tuple[tuple[Contribution, ...], float, float]] = [((), 0.0, float("nan"))] * len(
-        patients
-    )
-    if explain:
-        contributions = _contributions(model, X, log_odds, patients)
-    return [
-        replace(
-            before,
-            probability=float(probability[i]),
-            low=float(low[i]),
-            high=float(high[i]),
-            start=contributions[i][2] if explain else None,
-            contributions=contributions[i][0],
-            other=contributions[i][1],
-        )
-        for i, before in enumerate(judged)
-    ]
+    raw, n = _raw(model, patients), len(patients)
+    probability = model.scorer.probability(raw, n)
+    known = [replace(one, probability=float(p)) for one, p in zip(judged, probability, strict=True)]
+    if not (ranges and model.refits):
+        return known
+    low, high = refit_limits(model, raw, probability)
+    return [replace(one, low=float(a), high=float(b)) for one, a, b in zip(known, low, high, strict=True)]
 
 
-def _column(values: list[float | str | None], kind: str) -> np.ndarray:
-    if kind == "number":
-        return np.array([np.nan if v is None else v for v in values], dtype=float)
-    return np.array(values, dtype=object)
+def _raw(model: PredictionModel, patients: Sequence[Patient]) -> RawColumns:
+    return raw_columns(model.features, [patient.values for patient in patients])
 
 
-def _refit_range(
-    model: PredictionModel, X: pd.DataFrame, probability: np.ndarray
+def refit_limits(
+    model: PredictionModel, raw: RawColumns, probability: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """2.5 and 97.5 percentile over the refits, widened to hold the estimate itself."""
-    refits = expit(np.array([refit.log_odds(X) for refit in model.refits]))
+    """Return the 2.5 and 97.5 percentile over the refits, widened to hold the estimate itself.
+
+    Parameters
+    ----------
+    model : PredictionModel
+    raw : mapping of str to ndarray or Categories
+    probability : ndarray of shape (n,)
+    """
+    refits = np.array([refit.probability(raw, len(probability)) for refit in model.refits])
     low, high = np.percentile(refits, RANGE, axis=0)
     return np.minimum(low, probability), np.maximum(high, probability)
 
 
-def _contributions(
-    model: PredictionModel, X: pd.DataFrame, log_odds: np.ndarray, patients: Sequence[Patient]
-) -> list[tuple[tuple[Contribution, ...], float, float]]:
-    plan = np.array([p.plan for p in patients], dtype=object)
-    of_plan = [i for i, f in enumerate(model.features) if f.known == "plan"]
-    phi, leftover, start = relative_to_plan(
-        attribute(model.estimator, X), log_odds, plan, _baselines(model), plan_features=of_plan
-    )
-    points = to_probability(phi, start, log_odds)
-    other = to_probability(leftover, start, log_odds)
+def _explain(
+    model: PredictionModel, patients: Sequence[Patient], estimates: Sequence[Prediction]
+) -> list[Prediction]:
+    plan = np.array([patient.plan for patient in patients], dtype=object)
+    points = model.explainer.points(_raw(model, patients), len(patients), plan)
+    rows = zip(estimates, patients, points.contributions, points.leftover, points.start, strict=True)
+    return [
+        replace(
+            one,
+            start=float(start),
+            other=float(leftover),
+            contributions=_contributions(model, patient, contributions),
+        )
+        for one, patient, contributions, leftover, start in rows
+    ]
+
+
+def _contributions(model: PredictionModel, patient: Patient, points: np.ndarray) -> tuple[Contribution, ...]:
     by_name = {one.name: one for one in model.inputs}
-    found = []
-    for i, patient in enumerate(patients):
-        rows = [
-            Contribution(
-                name=f.name,
-                label=f.label,
-                value=patient.values[f.name],
-                unit=f.unit,
-                reference=by_name[f.name].typical.get(patient.plan),
-                points=float(points[i, j]),
-                sensitive=f.sensitive,
-            )
-            for j, f in enumerate(model.features)
-            if f.known != "plan"
-        ]
-        rows.sort(key=lambda c: (-abs(c.points), c.name))
-        found.append((tuple(rows), float(other[i]), float(expit(start[i]))))
-    return found
-
-
-def _baselines(model: PredictionModel) -> dict[str, tuple[float, np.ndarray, int]]:
-    """Baselines in the order of the features, as `relative_to_plan` takes them."""
-    names = [f.name for f in model.features]
-    return {
-        plan: (one.start_log_odds, np.array([one.mean_log_odds_contributions[name] for name in names]), one.n)
-        for plan, one in model.baselines.items()
-    }
+    found = [
+        Contribution(
+            name=f.name,
+            label=f.label,
+            value=patient.values[f.name],
+            unit=f.unit,
+            reference=by_name[f.name].typical.get(patient.plan),
+            points=float(share),
+            sensitive=f.sensitive,
+        )
+        for f, share in zip(model.features, points, strict=True)
+        if f.known != "plan"
+    ]
+    return tuple(sorted(found, key=lambda c: (-abs(c.points), c.name)))

@@ -3,29 +3,55 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from predictor.data.cells import RefusedCellError, boolean_of, number_of
 from predictor.errors import DataError, Problem
 from predictor.prediction.records import Patient
 from predictor.prediction_model import InputField, PredictionModel
 
-__all__ = ["check_columns", "learned_text", "read_patients", "template"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Rows", "check_columns", "learned_text", "read_patients", "template"]
 
 LONGEST_NUMBER = 40
+MISSING_TYPES = {"NAType", "NaTType"}  # of pandas, which need not have been imported
 
 
-def read_patients(model: PredictionModel, frame: pd.DataFrame) -> list[Patient]:
+class Rows:
+    """A small table without pandas: names, and one sequence of cells per patient.
+
+    Parameters
+    ----------
+    columns : sequence of str
+    cells : sequence of sequence
+    """
+
+    def __init__(self, columns: Sequence[str], cells: Sequence[Sequence[object]]) -> None:
+        self.columns = columns
+        self._cells = cells
+
+    def __len__(self) -> int:
+        return len(self._cells)
+
+    def itertuples(self, *, index: bool, name: None) -> Iterator[Sequence[object]]:
+        """Yield the cells of each patient, as a data frame does."""
+        return iter(self._cells)
+
+
+def read_patients(model: PredictionModel, frame: pd.DataFrame | Rows) -> list[Patient]:
     """Read each row; what cannot be read is noted beside the row, never guessed.
 
     Parameters
     ----------
     model : PredictionModel
-    frame : pandas.DataFrame
+    frame : pandas.DataFrame or Rows
         One row per patient.
 
     Raises
@@ -33,7 +59,7 @@ def read_patients(model: PredictionModel, frame: pd.DataFrame) -> list[Patient]:
     DataError
         PRE-01, if columns are missing, unknown or doubled.
     """
-    if not isinstance(frame, pd.DataFrame):
+    if not hasattr(frame, "itertuples"):
         message = f"a table with one row per patient was expected, came {type(frame).__name__}"
         raise DataError(Problem("PRE-01", message, "Give a pandas.DataFrame, or the path of a CSV file"))
     check_columns(model, frame)
@@ -44,13 +70,13 @@ def read_patients(model: PredictionModel, frame: pd.DataFrame) -> list[Patient]:
     ]
 
 
-def check_columns(model: PredictionModel, frame: pd.DataFrame) -> None:
+def check_columns(model: PredictionModel, frame: pd.DataFrame | Rows) -> None:
     """Refuse a table whose columns are not the model's inputs.
 
     Parameters
     ----------
     model : PredictionModel
-    frame : pandas.DataFrame
+    frame : pandas.DataFrame or Rows
         May also have a column ``patient`` with a pseudonym.
 
     Raises
@@ -113,6 +139,8 @@ def template(model: PredictionModel) -> pd.DataFrame:
     ----------
     model : PredictionModel
     """
+    import pandas as pd
+
     return pd.DataFrame(columns=["patient", *(f.name for f in model.inputs)])
 
 
@@ -129,7 +157,7 @@ def _read_patient(model: PredictionModel, row: int, raw: Mapping[str, object]) -
 
 def _read_value(one: InputField, raw: object) -> tuple[float | str | None, str]:
     """Return the value and an empty complaint, or None and what is wrong (never the value itself)."""
-    if raw is None or raw is pd.NA or (isinstance(raw, float) and math.isnan(raw)) or raw is pd.NaT:
+    if raw is None or (isinstance(raw, float) and math.isnan(raw)) or type(raw).__name__ in MISSING_TYPES:
         return None, ""
     if isinstance(raw, str) and not raw.strip():
         return None, ""
@@ -209,4 +237,4 @@ def _plan_of(model: PredictionModel, values: Mapping[str, float | str | None]) -
     if not bands:
         return f"{value:g}" if isinstance(value, float) else value
     labels = list(model.plan["band_labels"])
-    return str(labels[int(np.searchsorted(np.asarray(bands, dtype=float), float(value), side="right"))])
+    return str(labels[bisect_right([float(band) for band in bands], float(value))])

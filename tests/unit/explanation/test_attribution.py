@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from typing import Any
 
 import numpy as np
@@ -12,8 +11,8 @@ from hypothesis.extra.numpy import arrays
 from scipy.special import expit
 
 from patient_examples import made_up_patients
-from predictor.explanation import attribution
 from predictor.explanation.attribution import (
+    MemberExplainer,
     PlanBaseline,
     attribute,
     base_log_odds,
@@ -114,13 +113,12 @@ def test_tree_contributions_are_shapley_values() -> None:
 
 def test_a_wrong_explainer_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     model, patients = fitted("elastic_net")
-    right = attribution._explain
+    right = MemberExplainer._by_column
 
-    def wrong(fitted_model: Any, encoded: np.ndarray) -> tuple[np.ndarray, float]:
-        columns, base = right(fitted_model, encoded)
-        return columns + 1e-4, base
+    def wrong(explainer: MemberExplainer, encoded: np.ndarray) -> np.ndarray:
+        return right(explainer, encoded) + 1e-4
 
-    monkeypatch.setattr(attribution, "_explain", wrong)
+    monkeypatch.setattr(MemberExplainer, "_by_column", wrong)
     with pytest.raises(ArithmeticError, match="miss the displayed log-odds"):
         attribute(model, patients.X)
 
@@ -204,9 +202,3 @@ def test_points_by_hand() -> None:
     phi = np.array([[np.log(3.0) / 2, np.log(3.0) / 2], [0.4, -0.4]])
     assert np.allclose(to_probability(phi, start, log_odds), [[0.125, 0.125], [0.1, -0.1]])
     assert np.allclose(to_probability(phi[:, 0], start, log_odds), [0.125, 0.1])
-
-
-def test_shap_can_be_imported_with_warnings_as_errors() -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert attribution._shap().__name__ == "shap"

@@ -1,17 +1,22 @@
 from __future__ import annotations
 
+import json
 import os
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 
 from patient_examples import made_up_patients
 from predictor.features.preprocessing import build_preprocessor
-from predictor.models.compact import CompactModel, compact, load_compact, refit_range, save_compact
+from predictor.models.archive import load_compact, save_compact
+from predictor.models.averaging import AveragedClassifier
+from predictor.models.compact import compact, refit_range
+from predictor.models.plain import CompactModel, from_plain, to_plain
 from predictor.models.trees import Trees, boosted_trees, forest_trees
 from predictor.models.tuning import TunedClassifier
 
@@ -39,8 +44,25 @@ def test_compact_model_says_what_the_fitted_one_says(name: str, calibration: str
     assert np.abs(plain.log_odds(new) - model.decision_function(new)).max() < 1e-9
     assert np.abs(plain.predict_proba(new) - model.predict_proba(new)).max() < 1e-9
     save_compact([plain, plain], tmp_path / "models.npz")
-    for again in load_compact(tmp_path / "models.npz"):
+    read = from_plain(json.loads(json.dumps(to_plain(plain))))
+    for again in [*load_compact(tmp_path / "models.npz"), read]:
         assert (again.log_odds(new) == plain.log_odds(new)).all()
+    for i in range(0, 300, 50):
+        row = {name: None if pd.isna(value) else value for name, value in new.iloc[i].items()}
+        assert plain.one(row) == pytest.approx(float(model.predict_proba(new.iloc[[i]])[0, 1]), abs=1e-9)
+    few = new.iloc[:20]  # answered without compiling
+    assert np.abs(plain.log_odds(few) - model.decision_function(few)).max() < 1e-9
+
+
+def test_an_average_says_what_its_models_say_together() -> None:
+    models = [fitted(name)[0] for name in ("elastic_net", "hist_gradient_boosting", "random_forest")]
+    names = [str(name) for name in models[0].feature_names_in_]
+    average = AveragedClassifier.of(models, [0.5, 0.25, 0.25], names)
+    new = made_up_patients(200, seed=9).X
+    plain = compact(average)
+    assert np.abs(plain.predict_proba(new) - average.predict_proba(new)).max() < 1e-9
+    assert np.abs(plain.log_odds(new) - average.decision_function(new)).max() < 1e-8
+    assert (from_plain(to_plain(plain)).predict_proba(new) == plain.predict_proba(new)).all()
 
 
 def test_two_leaves_by_hand() -> None:
@@ -142,7 +164,7 @@ def test_whole_groups_are_drawn() -> None:
     y = (groups % 2).astype(float)
     model = TunedClassifier("prevalence", build_preprocessor(patients.features)).fit(patients.X, y, groups)
     refits = refit_range(model, patients.X, y, groups, resamples=30, seed=1)
-    rates = np.array([10 * refit.base for refit in refits])
+    rates = np.array([10 * refit.members[0].base for refit in refits])
     assert np.allclose(rates, np.round(rates))
     assert len(set(np.round(rates))) > 2
 
@@ -161,7 +183,7 @@ def test_resamples_of_one_class_are_drawn_again() -> None:
 def test_refits_hold_parameters_and_calibration() -> None:
     model, patients = fitted("hist_gradient_boosting")
     refits = refit_range(model, patients.X, patients.y, patients.groups, resamples=3, seed=0)
-    assert {refit.sigmoid for refit in refits} == {model.calibration_}
+    assert {refit.members[0].sigmoid for refit in refits} == {model.calibration_}
     # Preprocessing is fitted anew: the means of the resamples differ.
     assert len({refit.columns[0].center for refit in refits}) == 3
 

@@ -67,7 +67,7 @@ def test_contributions_are_by_size_relative_to_the_same_plan() -> None:
         sizes = [abs(part.points) for part in one.contributions]
         assert sizes == sorted(sizes, reverse=True)
         assert "arm" not in {part.name for part in one.contributions}
-        assert one.start == pytest.approx(1 / (1 + np.exp(-model.baselines[one.plan].start_log_odds)))
+        assert one.start == pytest.approx(1 / (1 + np.exp(-model.baselines[one.plan][0].start_log_odds)))
         assert one.contributions[0].reference is not None
 
 

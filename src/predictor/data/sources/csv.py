@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from predictor.data.findings import Findings
 from predictor.errors import DataError, Problem
@@ -26,7 +25,18 @@ from predictor.errors import DataError, Problem
 if TYPE_CHECKING:
     import _csv
 
-__all__ = ["MAX_BYTES", "MAX_CELL", "MAX_COLUMNS", "MAX_ROWS", "TextTable", "read_text_table"]
+    import pandas as pd
+
+__all__ = [
+    "MAX_BYTES",
+    "MAX_CELL",
+    "MAX_COLUMNS",
+    "MAX_ROWS",
+    "TextRecords",
+    "TextTable",
+    "read_records",
+    "read_text_table",
+]
 
 MAX_BYTES = 2 * 1024**3
 MAX_COLUMNS = 5_000
@@ -64,6 +74,40 @@ class TextTable:
     shown_as: str = ""
 
 
+@dataclass(frozen=True)
+class TextRecords:
+    """A file's cells as plain lists, for a few rows or where no table is needed.
+
+    Parameters
+    ----------
+    header : list of str
+    records : list of list of str
+        One list per row, as long as the header.
+    rows : list of int
+        Line of the file on which each record starts.
+    notices : tuple of str
+    sha256 : str
+    """
+
+    header: list[str]
+    records: list[list[str]]
+    rows: list[int]
+    notices: tuple[str, ...]
+    sha256: str
+
+
+def read_records(path: Path, *, delimiter: str | None, encoding: str, shown_as: str) -> TextRecords:
+    """Read a delimited text file as lists of text; parameters and errors are those of `read_text_table`."""
+    separator = _separator(path, delimiter, shown_as)
+    raw = _read_bytes(path, shown_as)
+    text = _decode(raw, encoding, shown_as)
+    digest = hashlib.sha256(raw).hexdigest()
+    del raw
+    header, notices = _read_header(text, separator, shown_as)
+    records, rows = _read_records(text, separator, len(header), shown_as)
+    return TextRecords(header, records, rows, notices, digest)
+
+
 def read_text_table(path: Path, *, delimiter: str | None, encoding: str, shown_as: str) -> TextTable:
     """Read a delimited text file as text.
 
@@ -83,18 +127,14 @@ def read_text_table(path: Path, *, delimiter: str | None, encoding: str, shown_a
         With all that is wrong: DAT-01 to DAT-04 (fields, header, delimiter), DAT-08 (encoding), DAT-09
         (quotes), DAT-10 (limits), DAT-11 (empty), DAT-15 (not readable, or changed while it was read).
     """
-    separator = _separator(path, delimiter, shown_as)
-    raw = _read_bytes(path, shown_as)
-    text = _decode(raw, encoding, shown_as)
-    digest = hashlib.sha256(raw).hexdigest()
-    del raw
-    header, notices = _read_header(text, separator, shown_as)
-    records, rows = _read_records(text, separator, len(header), shown_as)
-    columns = zip(*records, strict=True)
+    import pandas as pd  # a single patient is read without it
+
+    read = read_records(path, delimiter=delimiter, encoding=encoding, shown_as=shown_as)
+    columns = zip(*read.records, strict=True)
     frame = pd.DataFrame(
-        {name: pd.array(cells, dtype="str") for name, cells in zip(header, columns, strict=True)}
+        {name: pd.array(cells, dtype="str") for name, cells in zip(read.header, columns, strict=True)}
     )
-    return TextTable(frame, np.array(rows, dtype=np.int64), notices, digest, shown_as)
+    return TextTable(frame, np.array(read.rows, dtype=np.int64), read.notices, read.sha256, shown_as)
 
 
 def _refuse(file: str, code: str, message: str, remedy: str = "", *, row: int | None = None) -> DataError:

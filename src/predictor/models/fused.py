@@ -1,0 +1,223 @@
+"""Encode, impute, scale and add up in one pass over blocks of raw columns.
+
+Each encoded value keeps the float32 rounding of the encoder, so that the answer is the pipeline's to the last digits
+of a float64. What a missing value or a category contributes is a constant, found when the model is compiled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from predictor.features.columns import (
+    TEXT,
+    Categories,
+    EncodedColumn,
+    RawColumns,
+    encode_block,
+    levels_by_feature,
+    read_number,
+    read_numbers,
+    rows_of,
+)
+from predictor.models.masks import MOST_LEAVES, MaskedTrees, mask_trees, most_leaves
+from predictor.models.trees import Trees
+
+__all__ = ["FusedMember", "fuse"]
+
+ROWS = 8192
+
+
+@dataclass(frozen=True)
+class _Number:
+    """What a number adds: ``coef`` times its encoded value, or a constant where it is missing.
+
+    Parameters
+    ----------
+    name, transform : str
+    center, scale, coef : float
+        ``coef`` is 0 where only the missing indicator is used.
+    present : float
+        Added where it is present.
+    missing : float
+        Added where it is missing.
+    """
+
+    name: str
+    transform: str
+    center: float
+    scale: float
+    coef: float
+    present: float
+    missing: float
+
+
+@dataclass(frozen=True)
+class _Category:
+    """What each level adds; then what every other text adds; then what a missing value adds."""
+
+    name: str
+    levels: tuple[str, ...]
+    weights: np.ndarray
+
+    @cached_property
+    def by_level(self) -> dict[str, float]:
+        """Weight of each level."""
+        return dict(zip(self.levels, self.weights.tolist(), strict=False))
+
+
+@dataclass(frozen=True)
+class FusedMember:
+    """One model compiled for raw columns.
+
+    Parameters
+    ----------
+    base : float
+    numbers : tuple of _Number
+    categories : tuple of _Category
+        Of a linear model.
+    masked : MaskedTrees or None
+        Trees of at most 64 leaves.
+    trees : Trees or None
+        Larger trees, walked as they are.
+    columns : tuple of EncodedColumn
+        What ``trees`` ask about.
+    """
+
+    base: float
+    numbers: tuple[_Number, ...] = ()
+    categories: tuple[_Category, ...] = ()
+    masked: MaskedTrees | None = None
+    trees: Trees | None = None
+    columns: tuple[EncodedColumn, ...] = ()
+
+    def scores(self, raw: RawColumns, n: int) -> np.ndarray:
+        """Evaluate the model's own sum, shape (n,)."""
+        if self.masked is not None:
+            return self.base + self.masked.total(raw, n)
+        scores = np.full(n, self.base)
+        if self.trees is None:
+            self._add_linear(raw, scores)
+            return scores
+        for start in range(0, n, ROWS):
+            rows = slice(start, min(start + ROWS, n))
+            block = {name: rows_of(values, rows) for name, values in raw.items()}
+            encoded = encode_block(self.columns, block, rows.stop - start)
+            scores[rows] += self.trees.total(encoded.T)
+        return scores
+
+    def one(self, patient: Mapping[str, float | str | None]) -> float:
+        """Evaluate the model's own sum for one patient."""
+        if self.masked is not None:
+            return self.base + self.masked.one(patient)
+        if self.trees is not None:
+            raw = {
+                column.feature: Categories.of([patient[column.feature]])
+                if column.transform == TEXT
+                else np.array(
+                    [np.nan if patient[column.feature] is None else patient[column.feature]], dtype=float
+                )
+                for column in self.columns
+            }
+            return float(self.scores(raw, 1)[0])
+        return self.base + self._one_linear(patient)
+
+    def _add_linear(self, raw: RawColumns, scores: np.ndarray) -> None:
+        levels = [(one, raw[one.name].known_as(one.levels)) for one in self.categories]  # type: ignore[union-attr]
+        values = [(one, raw[one.name]) for one in self.numbers]
+        work, rounded = np.empty(ROWS), np.empty(ROWS, dtype=np.float32)
+        for start in range(0, len(scores), ROWS):
+            rows = slice(start, min(start + ROWS, len(scores)))
+            total = scores[rows]
+            for number, column in values:
+                size = len(total)
+                _add_number(number, column[rows], total, work[:size], rounded[:size])  # type: ignore[index]
+            for category, codes in levels:
+                total += category.weights.take(codes[rows])
+
+    def _one_linear(self, patient: Mapping[str, float | str | None]) -> float:
+        total = 0.0
+        for number in self.numbers:
+            value = read_number(patient[number.name], number.transform)
+            if value is None:
+                total += number.missing
+            else:
+                rounded = float(np.float32((value - number.center) / number.scale))
+                total += number.coef * rounded + number.present
+        for category in self.categories:
+            text = patient[category.name]
+            weights = category.weights
+            total += (
+                float(weights[-1]) if text is None else category.by_level.get(str(text), float(weights[-2]))
+            )
+        return total
+
+
+def fuse(columns: Sequence[EncodedColumn], base: float, coef: np.ndarray, trees: Trees | None) -> FusedMember:
+    """Compile one model.
+
+    Parameters
+    ----------
+    columns : sequence of EncodedColumn
+    base : float
+    coef : ndarray of float64 of shape (columns,) or (0,)
+    trees : Trees or None
+    """
+    if trees is not None:
+        if most_leaves(trees) <= MOST_LEAVES:
+            return FusedMember(base, masked=mask_trees(trees, columns))
+        return FusedMember(base, trees=trees, columns=tuple(columns))
+    if not len(coef):
+        return FusedMember(base)
+    weights = dict(zip(columns, coef.tolist(), strict=True))
+    names = list(dict.fromkeys(column.feature for column in columns))
+    own = {name: [column for column in columns if column.feature == name] for name in names}
+    levels = levels_by_feature(columns)
+    return FusedMember(
+        base,
+        numbers=tuple(_number(own[name], weights) for name in names if name not in levels),
+        categories=tuple(_category(own[name], levels[name], weights) for name in levels),
+    )
+
+
+def _number(own: Sequence[EncodedColumn], weights: Mapping[EncodedColumn, float]) -> _Number:
+    value = next((column for column in own if column.operation == "value"), None)
+    marker = next((column for column in own if column.operation == "missing"), None)
+    present, missing = (
+        (0.0, 0.0)
+        if marker is None
+        else tuple(weights[marker] * float(marker.encoded(x)) for x in (0.0, 1.0))
+    )
+    if value is None:
+        return _Number(own[0].feature, own[0].transform, 0.0, 1.0, 0.0, present, missing)
+    filled = weights[value] * float(value.encoded(value.fill))
+    coef = weights[value]
+    return _Number(value.feature, value.transform, value.center, value.scale, coef, present, missing + filled)
+
+
+def _category(
+    own: Sequence[EncodedColumn], levels: tuple[str, ...], weights: Mapping[EncodedColumn, float]
+) -> _Category:
+    codes = Categories(np.arange(-1, len(levels) + 1), [*levels, object()])
+    order = np.r_[1 : len(levels) + 2, 0]
+    encoded = encode_block(own, {own[0].feature: codes.take(order)}, len(order))
+    return _Category(own[0].feature, levels, np.array([weights[column] for column in own]) @ encoded)
+
+
+def _add_number(
+    number: _Number, values: np.ndarray, total: np.ndarray, work: np.ndarray, rounded: np.ndarray
+) -> None:
+    if number.transform != "none":
+        values = read_numbers(values, number.transform)
+    with np.errstate(invalid="ignore", over="ignore"):
+        np.subtract(values, number.center, out=work)
+        np.divide(work, number.scale, out=work)
+        rounded[:] = work
+        work[:] = rounded
+        work *= number.coef
+    work += number.present
+    np.copyto(work, number.missing, where=~np.isfinite(values))
+    total += work
