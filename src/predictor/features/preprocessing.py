@@ -1,27 +1,32 @@
-"""From features to a numeric matrix: one ColumnTransformer, fitted inside every training part."""
+"""From features to a numeric matrix: one encoder, fitted inside every training part.
+
+Reading a frame is slow and depends on no other patient, so it is done once; what is learned from a training part is
+learned from the table that was read.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.compose import ColumnTransformer
 from sklearn.utils.validation import check_is_fitted
 
 if TYPE_CHECKING:
     from predictor.features.dataset import Feature
 
 __all__ = [
-    "CategoryEncoder",
     "EncodedColumn",
-    "NumberEncoder",
+    "Encoder",
+    "Table",
     "build_preprocessor",
     "encode",
+    "encode_table",
     "encoded_columns",
+    "read_table",
 ]
 
 FEWEST_OF_A_LEVEL = 5
@@ -73,8 +78,72 @@ class EncodedColumn:
         return self.feature if self.operation == "value" else f"{self.feature} {self.operation}"
 
 
+@dataclass(frozen=True)
+class Table:
+    """Features of patients as they were read, before anything is learned from anybody.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Numbers.
+    transforms : tuple of str
+        Of each number.
+    numbers : ndarray of float64 of shape (n, numbers)
+        Transformed; NaN where missing or outside the transformation's domain.
+    missing : ndarray of bool of shape (n, numbers)
+    categories : tuple of str
+    levels : tuple of tuple of str
+        Every text that occurs in each category, sorted.
+    codes : ndarray of int of shape (n, categories)
+        Position among the levels; -1 where missing.
+    """
+
+    names: tuple[str, ...]
+    transforms: tuple[str, ...]
+    numbers: np.ndarray
+    missing: np.ndarray
+    categories: tuple[str, ...]
+    levels: tuple[tuple[str, ...], ...]
+    codes: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def take(self, rows: np.ndarray) -> Table:
+        """Return the table of some patients."""
+        return replace(self, numbers=self.numbers[rows], missing=self.missing[rows], codes=self.codes[rows])
+
+
+def read_table(X: pd.DataFrame, numbers: Mapping[str, str], categories: Sequence[str]) -> Table:
+    """Read features from a frame.
+
+    Parameters
+    ----------
+    X : pandas.DataFrame of shape (n, features)
+        Numbers as float with NaN, categories as objects with None; further columns are ignored.
+    numbers : mapping of str to {"none", "log", "log1p", "sqrt"}
+        Names and transformations.
+    categories : sequence of str
+    """
+    given = X[list(numbers)].to_numpy(dtype=np.float64, na_value=np.nan) if numbers else np.empty((len(X), 0))
+    values = np.array(given, order="F")
+    for position, transform in enumerate(numbers.values()):
+        values[:, position] = _transformed(values[:, position], transform)
+    read = [_read_category(X[name].to_numpy(dtype=object)) for name in categories]
+    codes = np.column_stack([codes for codes, _ in read]) if read else np.empty((len(X), 0), dtype=np.intp)
+    return Table(
+        names=tuple(numbers),
+        transforms=tuple(numbers.values()),
+        numbers=values,
+        missing=np.isnan(values),
+        categories=tuple(categories),
+        levels=tuple(levels for _, levels in read),
+        codes=codes,
+    )
+
+
 def encode(columns: Sequence[EncodedColumn], X: pd.DataFrame) -> np.ndarray:
-    """Encode patients from plain numbers, bit for bit as the fitted ColumnTransformer does.
+    """Encode patients from plain numbers, bit for bit as the fitted encoder does.
 
     Parameters
     ----------
@@ -90,135 +159,129 @@ def encode(columns: Sequence[EncodedColumn], X: pd.DataFrame) -> np.ndarray:
         rounding here, once, is what lets the trees, their explanations and their compact copies agree on
         which side a patient falls.
     """
-    read = _read(X, {column.feature: column.transform for column in columns})
-    levels = _levels_by_feature(columns)
-    raw = np.empty((len(X), len(columns)), dtype=np.float64)
+    transforms = {column.feature: column.transform for column in columns}
+    numbers = {name: transform for name, transform in transforms.items() if transform != TEXT}
+    categories = [name for name, transform in transforms.items() if transform == TEXT]
+    return encode_table(columns, read_table(X, numbers, categories))
+
+
+def encode_table(columns: Sequence[EncodedColumn], table: Table) -> np.ndarray:
+    """Encode patients who were read already; see `encode`."""
+    raw = np.empty((len(table), len(columns)), order="F")
+    levels = _kept_levels(columns)
+    number = {name: position for position, name in enumerate(table.names)}
+    category = {name: position for position, name in enumerate(table.categories)}
     for position, column in enumerate(columns):
-        raw[:, position] = _apply(column, read[column.feature], levels.get(column.feature, ()))
-    centers = np.array([column.center for column in columns])
-    scales = np.array([column.scale for column in columns])
-    return np.asarray((raw - centers) / scales, dtype=np.float32).astype(np.float64)
+        if column.transform == TEXT:
+            at = category[column.feature]
+            kept = levels.get(column.feature, ())
+            raw[:, position] = _raw_category(column, table.codes[:, at], table.levels[at], kept)
+        else:
+            at = number[column.feature]
+            raw[:, position] = _raw_number(column, table.numbers[:, at], table.missing[:, at])
+    raw -= np.array([column.center for column in columns])
+    raw /= np.array([column.scale for column in columns])
+    return raw.astype(np.float32).astype(np.float64)
 
 
-def encoded_columns(fitted: ColumnTransformer) -> tuple[EncodedColumn, ...]:
-    """Every encoded column of a fitted preprocessor, in the order of its output."""
-    check_is_fitted(fitted)
-    parts = [part for _, part, _ in fitted.transformers_ if isinstance(part, _Encoder)]
-    return tuple(EncodedColumn(**column) for part in parts for column in part.encoded_)
+def encoded_columns(fitted: Encoder) -> tuple[EncodedColumn, ...]:
+    """Every encoded column of a fitted encoder, in the order of its output."""
+    check_is_fitted(fitted, "encoded_")
+    return tuple(EncodedColumn(**column) for column in fitted.encoded_)
 
 
-def build_preprocessor(features: Sequence[Feature]) -> ColumnTransformer:
-    """One unfitted ColumnTransformer for the declared features: numbers first, then categories.
+def build_preprocessor(features: Sequence[Feature]) -> Encoder:
+    """Declare one unfitted encoder for the features: numbers first, then categories.
 
     Parameters
     ----------
     features : sequence of Feature
-        Columns of ``X`` to use; columns not named are dropped.
-
-    Returns
-    -------
-    sklearn.compose.ColumnTransformer
-        Numbers are transformed, imputed by the median with a missing indicator where the training part has
-        missing values, and standardised; categories become indicators, see `CategoryEncoder`.
+        Columns of ``X`` to use; columns not named are ignored.
     """
-    numbers = [feature for feature in features if feature.kind == "number"]
-    categories = [feature.name for feature in features if feature.kind == "category"]
-    transforms: dict[str, str] = {
-        feature.name: feature.transform for feature in numbers if feature.transform != "none"
-    }
-    parts: list[tuple[str, Any, list[str]]] = []
-    if numbers:
-        parts.append(("numbers", NumberEncoder(transforms=transforms), [feature.name for feature in numbers]))
-    if categories:
-        parts.append(("categories", CategoryEncoder(), categories))
-    return ColumnTransformer(parts, remainder="drop", sparse_threshold=0, verbose_feature_names_out=False)
+    return Encoder(
+        numbers={feature.name: feature.transform for feature in features if feature.kind == "number"},
+        categories=[feature.name for feature in features if feature.kind == "category"],
+    )
 
 
-class _Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """What both encoders share; the fitted state is ``encoded_``, the fields of each `EncodedColumn`."""
+class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Numbers: transform, impute by the training median with a missing indicator, standardise. Categories: indicators.
 
-    encoded_: list[dict[str, Any]]
-
-    def fit(self, X: pd.DataFrame, y: object = None) -> _Encoder:
-        """Learn the columns from the training part alone."""
-        self.feature_names_in_ = np.asarray(X.columns, dtype=object)
-        self.n_features_in_ = X.shape[1]
-        read = _read(X, self._transforms(X))
-        self.encoded_ = [vars(column).copy() for name in read for column in self._learn(name, read[name])]
-        return self
-
-    def transform(self, X: pd.DataFrame) -> np.ndarray:
-        """Encode patients: ndarray of shape (n, columns)."""
-        check_is_fitted(self, "encoded_")
-        return encode([EncodedColumn(**column) for column in self.encoded_], X)
-
-    def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
-        """Names of the encoded columns."""
-        return np.array([EncodedColumn(**column).name for column in self.encoded_], dtype=object)
-
-    def _transforms(self, X: pd.DataFrame) -> dict[str, str]:
-        raise NotImplementedError
-
-    def _learn(self, name: str, values: np.ndarray) -> list[EncodedColumn]:
-        raise NotImplementedError
-
-
-class NumberEncoder(_Encoder):
-    """Numbers: transform, impute by the training median with a missing indicator, standardise.
-
-    A column that is missing throughout the training part, or constant in it, gives no column.
+    A number that is missing throughout the training part, or constant in it, gives no column. A category gives an
+    indicator for each level seen in at least five training patients and one for all rarer. Rare texts are not stored:
+    five patients are the fewest about whom anything is shown. Missing has an indicator of its own when it occurred.
+    Two alternatives need one column. A level not seen in training counts among the rarer ones or, where there were
+    none, as none of the levels.
 
     Parameters
     ----------
-    transforms : mapping of str to {"log", "log1p", "sqrt"}, optional
-        By column; columns not named are taken as they are.
+    numbers : dict of str to {"none", "log", "log1p", "sqrt"}
+        Columns and what is applied to them first.
+    categories : list of str
+
+    Attributes
+    ----------
+    encoded_ : list of dict
+        Fields of each `EncodedColumn`.
     """
 
-    def __init__(self, transforms: dict[str, str] | None = None) -> None:
-        self.transforms = transforms
+    encoded_: list[dict[str, Any]]
 
-    def _transforms(self, X: pd.DataFrame) -> dict[str, str]:
-        return {str(name): (self.transforms or {}).get(str(name), "none") for name in X.columns}
+    def __init__(self, numbers: dict[str, str] | None = None, categories: list[str] | None = None) -> None:
+        self.numbers = numbers
+        self.categories = categories
 
-    def _learn(self, name: str, values: np.ndarray) -> list[EncodedColumn]:
-        transform = (self.transforms or {}).get(name, "none")
-        missing = np.isnan(values)
-        if missing.all():
-            return []
-        fill = float(np.median(values[~missing]))
-        filled = np.where(missing, fill, values)
-        columns = []
-        if filled.min() < filled.max():
+    def read(self, X: pd.DataFrame) -> Table:
+        """Read the declared columns of a frame; nothing is learned."""
+        return read_table(X, self.numbers or {}, self.categories or [])
+
+    def fit(self, X: pd.DataFrame | Table, y: object = None) -> Encoder:
+        """Learn the columns from the training part alone, a frame or a table that was read from one."""
+        table = X if isinstance(X, Table) else self.read(X)
+        columns = [*_learn_numbers(table), *_learn_categories(table)]
+        self.encoded_ = [vars(column).copy() for column in columns]
+        return self
+
+    def transform(self, X: pd.DataFrame | Table) -> np.ndarray:
+        """Encode patients: ndarray of shape (n, columns)."""
+        return encode_table(encoded_columns(self), X if isinstance(X, Table) else self.read(X))
+
+    def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
+        """Names of the encoded columns."""
+        return np.array([column.name for column in encoded_columns(self)], dtype=object)
+
+
+def _learn_numbers(table: Table) -> Iterator[EncodedColumn]:
+    n, present = len(table), (~table.missing).sum(axis=0)
+    ordered = np.sort(table.numbers, axis=0)  # missing values last
+    for position, (name, transform) in enumerate(zip(table.names, table.transforms, strict=True)):
+        known = int(present[position])
+        if known == 0:
+            continue
+        fill = float((ordered[(known - 1) // 2, position] + ordered[known // 2, position]) / 2.0)
+        if ordered[0, position] < ordered[known - 1, position]:
+            filled = np.where(table.missing[:, position], fill, table.numbers[:, position])
             center, scale = float(filled.mean()), float(filled.std())
-            value = EncodedColumn(name, "value", transform=transform, fill=fill, center=center, scale=scale)
-            columns.append(value)
-        if missing.any():
-            columns.append(_indicator(EncodedColumn(name, "missing", transform=transform), values))
-        return columns
+            yield EncodedColumn(name, "value", transform=transform, fill=fill, center=center, scale=scale)
+        if known < n:
+            share = (n - known) / n
+            yield EncodedColumn(name, "missing", transform=transform, center=share, scale=INDICATOR_SCALE)
 
 
-class CategoryEncoder(_Encoder):
-    """Categories: an indicator for each level seen in at least five training patients, one for all rarer.
-
-    Rare texts are not stored: five patients are the fewest about whom anything is shown. Missing has an
-    indicator of its own when it occurred. Two alternatives need one column. A level not seen in training
-    counts among the rarer ones or, where there were none, as none of the levels.
-    """
-
-    def _transforms(self, X: pd.DataFrame) -> dict[str, str]:
-        return {str(name): TEXT for name in X.columns}
-
-    def _learn(self, name: str, values: np.ndarray) -> list[EncodedColumn]:
-        present = ~_missing(values)
-        seen, counts = np.unique(values[present].astype(str), return_counts=True)
-        kept = [str(level) for level in seen[counts >= FEWEST_OF_A_LEVEL]]
-        rare = bool((counts < FEWEST_OF_A_LEVEL).any())
+def _learn_categories(table: Table) -> Iterator[EncodedColumn]:
+    for position, (name, levels) in enumerate(zip(table.categories, table.levels, strict=True)):
+        codes = table.codes[:, position]
+        counts = np.bincount(codes[codes >= 0], minlength=len(levels))
+        kept = [level for level, count in zip(levels, counts, strict=True) if count >= FEWEST_OF_A_LEVEL]
+        rare = bool(((counts > 0) & (counts < FEWEST_OF_A_LEVEL)).any())
         columns = [EncodedColumn(name, "level", level=level, transform=TEXT) for level in _coded(kept, rare)]
         if rare and len(kept) > 1:
             columns.append(EncodedColumn(name, "other", transform=TEXT))
-        if present.any() and not present.all():
+        if 0 < int(counts.sum()) < len(codes):
             columns.append(EncodedColumn(name, "missing", transform=TEXT))
-        return [_indicator(column, values, kept) for column in columns]
+        for column in columns:
+            share = float(_raw_category(column, codes, levels, kept).mean())
+            yield replace(column, center=share, scale=INDICATOR_SCALE)
 
 
 def _coded(kept: list[str], rare: bool) -> list[str]:
@@ -228,40 +291,31 @@ def _coded(kept: list[str], rare: bool) -> list[str]:
     return kept[1:] if len(kept) <= 2 else kept
 
 
-def _indicator(column: EncodedColumn, values: np.ndarray, levels: Sequence[str] = ()) -> EncodedColumn:
-    """Centre an indicator at its training share."""
-    return replace(column, center=float(np.mean(_apply(column, values, levels))), scale=INDICATOR_SCALE)
-
-
-def _apply(column: EncodedColumn, values: np.ndarray, levels: Sequence[str]) -> np.ndarray:
-    """Raw value of one encoded column, before centring."""
-    if column.operation == "level":
-        return np.asarray(values == column.level, dtype=np.float64)
-    if column.operation == "other":
-        return np.array([text is not None and text not in levels for text in values], dtype=np.float64)
-    missing = _missing(values)
+def _raw_number(column: EncodedColumn, values: np.ndarray, missing: np.ndarray) -> np.ndarray:
+    """Value of one encoded column before centring."""
     return np.where(missing, column.fill, values) if column.operation == "value" else missing
 
 
-def _missing(values: np.ndarray) -> np.ndarray:
-    return np.asarray(pd.isna(values), dtype=bool)
+def _raw_category(
+    column: EncodedColumn, codes: np.ndarray, levels: Sequence[str], kept: Sequence[str]
+) -> np.ndarray:
+    """Value of one encoded column before centring."""
+    if column.operation == "missing":
+        return codes < 0
+    if column.operation == "level":
+        return codes == (levels.index(column.level) if column.level in levels else len(levels))
+    named = set(kept)
+    known = np.array([*(level in named for level in levels), True])  # the last one stands for a missing text
+    return ~known[codes]
 
 
-def _levels_by_feature(columns: Sequence[EncodedColumn]) -> dict[str, tuple[str, ...]]:
-    """Kept levels of every categorical feature."""
-    levels: dict[str, tuple[str, ...]] = {}
+def _kept_levels(columns: Sequence[EncodedColumn]) -> dict[str, list[str]]:
+    """Kept levels of every category that has a column for rarer ones."""
+    levels: dict[str, list[str]] = {}
     for column in columns:
         if column.operation == "level":
-            levels[column.feature] = (*levels.get(column.feature, ()), column.level)
+            levels.setdefault(column.feature, []).append(column.level)
     return levels
-
-
-def _read(X: pd.DataFrame, transforms: Mapping[str, str]) -> dict[str, np.ndarray]:
-    """Read features: transformed numbers as float64 with NaN, texts as objects with None."""
-    numbers = [name for name, transform in transforms.items() if transform != TEXT]
-    matrix = X[numbers].to_numpy(dtype=np.float64, na_value=np.nan) if numbers else np.empty((len(X), 0))
-    read = {name: _transformed(matrix[:, i], transforms[name]) for i, name in enumerate(numbers)}
-    return read | {name: _texts(X, name) for name, transform in transforms.items() if transform == TEXT}
 
 
 def _transformed(values: np.ndarray, transform: str) -> np.ndarray:
@@ -273,8 +327,11 @@ def _transformed(values: np.ndarray, transform: str) -> np.ndarray:
     return np.where(np.isfinite(values), values, np.nan)
 
 
-def _texts(X: pd.DataFrame, name: str) -> np.ndarray:
-    """Read texts as an object array with None where missing."""
-    texts = X[name].to_numpy(dtype=object, copy=True)
-    texts[pd.isna(texts)] = None
-    return texts
+def _read_category(values: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Codes of texts, -1 where missing, and the texts."""
+    first, seen = pd.factorize(values)
+    texts = [str(value) for value in seen]
+    levels = sorted(set(texts))
+    position = {level: i for i, level in enumerate(levels)}
+    places = np.array([*(position[text] for text in texts), -1], dtype=np.intp)
+    return places[first], tuple(levels)

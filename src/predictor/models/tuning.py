@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.compose import ColumnTransformer
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d, validate_data
 from threadpoolctl import threadpool_limits
 
+from predictor.features.preprocessing import Encoder, Table
 from predictor.models.catalog import Family, family, family_candidates
 from predictor.models.sigmoid import Scale, fit_sigmoid, log_loss, log_odds, score
 
@@ -65,7 +65,7 @@ class TunedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     ----------
     estimator : str
         Name in `predictor.models.catalog.FAMILIES`.
-    preprocessor : ColumnTransformer, optional
+    preprocessor : Encoder, optional
         Fitted anew inside every inner training part, once for all candidates. Without it ``X`` is a numeric
         matrix.
     candidates : list of dict, optional
@@ -88,7 +88,7 @@ class TunedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         fitted on the other inner folds. Infinite where no inner split was possible.
     inner_results_ : list of dict
         ``candidate``, ``params``, ``fold``, ``n``, ``log_loss`` (before calibration) of every inner fit.
-    preprocessor_ : ColumnTransformer or None
+    preprocessor_ : Encoder or None
     model_ : classifier
     calibration_ : tuple of (float, float) or None
         Slope and intercept: calibrated log-odds = intercept + slope × score. None where nothing was
@@ -107,7 +107,7 @@ class TunedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def __init__(
         self,
         estimator: str = "elastic_net",
-        preprocessor: ColumnTransformer | None = None,
+        preprocessor: Encoder | None = None,
         candidates: list[dict[str, Any]] | None = None,
         inner_splits: int = 5,
         calibration: str = "auto",
@@ -171,7 +171,7 @@ class TunedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
 def fit_shared(
     families: Sequence[str] | Mapping[str, str],
-    preprocessor: ColumnTransformer | None,
+    preprocessor: Encoder | None,
     X: Any,
     y: Any,
     groups: Any = None,
@@ -187,7 +187,7 @@ def fit_shared(
     ----------
     families : sequence of str, or mapping of name to family
         What to fit; the names are the keys of the result.
-    preprocessor : ColumnTransformer or None
+    preprocessor : Encoder or None
         One for all.
     X, y, groups
         As in `TunedClassifier.fit`.
@@ -295,9 +295,7 @@ def _fit_together(models: Sequence[TunedClassifier], X: Any, y: Any, groups: Any
             tuning.finish(preprocessor, everything, seed)
 
 
-def fit_encoder(
-    preprocessor: ColumnTransformer | None, X: Any
-) -> tuple[ColumnTransformer | None, np.ndarray]:
+def fit_encoder(preprocessor: Encoder | None, X: Any) -> tuple[Encoder | None, np.ndarray]:
     """Fit a fresh copy of the preprocessor and encode its training part."""
     if preprocessor is None:
         return None, X
@@ -305,7 +303,7 @@ def fit_encoder(
     return fitted, _at_least_one_column(fitted.fit_transform(X))
 
 
-def encode_with(preprocessor: ColumnTransformer | None, X: Any) -> np.ndarray:
+def encode_with(preprocessor: Encoder | None, X: Any) -> np.ndarray:
     """Encode patients by a fitted preprocessor."""
     return X if preprocessor is None else _at_least_one_column(preprocessor.transform(X))
 

@@ -6,7 +6,7 @@ import statsmodels.api as sm
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from predictor.models.elastic_net import ElasticNetLogistic, minimise_elastic_net
+from predictor.models.elastic_net import ElasticNetLogistic, elastic_net_path, minimise_elastic_net
 
 
 def problem(n: int = 150, p: int = 12, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -97,3 +97,35 @@ def test_fitting_leaves_its_inputs_alone() -> None:
     before = X.copy()
     ElasticNetLogistic(C=0.1, l1_ratio=0.5).fit(X, y)
     assert (before == X).all()
+
+
+PENALTIES = [(float(C), ratio) for ratio in (0.0, 0.1, 0.5, 1.0) for C in (10.0, 0.003, 0.1, 1.0)]
+
+
+def violation(X: np.ndarray, y: np.ndarray, beta: np.ndarray, b: float, C: float, l1_ratio: float) -> float:
+    """Largest breach of the conditions of optimality."""
+    gradient = X.T @ (expit(b + X @ beta) - y) + (1 - l1_ratio) / C * beta
+    active = beta != 0
+    of_active = np.abs(gradient[active] + l1_ratio / C * np.sign(beta[active])).max(initial=0)
+    return float(max(of_active, (np.abs(gradient[~active]) - l1_ratio / C).max(initial=0)))
+
+
+@pytest.mark.parametrize(("n", "p"), [(40, 3), (60, 6), (150, 20), (30, 80), (40, 500)])
+def test_every_point_of_a_path_is_optimal(n: int, p: int) -> None:
+    """Few correlated columns with a weak penalty once stopped at points that were not, and said converged."""
+    for seed in range(20):
+        rng = np.random.default_rng([n, p, seed])
+        X = rng.normal(size=(n, p)) @ (np.eye(p) + rng.normal(size=(p, p)) * rng.choice([0, 0.3, 2]))
+        X = (X - X.mean(axis=0)) / X.std(axis=0)
+        y = (rng.random(n) < expit(X[:, 0] - X[:, -1])).astype(float)
+        for one, (C, ratio) in zip(elastic_net_path(X, y, PENALTIES), PENALTIES, strict=True):
+            assert one.converged
+            assert violation(X, y, one.coef, one.intercept, C, ratio) < 1e-4
+
+
+@pytest.mark.parametrize(("n", "p"), [(150, 20), (40, 120)])
+def test_a_path_gives_what_each_penalty_gives_alone(n: int, p: int) -> None:
+    X, y = problem(n, p)
+    for one, (C, ratio) in zip(elastic_net_path(X, y, PENALTIES), PENALTIES, strict=True):
+        alone = minimise_elastic_net(X, y, C=C, l1_ratio=ratio)
+        assert np.abs(X @ (one.coef - alone.coef) + one.intercept - alone.intercept).max() < 1e-6
