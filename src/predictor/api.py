@@ -1,4 +1,7 @@
-"""What a user does with a finished model, or without one: predict, report, simulate."""
+"""What a user does with a finished model, or without one: predict, report, simulate.
+
+Each function imports what it alone needs: predicting a patient from a small file needs neither pandas nor the reports.
+"""
 
 from __future__ import annotations
 
@@ -7,22 +10,26 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from predictor.config.dictionary import Dictionary
-from predictor.config.schema import CohortSection
-from predictor.data.simulation import simulate_cohort, write_cohort
-from predictor.data.sources.csv import read_text_table
+from predictor.data.sources.csv import read_records
 from predictor.errors import ConfigError, Problem, ResourceError
 from predictor.prediction import predict_frame
-from predictor.prediction.export import read_export
-from predictor.prediction.reading import check_columns
+from predictor.prediction.reading import Rows, check_columns
 from predictor.prediction_model import PredictionModel, load_prediction_model
-from predictor.reports.patient import patient_views
-from predictor.reports.render import render_patient_report
 
-__all__ = ["model_folder", "predict", "read_new_patients", "report", "simulate", "write_table"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "model_folder",
+    "predict",
+    "read_new_patients",
+    "report",
+    "simulate",
+    "write_table",
+    "write_text",
+]
 
 RUNS = Path("experiments") / "runs"
 
@@ -80,8 +87,11 @@ def report(
     list of Path
         The HTML files.
     """
+    from predictor.reports.patient import patient_views
+    from predictor.reports.render import render_patient_report
+
     loaded = _loaded(model)
-    frame = read_new_patients(loaded, patients, as_of=as_of)
+    frame = _as_table(read_new_patients(loaded, patients, as_of=as_of))
     chosen = list(rows) if rows is not None else list(range(1, len(frame) + 1))
     beyond = [row for row in chosen if not 1 <= row <= len(frame)]
     if beyond:
@@ -117,6 +127,8 @@ def simulate(folder: str | Path, *, patients: int, seed: int) -> Path:
     ConfigError
         If the folder holds files already, or the number is not positive.
     """
+    from predictor.data.simulation import simulate_cohort, write_cohort
+
     target = Path(folder)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         problem = Problem(
@@ -149,7 +161,7 @@ def model_folder(model: str | Path, *, runs_folder: Path = RUNS) -> Path:
 
 def read_new_patients(
     model: PredictionModel, patients: str | Path | pd.DataFrame, *, as_of: date | None
-) -> pd.DataFrame:
+) -> pd.DataFrame | Rows:
     """Return one row per patient with the model's input columns.
 
     Parameters
@@ -163,15 +175,28 @@ def read_new_patients(
     ------
     DataError
     """
-    if isinstance(patients, pd.DataFrame):
+    if not isinstance(patients, str | Path):
         return patients
     path = Path(patients)
     if as_of is not None:
+        from predictor.config.dictionary import Dictionary
+        from predictor.config.schema import CohortSection
+        from predictor.prediction.export import read_export
+
         dictionary = Dictionary.model_validate(model.dictionary)
         return read_export(model, path, dictionary, CohortSection.model_validate(model.cohort), as_of=as_of)
-    frame = read_text_table(path, delimiter=None, encoding="utf-8", shown_as=str(path)).frame
-    check_columns(model, frame)
-    return frame
+    read = read_records(path, delimiter=None, encoding="utf-8", shown_as=str(path))
+    rows = Rows(read.header, read.records)
+    check_columns(model, rows)
+    return rows
+
+
+def _as_table(patients: pd.DataFrame | Rows) -> pd.DataFrame:
+    if not isinstance(patients, Rows):
+        return patients
+    import pandas as pd
+
+    return pd.DataFrame(list(patients.itertuples(index=False, name=None)), columns=list(patients.columns))
 
 
 def write_table(frame: pd.DataFrame, target: Path) -> None:
@@ -187,8 +212,24 @@ def write_table(frame: pd.DataFrame, target: Path) -> None:
     ResourceError
         TRN-05, if the file cannot be written.
     """
+    write_text(frame.to_csv(index=False), target)
+
+
+def write_text(text: str, target: Path) -> None:
+    """Write a text file.
+
+    Parameters
+    ----------
+    text : str
+    target : Path
+
+    Raises
+    ------
+    ResourceError
+        TRN-05, if the file cannot be written.
+    """
     with _writing(target):
-        target.write_text(frame.to_csv(index=False), encoding="utf-8")
+        target.write_text(text, encoding="utf-8")
 
 
 @contextmanager

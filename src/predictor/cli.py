@@ -23,6 +23,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
+MOST_WITH_RANGE = 20_000
 LONGEST_ROW_NUMBER = 7  # digits; a data file has at most a million rows
 
 Set = Annotated[
@@ -80,9 +81,10 @@ def train(
     from predictor import terminal
     from predictor.config.loading import load_config
     from predictor.experiment import train as run_train
+    from predictor.progress import ProgressBars
 
     loaded = load_config(config, overrides=overrides or (), data_folder=data_folder)
-    with terminal.ProgressBars() as bars:
+    with ProgressBars() as bars:
         training = run_train(
             loaded, runs_folder=runs_folder, workers=workers or os.cpu_count() or 1, progress=bars.show
         )
@@ -94,44 +96,130 @@ def predict(
     model: ModelPath,
     patients: Annotated[
         Path | None,
-        typer.Argument(metavar="[PATIENTS]", help="One row per patient, or an export with --as-of"),
+        typer.Argument(
+            metavar="[PATIENTS]", help="One row per patient (CSV, or Parquet), or an export with --as-of"
+        ),
     ] = None,
     as_of: AsOf = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Write the answers to this CSV file")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write the answers to this file; Parquet for Parquet")
+    ] = None,
     template: Annotated[
         Path | None, typer.Option("--template", help="Write an empty table for PATIENTS and stop")
+    ] = None,
+    ranges: Annotated[
+        bool | None,
+        typer.Option(
+            "--range/--no-range",
+            help="Give the range over refits, at 200 times the cost (default: for up to 20,000 patients)",
+        ),
+    ] = None,
+    contributions: Annotated[
+        Path | None,
+        typer.Option(
+            "--contributions", help="Of a Parquet file: also write what moved each estimate to this one"
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Predict new patients: one answer per row, an estimate or the reason why there is none."""
-    from predictor import terminal
-    from predictor.api import model_folder, read_new_patients, write_table
-    from predictor.prediction import as_frame, predict_patients
+    from predictor.api import model_folder
+
+    folder = model_folder(model)
+    if template is not None:
+        _write_template(folder, template, model)
+    elif patients is None:
+        _fail_usage("PATIENTS is missing", "Give a file, or --template FILE to get an empty one")
+    elif patients.suffix.lower() == ".parquet":
+        _score_parquet(folder, patients, out, contributions, ranges=ranges, as_json=as_json)
+    elif contributions is not None:
+        _fail_usage(
+            "contributions are written of a Parquet file",
+            "Use report for single patients",
+            path="--contributions",
+        )
+    else:
+        _predict_table(folder, patients, _day(as_of), out, ranges=ranges, as_json=as_json)
+
+
+def _write_template(folder: Path, template: Path, model: str) -> None:
+    from predictor.api import write_table
     from predictor.prediction.reading import template as empty_table
     from predictor.prediction_model import load_prediction_model
 
-    loaded = load_prediction_model(model_folder(model))
-    if template is not None:
-        if template.exists():
-            _fail_usage("the file exists already", "Name a new one", path=str(template), code="CFG-10")
-        write_table(empty_table(loaded), template)
-        _print(f"Fill in {template}, one row per patient, then: predictor predict {model} {template}")
-        return
-    if patients is None:
-        _fail_usage("PATIENTS is missing", "Give a file, or --template FILE to get an empty one")
+    loaded = load_prediction_model(folder)
+    if template.exists():
+        _fail_usage("the file exists already", "Name a new one", path=str(template), code="CFG-10")
+    write_table(empty_table(loaded), template)
+    _print(f"Fill in {template}, one row per patient, then: predictor predict {model} {template}")
+
+
+def _predict_table(
+    folder: Path, patients: Path, as_of: date | None, out: Path | None, *, ranges: bool | None, as_json: bool
+) -> None:
+    from predictor import answers
+    from predictor.api import read_new_patients, write_text
+    from predictor.prediction import as_records, predict_patients
+    from predictor.prediction.predicting import COLUMNS
+    from predictor.prediction_model import load_prediction_model
+
+    loaded = load_prediction_model(folder)
     if out is not None:
         _must_be_new(out, patients)
-    answers = predict_patients(loaded, read_new_patients(loaded, patients, as_of=_day(as_of)), explain=False)
-    frame = as_frame(answers)
+    rows = read_new_patients(loaded, patients, as_of=as_of)
+    wanted = len(rows) <= MOST_WITH_RANGE if ranges is None else ranges
+    found = predict_patients(loaded, rows, explain=False, ranges=wanted)
+    records = as_records(found)
     if out is not None:
-        write_table(frame, out)
-    _print(
-        terminal.predictions_record(frame, loaded)
-        if as_json
-        else terminal.predictions_text(frame, loaded, out=out)
-    )
-    if answers and not any(answer.readable for answer in answers):
+        write_text(answers.answers_csv(records, COLUMNS), out)
+    if as_json:
+        _print(answers.answers_record(records, loaded.card))
+    else:
+        _print(answers.answers_text(records, loaded.card, out=out))
+        if ranges is None and not wanted:
+            _print(f"More than {MOST_WITH_RANGE:,} patients: without the range over refits; --range gives it")
+    if found and not any(one.readable for one in found):
         raise typer.Exit(3)
+
+
+def _score_parquet(
+    folder: Path,
+    patients: Path,
+    out: Path | None,
+    contributions: Path | None,
+    *,
+    ranges: bool | None,
+    as_json: bool,
+) -> None:
+    from predictor import answers
+    from predictor.progress import ProgressBars
+    from predictor.scoring import score_file
+
+    if out is None or out.suffix.lower() != ".parquet":
+        _fail_usage(
+            "the answers to a Parquet file are another one", "Name it: --out FILE.parquet", path="--out"
+        )
+    for target in (out, contributions):
+        if target is not None:
+            _must_be_new(target, patients)
+    with ProgressBars() as bars:
+        scored = score_file(
+            folder, patients, out, contributions=contributions, ranges=ranges, progress=bars.show
+        )
+    if as_json:
+        _print(scored.record())
+        return
+    lines = [answers.WATERMARK] if scored.simulated else []
+    lines += [answers.counts_text(scored.counts), f"All {scored.rows} answers: {out}"]
+    if contributions is not None:
+        lines.append(f"What moved each estimate: {contributions}")
+    if not scored.ranges:
+        lines.append("Without the range over refits; --range gives it, at 200 times the cost")
+    if scored.resumed:
+        lines.append(
+            f"{scored.resumed} of {scored.partitions} parts were there already from an earlier start"
+        )
+    _print("\n".join(lines))
 
 
 @app.command()

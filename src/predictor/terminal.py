@@ -2,69 +2,24 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
+from predictor.answers import WATERMARK
 from predictor.checking import CheckReport
 from predictor.cohort.outcomes import sensitivity
 from predictor.data.frames import rows_of
 from predictor.experiment import Training
-from predictor.prediction_model import PredictionModel
 
 __all__ = [
-    "ProgressBars",
     "check_record",
     "check_text",
-    "predictions_record",
-    "predictions_text",
     "training_record",
     "training_text",
 ]
-
-WATERMARK = "SIMULATED DATA: no real patient, no clinical meaning"
-
-
-class ProgressBars:
-    """One bar per step, on stderr, only where a person watches."""
-
-    def __init__(self) -> None:
-        self._bar: tqdm[Any] | None = None
-        self._step = ""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
-        self._close()
-
-    def show(self, step: str, done: int, total: int) -> None:
-        """Move the bar of a step, or begin it.
-
-        Parameters
-        ----------
-        step : str
-        done, total : int
-        """
-        if step != self._step:
-            self._close()
-            self._step = step
-            self._bar = tqdm(total=total, desc=step, leave=False, disable=None, file=sys.stderr)
-        if self._bar is not None:
-            self._bar.n = done
-            self._bar.refresh()
-
-    def _close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
 
 
 def check_text(report: CheckReport) -> str:
@@ -228,56 +183,6 @@ def performance_table(performance: pd.DataFrame) -> pd.DataFrame:
         index=order, columns=list(shown)
     )
     return table.rename(columns=shown).reset_index()
-
-
-def predictions_text(frame: pd.DataFrame, model: PredictionModel, *, out: Path | None) -> str:
-    """Say how many got an estimate, the group's rate or a refusal, and show the first answers.
-
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-        As `predictor.prediction.as_frame`.
-    model : PredictionModel
-    out : Path or None
-        Where the answers were written.
-    """
-    counts = frame["kind"].value_counts()
-    parts = [WATERMARK] if model.card.get("simulated") else []
-    parts.append(
-        ", ".join(f"{n} {_plain(str(kind))}" for kind, n in counts.items()) or "No patient, no answer"
-    )
-    shown = frame.drop(columns=["reason"]) if out is None else frame.drop(columns=["reason"]).head(5)
-    parts.append(_table(shown.round(3).astype(object).where(shown.notna(), "")))
-    for reason, rows in frame[frame["reason"] != ""].groupby("reason", sort=False)["row"]:
-        named = ", ".join(str(row) for row in rows.head(5)) + (" …" if len(rows) > 5 else "")
-        parts.append(f"{len(rows)} row{'s' if len(rows) > 1 else ''} ({named}): {reason}")
-    if out is not None:
-        parts.append(f"All {len(frame)} answers: {out}")
-    return "\n".join(parts)
-
-
-def predictions_record(frame: pd.DataFrame, model: PredictionModel) -> dict[str, Any]:
-    """Return the same as plain data.
-
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-    model : PredictionModel
-    """
-    return {
-        "simulated": bool(model.card.get("simulated")),
-        "verdict": model.card["verdict"],
-        "predictions": _records(frame),
-    }
-
-
-def _plain(label: str) -> str:
-    words = {
-        "group_rate": "with the group's rate only",
-        "estimate": "with a personal estimate",
-        "refusal": "refused",
-    }
-    return words.get(label, label)
 
 
 def _heading(text: str) -> str:

@@ -9,8 +9,10 @@ import pandas as pd
 import pytest
 
 from predictor import terminal
-from predictor.prediction import as_frame, predict_patients
+from predictor.answers import WATERMARK, answers_record, answers_text
+from predictor.prediction import as_records, predict_patients
 from predictor.prediction_model import PredictionModel
+from predictor.progress import ProgressBars
 from trained_clinics import new_patients, trained
 
 
@@ -38,7 +40,7 @@ def test_a_training_is_told_in_the_order_of_a_paper() -> None:
         )
     ]
     assert places == sorted(places)
-    assert terminal.WATERMARK not in text
+    assert WATERMARK not in text
 
 
 def test_the_record_of_a_training_is_strict_json() -> None:
@@ -70,38 +72,36 @@ def test_performance_has_one_row_per_procedure_and_blanks_for_what_is_undefined(
 def test_answers_are_counted_by_kind_and_reasons_stand_once() -> None:
     frame = new_patients(8)
     frame.loc[[1, 2, 3, 4, 5, 6], "age"] = 75.0
-    answers = as_frame(predict_patients(trained().model.model, frame))
-    text = terminal.predictions_text(answers, trained().model.model, out=None)
+    answers = as_records(predict_patients(trained().model.model, frame))
+    text = answers_text(answers, trained().model.model.card, out=None)
     assert text.startswith("6 refused, 2 with a personal estimate\n")
     assert text.count("Age is outside what the model has seen") == 1
     assert "6 rows (2, 3, 4, 5, 6 …): Age is outside" in text
 
 
 def test_with_a_file_only_the_first_answers_are_shown() -> None:
-    answers = as_frame(predict_patients(trained().model.model, new_patients(9)))
-    text = terminal.predictions_text(answers, trained().model.model, out=Path("answers.csv"))
+    answers = as_records(predict_patients(trained().model.model, new_patients(9)))
+    text = answers_text(answers, trained().model.model.card, out=Path("answers.csv"))
     assert text.endswith("All 9 answers: answers.csv")
     assert len(text.splitlines()) == 1 + 1 + 5 + 1
 
 
 def test_no_patient_no_answer() -> None:
-    answers = as_frame([])
-    assert terminal.predictions_text(answers, trained().model.model, out=None).startswith(
-        "No patient, no answer"
-    )
-    assert terminal.predictions_record(answers, trained().model.model)["predictions"] == []
+    answers = as_records([])
+    assert answers_text(answers, trained().model.model.card, out=None).startswith("No patient, no answer")
+    assert answers_record(answers, trained().model.model.card)["predictions"] == []
 
 
 def test_simulated_is_said_first_and_in_json() -> None:
-    answers = as_frame(predict_patients(simulated(), new_patients(2)))
-    assert terminal.predictions_text(answers, simulated(), out=None).startswith(terminal.WATERMARK)
-    record = terminal.predictions_record(answers, simulated())
+    answers = as_records(predict_patients(simulated(), new_patients(2)))
+    assert answers_text(answers, simulated().card, out=None).startswith(WATERMARK)
+    record = answers_record(answers, simulated().card)
     assert record["simulated"] is True
     assert json.loads(json.dumps(record, allow_nan=False)) == record
 
 
 def test_bars_are_drawn_only_for_a_person(capsys: pytest.CaptureFixture[str]) -> None:
-    with terminal.ProgressBars() as bars:
+    with ProgressBars() as bars:
         bars.show("reading", 0, 1)
         bars.show("nested cross-validation", 0, 3)
         bars.show("nested cross-validation", 3, 3)

@@ -92,7 +92,7 @@ class ResponsePredictor:
         return pd.DataFrame(rows, columns=["name", "label", "kind", "unit", "role", "required", "learned"])
 
 
-def predict_frame(model: PredictionModel, frame: pd.DataFrame) -> pd.DataFrame:
+def predict_frame(model: PredictionModel, frame: pd.DataFrame | Rows) -> pd.DataFrame:
     """Predict many patients: one output row per input row, an estimate or a reason.
 
     Parameters

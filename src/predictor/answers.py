@@ -1,0 +1,122 @@
+"""What `predict` prints and writes: the same answers as text for a person, as CSV, and as a record for a machine.
+
+Standard library alone: a single patient is answered before a table library would have been imported.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+__all__ = ["WATERMARK", "answers_csv", "answers_record", "answers_text", "counts_text"]
+
+WATERMARK = "SIMULATED DATA: no real patient, no clinical meaning"
+SHOWN, ROWS_NAMED = 5, 5
+WORDS = {
+    "group_rate": "with the group's rate only",
+    "estimate": "with a personal estimate",
+    "refusal": "refused",
+}
+
+Record = Mapping[str, Any]
+
+
+def answers_text(records: Sequence[Record], card: Mapping[str, Any], *, out: Path | None) -> str:
+    """Say how many got an estimate, the group's rate or a refusal, and show the first answers.
+
+    Parameters
+    ----------
+    records : sequence of mapping
+        As `predictor.prediction.as_records`.
+    card : mapping
+        The model's.
+    out : Path or None
+        Where the answers were written.
+    """
+    counts: dict[str, int] = {}
+    for record in records:
+        counts[record["kind"]] = counts.get(record["kind"], 0) + 1
+    parts = [WATERMARK] if card.get("simulated") else []
+    parts.append(counts_text(counts))
+    parts.append(_table(records if out is None else records[:SHOWN]))
+    parts += _reasons(records)
+    if out is not None:
+        parts.append(f"All {len(records)} answers: {out}")
+    return "\n".join(parts)
+
+
+def answers_record(records: Sequence[Record], card: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the same as plain data.
+
+    Parameters
+    ----------
+    records : sequence of mapping
+    card : mapping
+        The model's.
+    """
+    return {
+        "simulated": bool(card.get("simulated")),
+        "verdict": card["verdict"],
+        "predictions": [dict(record) for record in records],
+    }
+
+
+def answers_csv(records: Sequence[Record], columns: Sequence[str]) -> str:
+    """Return answers as CSV text.
+
+    Parameters
+    ----------
+    records : sequence of mapping
+    columns : sequence of str
+    """
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([record[name] for name in columns] for record in records)
+    return text.getvalue()
+
+
+def counts_text(counts: Mapping[str, int]) -> str:
+    """Say how many got which kind of answer, the most frequent first.
+
+    Parameters
+    ----------
+    counts : mapping of str to int
+    """
+    ordered = sorted(counts.items(), key=lambda pair: -pair[1])
+    return ", ".join(f"{n} {WORDS.get(kind, kind)}" for kind, n in ordered) or "No patient, no answer"
+
+
+def _table(records: Sequence[Record]) -> str:
+    if not records:
+        return "(none)"
+    names = [name for name in records[0] if name != "reason"]
+    lines = [names, *([_cell(record[name]) for name in names] for record in records)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        " ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines
+    )
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return str(round(value, 3)) if isinstance(value, float) else str(value)
+
+
+def _reasons(records: Sequence[Record]) -> list[str]:
+    rows: dict[str, list[int]] = {}
+    for record in records:
+        if record["reason"]:
+            rows.setdefault(record["reason"], []).append(record["row"])
+    return [
+        f"{len(found)} row{'s' if len(found) > 1 else ''} ({_named(found)}): {reason}"
+        for reason, found in rows.items()
+    ]
+
+
+def _named(rows: Sequence[int]) -> str:
+    return ", ".join(map(str, rows[:ROWS_NAMED])) + (" …" if len(rows) > ROWS_NAMED else "")

@@ -1,0 +1,222 @@
+"""Parts of a Parquet file that can be scored anywhere, in any order, each into a file of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from predictor.errors import DataError, Problem
+from predictor.prediction.reading import Rows, check_columns
+from predictor.prediction_model import PredictionModel, load_prediction_model
+from predictor.scoring.blocks import ANSWERS, Block, contributions_schema, score_block
+
+__all__ = ["Partition", "Targets", "check_source", "list_partitions", "score_partition"]
+
+ROWS_OF_A_BLOCK = 65_536
+ROWS_OF_A_PARTITION = 500_000
+
+
+@dataclass(frozen=True)
+class Partition:
+    """Row groups that follow each other.
+
+    Parameters
+    ----------
+    index : int
+        Place among the partitions.
+    first_row : int
+        Number of its first patient; the first of the file is 1.
+    rows : int
+    row_groups : tuple of int
+    """
+
+    index: int
+    first_row: int
+    rows: int
+    row_groups: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Files that a partition is written to.
+
+    Parameters
+    ----------
+    answers : Path
+    contributions : Path or None
+    """
+
+    answers: Path
+    contributions: Path | None = None
+
+
+def list_partitions(source: Path, *, rows: int = ROWS_OF_A_PARTITION) -> tuple[Partition, ...]:
+    """Split a Parquet file at its row groups.
+
+    Parameters
+    ----------
+    source : Path
+    rows : int
+        A partition ends with the row group that reaches this number.
+
+    Raises
+    ------
+    DataError
+        DAT-15, if the file cannot be read.
+    """
+    with _opened(source) as file:
+        sizes = [file.metadata.row_group(i).num_rows for i in range(file.metadata.num_row_groups)]
+    found: list[Partition] = []
+    groups: list[int] = []
+    first = 1
+    for group in range(len(sizes)):
+        groups.append(group)
+        taken = sum(sizes[i] for i in groups)
+        if taken >= rows or group == len(sizes) - 1:
+            found.append(Partition(len(found), first, taken, tuple(groups)))
+            first, groups = first + taken, []
+    return tuple(found)
+
+
+def check_source(model: PredictionModel, source: Path) -> None:
+    """Refuse a file that does not have the model's inputs; columns that it does not know are left aside.
+
+    Parameters
+    ----------
+    model : PredictionModel
+    source : Path
+
+    Raises
+    ------
+    DataError
+        DAT-15 or PRE-01.
+    """
+    with _opened(source) as file:
+        known = {one.name for one in model.inputs}
+        check_columns(model, Rows([name for name in file.schema_arrow.names if name in known], []))
+
+
+def score_partition(
+    model: PredictionModel | Path,
+    source: Path,
+    partition: Partition,
+    targets: Targets,
+    *,
+    ranges: bool = False,
+    today: date | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> dict[str, int]:
+    """Score one partition into files of its own, which get their names when they are complete.
+
+    Nothing else is read or written and nothing is remembered, so that any executor may run it anywhere and again.
+
+    Parameters
+    ----------
+    model : PredictionModel or Path
+        A path is loaded through every check; the last one is kept for the next partition.
+    source : Path
+    partition : Partition
+        From `list_partitions` of the same file.
+    targets : Targets
+    ranges : bool
+        Whether the range over refits is wanted, at 200 times the cost.
+    today : date or None
+    progress : callable or None
+        Called with the number of patients after each block.
+
+    Returns
+    -------
+    dict of str to int
+        How many patients got which kind of answer.
+
+    Raises
+    ------
+    ModelError, DataError
+    """
+    loaded = _model(model) if isinstance(model, Path) else model
+    counts: dict[str, int] = {}
+    with _written(loaded, targets) as write:
+        for first, batch in _blocks(loaded, source, partition):
+            block = score_block(
+                loaded,
+                batch,
+                first_row=first,
+                ranges=ranges,
+                contributions=targets.contributions is not None,
+                today=today or date.today(),
+            )
+            write(block)
+            _count(counts, block.answers)
+            if progress is not None:
+                progress(batch.num_rows)
+    return counts
+
+
+@lru_cache(maxsize=1)
+def _model(folder: Path) -> PredictionModel:
+    return load_prediction_model(folder)
+
+
+def _blocks(
+    model: PredictionModel, source: Path, partition: Partition
+) -> Iterator[tuple[int, pa.RecordBatch]]:
+    names = [one.name for one in model.inputs]
+    first = partition.first_row
+    with _opened(source, texts=[one.name for one in model.inputs if one.kind == "category"]) as file:
+        for batch in file.iter_batches(ROWS_OF_A_BLOCK, row_groups=list(partition.row_groups), columns=names):
+            yield first, batch
+            first += batch.num_rows
+
+
+@contextmanager
+def _opened(source: Path, *, texts: Sequence[str] = ()) -> Iterator[pq.ParquetFile]:
+    """Open a Parquet file to be read in order: reading ahead would hold whole row groups in memory."""
+    try:
+        with pq.ParquetFile(source, pre_buffer=False, read_dictionary=list(texts)) as file:
+            yield file
+    except (pa.ArrowInvalid, OSError) as error:
+        message = f"the file cannot be read as Parquet ({type(error).__name__})"
+        remedy = "Check the path, or write the file again"
+        raise DataError(Problem("DAT-15", message, remedy, file=str(source))) from error
+
+
+@contextmanager
+def _written(model: PredictionModel, targets: Targets) -> Iterator[Callable[[Block], None]]:
+    """Write under other names, and rename what is complete; the answers come last and speak for both."""
+    pairs = [(targets.answers, ANSWERS)]
+    if targets.contributions is not None:
+        pairs.insert(0, (targets.contributions, contributions_schema(model)))
+    writers = [pq.ParquetWriter(_unfinished(path), schema, **OPTIONS) for path, schema in pairs]
+    try:
+
+        def write(block: Block) -> None:
+            batches = [block.answers] if block.contributions is None else [block.contributions, block.answers]
+            for writer, batch in zip(writers, batches, strict=True):
+                writer.write_batch(batch)
+
+        yield write
+    finally:
+        for writer in writers:
+            writer.close()
+    for path, _ in pairs:
+        _unfinished(path).rename(path)
+
+
+OPTIONS = {"compression": "snappy", "use_dictionary": ["kind", "plan", "reason"], "write_statistics": False}
+
+
+def _unfinished(path: Path) -> Path:
+    return path.with_name(f"{path.name}.unfinished")
+
+
+def _count(counts: dict[str, int], answers: pa.RecordBatch) -> None:
+    for found in answers.column("kind").value_counts().to_pylist():
+        kind = str(found["values"])
+        counts[kind] = counts.get(kind, 0) + int(found["counts"])
