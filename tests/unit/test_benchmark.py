@@ -270,6 +270,42 @@ def test_the_table_has_a_row_for_every_goal(module: Callable[[str], ModuleType],
     assert table.count("not measured") == 9
 
 
+def test_the_readme_gets_its_tables_and_keeps_its_text(
+    module: Callable[[str], ModuleType], tmp_path: Path
+) -> None:
+    report, readme = module("report"), tmp_path / "README.md"
+    readme.write_text("Before\n<!-- ours -->\nold\n<!-- /ours -->\nAfter <!-- other -->\n")
+    table = report.markdown(pd.DataFrame({"n": [3], "auc": [0.70049], "slope": [np.nan]}), {"auc": 4})
+    report.fill(readme, {"ours": table, "absent": "text"})
+    assert readme.read_text().splitlines() == [
+        "Before",
+        "<!-- ours -->",
+        "| n | auc | slope |",
+        "|---|---|---|",
+        "| 3 | 0.7005 | – |",
+        "<!-- /ours -->",
+        "After <!-- other -->",
+    ]
+    report.fill(readme, {"ours": table})
+    assert readme.read_text().count("0.7005") == 1
+
+
+def test_every_section_of_the_readme_is_written(module: Callable[[str], ModuleType], tmp_path: Path) -> None:
+    measures = {"auc": 0.7, "brier": 0.2, "log_loss": 0.6, "slope": 1.0, "citl": 0.0, "cpu_seconds": 3.0}
+    row = measures | {"import_cpu_seconds": 1.0, "peak_mb": 200.0, "internal_auc": 0.71} | {"dataset": "A"}
+    inner = {"internal_log_loss": 0.6, "selected": ""}
+    runs = [row | inner | {"side": side, "replicate": 0} for side in ("ours", "reference")]
+    pd.DataFrame(runs).to_csv(tmp_path / "training.csv", index=False)
+    pd.DataFrame(runs[:1]).to_csv(tmp_path / "ours.csv", index=False)
+    peer = {"peer": "flaml", "version": "2", "budget": 60.0, "dataset": "A", "replicate": 0}
+    pd.DataFrame([peer | measures]).to_csv(tmp_path / "peers.csv", index=False)
+    found = module("report").sections(tmp_path)
+    readme = (BENCHMARK / "README.md").read_text(encoding="utf-8")
+    assert all(f"<!-- {name} -->" in readme and f"<!-- /{name} -->" in readme for name in found)
+    assert "| A | 1 | 1.000 | 1.000 | 1.000 |" in found["training"]
+    assert "| 1 | training against the reference" in found["goals"]
+
+
 def test_arguments(module: Callable[[str], ModuleType]) -> None:
     study = module("study")
     arguments = study.parse(

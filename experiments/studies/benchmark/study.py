@@ -19,8 +19,8 @@ import elastic_net
 import pandas as pd
 import small
 from accuracy import calibration_summary, paired_differences
-from goals import goals_table
 from peer_runs import BUDGETS, run_peers
+from report import fill, sections
 from training import run_sides, training_ratios
 
 HERE = Path(__file__).resolve().parent
@@ -103,8 +103,10 @@ def small_comparison(arguments: argparse.Namespace) -> bool:
 
 
 def goals(arguments: argparse.Namespace) -> bool:
-    """Print the table of goals from the results."""
-    print(goals_table(arguments.out))
+    """Write the tables of results/ into README.md and print the goals."""
+    found = sections(arguments.out)
+    fill(HERE / "README.md", found)
+    print(found["goals"])
     return True
 
 

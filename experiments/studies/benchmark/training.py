@@ -50,14 +50,13 @@ def training_ratios(runs: pd.DataFrame) -> pd.DataFrame:
         A row for each data set over the replicates that both sides have: median, smallest and largest ratio of CPU
         seconds, median seconds and mean performance of both.
     """
-    wide = runs.pivot(index=["dataset", "replicate"], columns="side").dropna()
-    by_dataset = {
-        metric: wide[metric].groupby("dataset") for metric in ("cpu_seconds", "brier", "log_loss", "auc")
-    }
+    measures = ["cpu_seconds", "brier", "log_loss", "auc"]
+    wide = runs.pivot(index=["dataset", "replicate"], columns="side", values=measures).dropna()
+    by_dataset = {measure: wide[measure].groupby("dataset") for measure in measures}
     ratio = (wide[("cpu_seconds", "ours")] / wide[("cpu_seconds", "reference")]).groupby("dataset")
     table = ratio.agg(["size", "median", "min", "max"])
     table.columns = ["replicates", "ratio_median", "ratio_min", "ratio_max"]
-    for metric, values in by_dataset.items():
-        found = values.median() if metric == "cpu_seconds" else values.mean()
-        table = table.join(found.add_prefix(f"{metric}_"))
+    for measure, values in by_dataset.items():
+        found = values.median() if measure == "cpu_seconds" else values.mean()
+        table = table.join(found.add_prefix(f"{measure}_"))
     return table.reset_index()
