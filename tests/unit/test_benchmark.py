@@ -261,12 +261,20 @@ def test_the_table_has_a_row_for_every_goal(module: Callable[[str], ModuleType],
     pd.DataFrame({"replicate": [0, 1], "resamples": 200, "cpu_seconds": [8.0, 9.0]}).to_csv(
         tmp_path / "bootstrap.csv", index=False
     )
-    pd.DataFrame({"goal": [9], "data": ["D"], "measured": ["0.001×"], "met": [True]}).to_csv(
-        tmp_path / "other.csv", index=False
-    )
+    seconds = {
+        "ours_cpu_s": 1e-5,
+        "theirs_cpu_s": 1e-2,
+        "ratio_min": 0.0009,
+        "ratio_max": 0.002,
+        "at_most": 0.005,
+    }
+    scoring = pd.DataFrame([seconds | {"goal": 9, "work": "one patient", "note": None}] * 2)
+    scoring["ratio_median"], scoring["reached"] = [0.1, 0.001], [False, True]
+    scoring.to_csv(tmp_path / "scoring.csv", index=False)
     table = goals.goals_table(tmp_path)
     assert "| A, 2 training sets | 8.5 s (8.0–9.0) | yes |" in table
-    assert "| D | 0.001× | yes |" in table
+    wanted = "| one patient | 0.001× (0.0009–0.002), at most 0.005×; 1e-05 against 0.01 s | yes |"
+    assert table.count("| one patient |") == table.count(wanted) == 1
     assert table.count("not measured") == 9
 
 
