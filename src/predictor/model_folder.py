@@ -56,6 +56,8 @@ ALLOWED_TYPES = frozenset(
         "predictor.features.preprocessing.Encoder",
         "predictor.models.averaging.AveragedClassifier",
         "predictor.models.elastic_net.ElasticNetLogistic",
+        "predictor.models.forest.ExtraTrees",
+        "predictor.models.boosting.BoostedTrees",
         "predictor.models.forest.Forest",
         "predictor.models.tuning.TunedClassifier",
         "sklearn._loss._loss.CyHalfBinomialLoss",

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from predictor.explanation.tree_shap import TreeShap
-from predictor.features.columns import RawColumns, columns_of, encode_block
+from predictor.features.columns import Categories, RawColumns, columns_of, encode_block
 from predictor.models.plain import CompactModel, Member, expit
 
 if TYPE_CHECKING:
@@ -346,13 +346,14 @@ def relative_to_plan(
     ArithmeticError
         If they do not add up within 1e-6: phi, log-odds and baselines are then not of one model.
     """
-    names, which = np.unique(np.asarray(plan, dtype=str), return_inverse=True)
-    if unknown := {str(name) for name in names if str(name) not in baselines}:
+    coded = Categories.of(str(one) for one in plan)
+    if unknown := {name for name in coded.levels if name not in baselines}:
         msg = f"{len(unknown)} plan(s) have no baseline. Explain only plans that development patients had."
         raise ValueError(msg)
-    start = np.array([baselines[str(name)][0] for name in names], dtype=np.float64)[which]
-    means = np.array([baselines[str(name)][1] for name in names]).reshape(len(names), phi.shape[1])
-    contributions = phi - means[which]
+    own = [baselines[name] for name in coded.levels]
+    start = np.array([one[0] for one in own], dtype=np.float64)[coded.codes]
+    means = np.array([one[1] for one in own], dtype=np.float64).reshape(len(own), phi.shape[1])
+    contributions = phi - means[coded.codes]
     of_plan = list(plan_features)
     leftover = contributions[:, of_plan].sum(axis=1)
     contributions[:, of_plan] = 0.0

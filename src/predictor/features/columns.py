@@ -126,6 +126,8 @@ def columns_of(X: pd.DataFrame, columns: Sequence[EncodedColumn]) -> dict[str, n
 
 
 def _numbers(values: pd.Series) -> np.ndarray:
+    if values.dtype == np.float64:
+        return np.asarray(values.to_numpy())
     return np.asarray(values.to_numpy(dtype=np.float64, na_value=np.nan))
 
 

@@ -28,7 +28,7 @@ from predictor.models.trees import Trees
 
 __all__ = ["FusedMember", "fuse"]
 
-ROWS = 8192
+ROWS, MOST_JOINED = 16_384, 4096
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,8 @@ class _Number:
     name, transform : str
     center, scale, coef : float
         ``coef`` is 0 where only the missing indicator is used.
-    present : float
-        Added where it is present.
     missing : float
-        Added where it is missing.
+        Added instead where it is missing.
     """
 
     name: str
@@ -51,7 +49,6 @@ class _Number:
     center: float
     scale: float
     coef: float
-    present: float
     missing: float
 
 
@@ -67,6 +64,46 @@ class _Category:
     def by_level(self) -> dict[str, float]:
         """Weight of each level."""
         return dict(zip(self.levels, self.weights.tolist(), strict=False))
+
+
+@dataclass(frozen=True)
+class _Lookup:
+    """What the levels of several categories add together, by their joint code.
+
+    Parameters
+    ----------
+    columns : tuple of (ndarray of int, int)
+        Codes of each category and how far apart its levels lie in ``weights``.
+    weights : ndarray of float64
+    """
+
+    columns: tuple[tuple[np.ndarray, int], ...]
+    weights: np.ndarray
+
+    def add(self, rows: slice, total: np.ndarray) -> None:
+        """Add the weights of some patients."""
+        place = np.zeros(len(total), dtype=np.int16)
+        for codes, stride in self.columns:
+            place += (codes[rows] + 1).astype(np.int16, copy=False) * np.int16(stride)
+        total += self.weights.take(place)
+
+
+def _join(categories: Sequence[tuple[_Category, np.ndarray | Categories]]) -> list[_Lookup]:
+    """Join categories as long as the table of their joint levels is small."""
+    found: list[_Lookup] = []
+    for category, values in categories:
+        if not isinstance(values, Categories):
+            raise TypeError(f"{category.name} is a category, and numbers were given")
+        own = category.weights[
+            Categories(np.arange(-1, len(values.levels)), values.levels).known_as(category.levels)
+        ]
+        if found and len(found[-1].weights) * len(own) <= MOST_JOINED:
+            last = found.pop()
+            weights = (own[:, None] + last.weights[None, :]).ravel()
+            found.append(_Lookup((*last.columns, (values.codes, len(last.weights))), weights))
+        else:
+            found.append(_Lookup(((values.codes, 1),), own))
+    return found
 
 
 @dataclass(frozen=True)
@@ -126,7 +163,7 @@ class FusedMember:
         return self.base + self._one_linear(patient)
 
     def _add_linear(self, raw: RawColumns, scores: np.ndarray) -> None:
-        levels = [(one, raw[one.name].known_as(one.levels)) for one in self.categories]  # type: ignore[union-attr]
+        joined = _join([(one, raw[one.name]) for one in self.categories])
         values = [(one, raw[one.name]) for one in self.numbers]
         work, rounded = np.empty(ROWS), np.empty(ROWS, dtype=np.float32)
         for start in range(0, len(scores), ROWS):
@@ -135,8 +172,23 @@ class FusedMember:
             for number, column in values:
                 size = len(total)
                 _add_number(number, column[rows], total, work[:size], rounded[:size])  # type: ignore[index]
-            for category, codes in levels:
-                total += category.weights.take(codes[rows])
+            for lookup in joined:
+                lookup.add(rows, total)
+            if not np.isfinite(total.sum()):
+                self._mend(raw, rows, total)
+
+    def _mend(self, raw: RawColumns, rows: slice, total: np.ndarray) -> None:
+        """Evaluate anew the patients with an infinite value, which counts as missing."""
+        for i in np.flatnonzero(~np.isfinite(total)):
+            at = slice(rows.start + int(i), rows.start + int(i) + 1)
+            one: dict[str, float | str | None] = {}
+            for name, values in raw.items():
+                if isinstance(values, Categories):
+                    code = int(values.codes[at][0])
+                    one[name] = None if code < 0 else values.levels[code]
+                else:
+                    one[name] = float(values[at][0])
+            total[i] = self.base + self._one_linear(one)
 
     def _one_linear(self, patient: Mapping[str, float | str | None]) -> float:
         total = 0.0
@@ -146,7 +198,7 @@ class FusedMember:
                 total += number.missing
             else:
                 rounded = float(np.float32((value - number.center) / number.scale))
-                total += number.coef * rounded + number.present
+                total += number.coef * rounded
         for category in self.categories:
             text = patient[category.name]
             weights = category.weights
@@ -176,26 +228,26 @@ def fuse(columns: Sequence[EncodedColumn], base: float, coef: np.ndarray, trees:
     names = list(dict.fromkeys(column.feature for column in columns))
     own = {name: [column for column in columns if column.feature == name] for name in names}
     levels = levels_by_feature(columns)
+    numbers = [_number(own[name], weights) for name in names if name not in levels]
     return FusedMember(
-        base,
-        numbers=tuple(_number(own[name], weights) for name in names if name not in levels),
+        base + sum(present for _, present in numbers),
+        numbers=tuple(number for number, _ in numbers),
         categories=tuple(_category(own[name], levels[name], weights) for name in levels),
     )
 
 
-def _number(own: Sequence[EncodedColumn], weights: Mapping[EncodedColumn, float]) -> _Number:
+def _number(own: Sequence[EncodedColumn], weights: Mapping[EncodedColumn, float]) -> tuple[_Number, float]:
+    """Return what a number adds to what its missing indicator adds where it is present."""
     value = next((column for column in own if column.operation == "value"), None)
     marker = next((column for column in own if column.operation == "missing"), None)
-    present, missing = (
-        (0.0, 0.0)
-        if marker is None
-        else tuple(weights[marker] * float(marker.encoded(x)) for x in (0.0, 1.0))
-    )
+    present, missing = 0.0, 0.0
+    if marker is not None:
+        present, missing = (weights[marker] * float(marker.encoded(x)) for x in (0.0, 1.0))
     if value is None:
-        return _Number(own[0].feature, own[0].transform, 0.0, 1.0, 0.0, present, missing)
-    filled = weights[value] * float(value.encoded(value.fill))
+        return _Number(own[0].feature, own[0].transform, 0.0, 1.0, 0.0, missing - present), present
     coef = weights[value]
-    return _Number(value.feature, value.transform, value.center, value.scale, coef, present, missing + filled)
+    missing += coef * float(value.encoded(value.fill)) - present
+    return _Number(value.feature, value.transform, value.center, value.scale, coef, missing), present
 
 
 def _category(
@@ -218,6 +270,5 @@ def _add_number(
         rounded[:] = work
         work[:] = rounded
         work *= number.coef
-    work += number.present
-    np.copyto(work, number.missing, where=~np.isfinite(values))
-    total += work
+        np.putmask(work, np.isnan(work), number.missing)
+        total += work

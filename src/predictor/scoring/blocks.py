@@ -169,7 +169,13 @@ class _Answers:
         values = self.columns[name]
         if name in self._texts:
             return pa.DictionaryArray.from_arrays(values, pa.array(list(self._texts[name]), pa.string()))
-        return pa.array(values, from_pandas=name != "row")
+        if name == "row":
+            return pa.array(values)
+        return (
+            pa.nulls(len(values), pa.float64())
+            if np.isnan(values).all()
+            else pa.array(values, from_pandas=True)
+        )
 
 
 def _answer_sound(model: PredictionModel, found: _Found, answers: _Answers, *, ranges: bool) -> None:

@@ -118,7 +118,11 @@ def _complete(model: PredictionModel, missing: Mapping[str, np.ndarray | None], 
     incomplete = [(one, gone) for one in used if (gone := missing[one.name]) is not None]
     if not incomplete:
         return None
-    limit = float(model.policy.get("withhold_if", {}).get("missing_features_over", 0.3))
+    # Whoever is close to the limit gets the second look, whatever the order of the sum.
+    limit = float(model.policy.get("withhold_if", {}).get("missing_features_over", 0.3)) - 1e-9
+    most = sum(one.importance for one, _ in incomplete)
+    if most <= limit and len(incomplete) < len(used) and not any(one.required for one, _ in incomplete):
+        return None
     share, count = np.zeros(n), np.zeros(n, dtype=np.intp)
     sound = np.ones(n, dtype=bool)
     for one, gone in incomplete:
@@ -126,8 +130,7 @@ def _complete(model: PredictionModel, missing: Mapping[str, np.ndarray | None], 
         count += gone
         if one.required:
             sound &= ~gone
-    # Whoever is close to the limit gets the second look, whatever the order of the sum.
-    return np.asarray(sound & (share <= limit - 1e-9) & (count < len(used)) | (count == 0))
+    return np.asarray(sound & (share <= limit) & (count < len(used)) | (count == 0))
 
 
 def _meets(rule: Mapping[str, Any], raw: RawColumns, n: int) -> np.ndarray:
