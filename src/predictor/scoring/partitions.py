@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,7 +21,15 @@ from predictor.scoring.blocks import ANSWERS, Block, contributions_schema, score
 __all__ = ["Partition", "Targets", "check_source", "list_partitions", "score_partition"]
 
 ROWS_OF_A_BLOCK = 65_536
+READ_AT_ONCE = 1 << 18  # bytes of a column; without it whole column chunks are held
 ROWS_OF_A_PARTITION = 500_000
+# Few distinct values go by dictionary; row numbers by their differences; probabilities do not compress.
+OPTIONS: dict[str, Any] = {
+    "compression": "none",
+    "use_dictionary": ["kind", "plan", "reason", "group_rate", "group_low", "group_high"],
+    "column_encoding": {"row": "DELTA_BINARY_PACKED"},
+    "write_statistics": False,
+}
 
 
 @dataclass(frozen=True)
@@ -179,7 +188,9 @@ def _blocks(
 def _opened(source: Path, *, texts: Sequence[str] = ()) -> Iterator[pq.ParquetFile]:
     """Open a Parquet file to be read in order: reading ahead would hold whole row groups in memory."""
     try:
-        with pq.ParquetFile(source, pre_buffer=False, read_dictionary=list(texts)) as file:
+        with pq.ParquetFile(
+            source, pre_buffer=False, buffer_size=READ_AT_ONCE, read_dictionary=list(texts)
+        ) as file:
             yield file
     except (pa.ArrowInvalid, OSError) as error:
         message = f"the file cannot be read as Parquet ({type(error).__name__})"
@@ -207,9 +218,6 @@ def _written(model: PredictionModel, targets: Targets) -> Iterator[Callable[[Blo
             writer.close()
     for path, _ in pairs:
         _unfinished(path).rename(path)
-
-
-OPTIONS = {"compression": "snappy", "use_dictionary": ["kind", "plan", "reason"], "write_statistics": False}
 
 
 def _unfinished(path: Path) -> Path:
