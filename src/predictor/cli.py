@@ -130,6 +130,10 @@ def predict(
         _write_template(folder, template, model)
     elif patients is None:
         _fail_usage("PATIENTS is missing", "Give a file, or --template FILE to get an empty one")
+    elif patients.suffix.lower() == ".parquet" and as_of is not None:
+        _fail_usage(
+            "an export is not a Parquet file", "Leave --as-of out, or give the export", path="--as-of"
+        )
     elif patients.suffix.lower() == ".parquet":
         _score_parquet(folder, patients, out, contributions, ranges=ranges, as_json=as_json)
     elif contributions is not None:

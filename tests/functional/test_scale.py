@@ -115,6 +115,8 @@ def test_what_parquet_needs_is_said(tmp_path: Path) -> None:
     new_patients(3).to_parquet(source, index=False)
     assert "Name it: --out FILE.parquet" in command_line("predict", model, source).err
     assert command_line("predict", model, source, "--out", source).errors[0].startswith(f"{source}: CFG-10")
+    answer = command_line("predict", model, source, "--out", tmp_path / "o.parquet", "--as-of", "2026-01-01")
+    assert "an export is not a Parquet file" in answer.err
     new_patients(3).to_csv(tmp_path / "in.csv", index=False)
     answer = command_line("predict", model, tmp_path / "in.csv", "--contributions", tmp_path / "c.parquet")
     assert answer.code == 2

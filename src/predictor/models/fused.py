@@ -174,7 +174,9 @@ class FusedMember:
                 _add_number(number, column[rows], total, work[:size], rounded[:size])  # type: ignore[index]
             for lookup in joined:
                 lookup.add(rows, total)
-            if not np.isfinite(total.sum()):
+            with np.errstate(invalid="ignore", over="ignore"):
+                sound = np.isfinite(total.sum())
+            if not sound:
                 self._mend(raw, rows, total)
 
     def _mend(self, raw: RawColumns, rows: slice, total: np.ndarray) -> None:
