@@ -30,7 +30,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "CFG-20": "A column or table is not declared in the dictionary.",
         "CFG-21": "A feature set names an unknown group.",
         "CFG-22": "A model names an unknown feature set.",
-        "CFG-23": "The judge is neither the selection nor a model.",
+        "CFG-23": "The judge is neither the average, nor the selection, nor a model.",
         "CFG-24": "The primary outcome is unknown, or is not one that can be predicted.",
         "CFG-25": "No declared column has this measure.",
         "CFG-26": "A required key is missing.",

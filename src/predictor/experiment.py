@@ -14,6 +14,7 @@ import pandas as pd
 
 from predictor.config.loading import LoadedConfig, dump_config, load_config
 from predictor.errors import ResourceError
+from predictor.execution import Execution
 from predictor.experiment_log import log_items
 from predictor.explanation.summary import importance
 from predictor.prediction import ResponsePredictor
@@ -122,6 +123,7 @@ def train(
     loaded = config if isinstance(config, LoadedConfig) else load_config(config)
     now = now or datetime.now(UTC)
     say = progress or _silent
+    execution = Execution(workers=workers)
     say("reading", 0, 1)
     study = prepare_study(loaded)
     run = start_run(
@@ -131,12 +133,12 @@ def train(
         run.write_text("config.yaml", dump_config(loaded))
         run.write_frame("attrition.csv", study.cohort.attrition)
         folds = outer_folds(study)
-        results = nested_cross_validation(study, folds, workers=workers, progress=say)
+        results = nested_cross_validation(study, folds, execution=execution, progress=say)
         evaluation = evaluate_predictions(study, results, run)
-        secondary = evaluate_secondary(study, folds, workers=workers, progress=say)
+        secondary = evaluate_secondary(study, folds, execution=execution, progress=say)
         if len(secondary):
             run.write_frame("secondary.csv", secondary)
-        transport = transport_validation(study, run, workers=workers, progress=say)
+        transport = transport_validation(study, run, execution=execution, progress=say)
         say("final fit", 0, 1)
         final = fit_final(study)
         shares = out_of_fold_importance(study, results, run)
@@ -195,7 +197,7 @@ def outer_folds(study: Study) -> list[Fold]:
 
 
 def nested_cross_validation(
-    study: Study, folds: Sequence[Fold], *, workers: int, progress: Progress
+    study: Study, folds: Sequence[Fold], *, execution: Execution, progress: Progress
 ) -> list[FoldResult]:
     """Run the declared procedure on every outer fold of the primary outcome.
 
@@ -215,7 +217,7 @@ def nested_cross_validation(
         study.dataset.take(rows),
         y,
         folds,
-        workers=workers,
+        execution=execution,
         progress=lambda _: progress("nested cross-validation", next(done), total),
     )
 
@@ -246,22 +248,30 @@ def evaluate_predictions(study: Study, results: Sequence[FoldResult], run: Run) 
     run.write_frame("predictions.parquet", predictions)
     for name in TABLES:
         run.write_frame(f"{name}.csv", getattr(evaluation, name))
-    run.write_frame("chosen.csv", chosen_table(results))
+    run.write_frame("weights.csv", weight_table(results))
     return evaluation
 
 
-def chosen_table(results: Sequence[FoldResult]) -> pd.DataFrame:
-    """Count how often each candidate was the judged procedure's choice.
+def weight_table(results: Sequence[FoldResult]) -> pd.DataFrame:
+    """Summarise the share of each candidate in the judged procedure over the outer folds.
 
     Parameters
     ----------
     results : sequence of FoldResult
+
+    Returns
+    -------
+    DataFrame
+        ``candidate``, ``mean``, ``low`` and ``high`` (smallest and largest fold), ``folds``; the largest mean first. For a
+        selection the mean is how often it was chosen.
     """
-    counts = pd.Series([result.chosen for result in results]).value_counts()
-    return pd.DataFrame({"candidate": counts.index, "times": counts.to_numpy(int), "of": len(results)})
+    weights = pd.DataFrame([dict(result.weights) for result in results])
+    table = pd.DataFrame({"mean": weights.mean(), "low": weights.min(), "high": weights.max()})
+    table = table.rename_axis("candidate").reset_index().assign(folds=len(results))
+    return table.sort_values(["mean", "candidate"], ascending=[False, True], ignore_index=True)
 
 
-def transport_validation(study: Study, run: Run, *, workers: int, progress: Progress) -> pd.DataFrame:
+def transport_validation(study: Study, run: Run, *, execution: Execution, progress: Progress) -> pd.DataFrame:
     """Leave one declared group out at a time; an empty table where none is declared.
 
     Parameters
@@ -278,7 +288,7 @@ def transport_validation(study: Study, run: Run, *, workers: int, progress: Prog
         study.dataset.take(rows),
         y,
         labels,
-        workers=workers,
+        execution=execution,
         level=study.loaded.config.validation.interval.level,
         progress=lambda done, total: progress("leave one group out", done, total),
     )
@@ -373,7 +383,7 @@ def track(
         The finished run.
     """
     config = study.loaded.config
-    tables = ("attrition", *TABLES, "chosen", "importance")
+    tables = ("attrition", *TABLES, "weights", "importance")
     try:
         record = send(
             log_items(study, evaluation, final, folder=folder, tables=tables),

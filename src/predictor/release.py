@@ -22,7 +22,7 @@ from predictor.models.tuning import TunedClassifier
 from predictor.prediction_model import GroupRate, InputField, PlanBaseline, PredictionModel
 from predictor.study import Study
 from predictor.validation.evaluation import Evaluation
-from predictor.validation.resampling import choose, fit_candidates
+from predictor.validation.resampling import candidate_weights, fit_candidates
 
 __all__ = ["FinalFit", "assemble_model", "fit_final"]
 
@@ -33,19 +33,26 @@ class FinalFit:
 
     Parameters
     ----------
-    chosen : str
-        Candidate with the smallest inner log loss, or the declared one.
-    model : TunedClassifier
+    model : AveragedClassifier
+        Of the candidates with a weight.
+    weights : dict of str to float
+        Share of each candidate in the model.
     fitted : dict of str to TunedClassifier
         All candidates, for the report.
     rows : ndarray of int
         Positions of the evaluable units.
     """
 
-    chosen: str
-    model: TunedClassifier
+    model: AveragedClassifier
+    weights: Mapping[str, float]
     fitted: Mapping[str, TunedClassifier]
     rows: np.ndarray
+
+    @property
+    def chosen(self) -> str:
+        """The one candidate that the model is, or how many it is the average of."""
+        names = [name for name, weight in self.weights.items() if weight > 0]
+        return names[0] if len(names) == 1 else f"average of {len(names)} models"
 
 
 def fit_final(study: Study) -> FinalFit:
@@ -55,12 +62,18 @@ def fit_final(study: Study) -> FinalFit:
     ----------
     study : Study
     """
-    rows, _ = study.evaluable(study.loaded.config.primary)
-    fitted = fit_candidates(
-        study.protocol, study.dataset, study.primary.label, rows, seed=study.protocol.seed
+    rows, y = study.evaluable(study.loaded.config.primary)
+    tuned = fit_candidates(study.protocol, study.dataset, study.primary.label, rows, seed=study.protocol.seed)
+    models = {name: one.model for name, one in tuned.items()}
+    weights = candidate_weights(
+        study.protocol,
+        {name: model.inner_log_loss_ for name, model in models.items()},
+        {name: one.log_odds for name, one in tuned.items()},
+        y,
     )
-    chosen = choose(study.protocol, fitted)
-    return FinalFit(chosen=chosen, model=fitted[chosen], fitted=fitted, rows=rows)
+    features = [feature.name for feature in study.dataset.features]
+    model = AveragedClassifier.of(list(models.values()), list(weights.values()), features)
+    return FinalFit(model=model, weights=weights, fitted=models, rows=rows)
 
 
 def assemble_model(
@@ -85,7 +98,7 @@ def assemble_model(
     created : date
     """
     config = study.loaded.config
-    estimator = _averaged(final.model)
+    estimator = final.model
     scorer = compact(estimator)
     names = [str(name) for name in estimator.feature_names_in_]
     features = tuple(f for f in study.dataset.features if f.name in names)
@@ -115,12 +128,6 @@ def assemble_model(
         card=write_card(study, evaluation, chosen=final.chosen, rows=final.rows, created=created),
         manifest={},
     )
-
-
-def _averaged(model: AveragedClassifier | TunedClassifier) -> AveragedClassifier:
-    if isinstance(model, AveragedClassifier):
-        return model
-    return AveragedClassifier.of([model], [1.0], [str(name) for name in model.feature_names_in_])
 
 
 def _refits(

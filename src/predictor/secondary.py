@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
+from predictor.execution import Execution
 from predictor.study import Study
 from predictor.validation.evaluation import evaluate
 from predictor.validation.resampling import cross_validate, fold_predictions
@@ -24,7 +25,7 @@ def evaluate_secondary(
     study: Study,
     folds: Sequence[Fold],
     *,
-    workers: int,
+    execution: Execution,
     progress: Callable[[str, int, int], None],
 ) -> pd.DataFrame:
     """Run the declared procedure for every outcome but the primary one.
@@ -34,7 +35,7 @@ def evaluate_secondary(
     study : Study
     folds : sequence of Fold
         Those of the primary outcome, as positions among its evaluable units.
-    workers : int
+    execution : Execution
     progress : callable
         Called with the step, how much of it is done, and of how much.
 
@@ -47,7 +48,7 @@ def evaluate_secondary(
     rows: list[dict[str, object]] = []
     for name in study.outcomes:
         if name != study.loaded.config.primary:
-            rows += _one_outcome(study, name, folds, workers=workers, progress=progress)
+            rows += _one_outcome(study, name, folds, execution=execution, progress=progress)
     return pd.DataFrame(rows, columns=SECONDARY_COLUMNS)
 
 
@@ -56,7 +57,7 @@ def _one_outcome(
     name: str,
     folds: Sequence[Fold],
     *,
-    workers: int,
+    execution: Execution,
     progress: Callable[[str, int, int], None],
 ) -> list[dict[str, object]]:
     positions, _ = study.evaluable(study.loaded.config.primary)
@@ -85,7 +86,7 @@ def _one_outcome(
         study.dataset.take(positions),
         y,
         kept,
-        workers=workers,
+        execution=execution,
         progress=lambda _: progress(f"outcome {name}", next(done), len(kept)),
     )
     validation = study.loaded.config.validation

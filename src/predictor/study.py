@@ -11,6 +11,7 @@ import numpy as np
 from predictor.cohort.outcomes import Outcome, define_outcomes
 from predictor.cohort.selection import Cohort, baseline_values, select_cohort
 from predictor.config.loading import LoadedConfig
+from predictor.config.schema import PROCEDURES
 from predictor.data.conform import ConformedTable, read_tables
 from predictor.errors import ConfigError, DataError, Problem
 from predictor.features.dataset import Dataset
@@ -213,9 +214,9 @@ def _candidates(loaded: LoadedConfig, extraction: Extraction) -> tuple[Candidate
 
 
 def _judge(loaded: LoadedConfig) -> str:
-    """Name of the judged procedure: the selection, or the one candidate behind a model's name."""
+    """Name of the judged procedure: the average, the selection, or the one candidate behind a model's name."""
     judge = loaded.config.validation.judge
-    if judge == "selection":
+    if judge in PROCEDURES:
         return judge
     return f"{judge} | {loaded.config.models[judge].features[0]}"
 

@@ -15,7 +15,7 @@ from predictor.config.dictionary import Dictionary
 from predictor.config.dictionary_problems import find_dictionary_problems
 from predictor.config.feature_problems import find_feature_problems
 from predictor.config.messages import nearest, suggestion
-from predictor.config.schema import Config, EventOutcome
+from predictor.config.schema import PROCEDURES, Config, EventOutcome
 from predictor.errors import Problem
 
 __all__ = ["count_fits", "find_problems"]
@@ -107,8 +107,8 @@ def _names(config: Config, lost: Container[str]) -> Iterator[Problem]:
                 path = f"models.{name}.features.{position}"
                 yield Problem("CFG-22", f'the feature set "{chosen}" is not declared', remedy, path)
     judge = config.validation.judge
-    if judge != "selection" and judge not in config.models and judge not in lost:
-        remedy = suggestion(judge, ["selection", *config.models], what="judges")
+    if judge not in PROCEDURES and judge not in config.models and judge not in lost:
+        remedy = suggestion(judge, [*PROCEDURES, *config.models], what="judges")
         yield Problem("CFG-23", f'the judge "{judge}" is no model', remedy, "validation.judge")
 
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from predictor.config.dictionary import Declared
 
 __all__ = [
     "DEFAULT_CANDIDATES",
+    "DEFAULT_MODELS",
+    "PROCEDURES",
     "AnyOutcome",
     "Baseline",
     "ChangeOutcome",
@@ -238,8 +240,19 @@ class Features(Declared):
     """Larger share of missing values at which a feature is left out."""
 
 
-ModelType = Literal["elastic_net", "random_forest", "hist_gradient_boosting"]
-DEFAULT_CANDIDATES: dict[ModelType, int] = {"elastic_net": 8, "random_forest": 4, "hist_gradient_boosting": 4}
+PROCEDURES = ("average", "selection")
+"""What may be judged besides one model by its name."""
+
+ModelType = Literal["elastic_net", "random_forest", "extra_trees", "lightgbm", "hist_gradient_boosting"]
+DEFAULT_CANDIDATES: dict[ModelType, int] = {
+    "elastic_net": 18,
+    "random_forest": 2,
+    "extra_trees": 4,
+    "lightgbm": 10,
+    "hist_gradient_boosting": 4,
+}
+DEFAULT_MODELS: tuple[ModelType, ...] = ("elastic_net", "random_forest", "lightgbm")
+"""Types that are averaged where a config names none."""
 
 
 class ModelSection(Declared):
@@ -293,8 +306,9 @@ class Interval(Declared):
 class Validation(Declared):
     """How the procedure is judged."""
 
-    judge: str = "selection"
-    """What the verdict is about: ``selection`` (the best model and set, chosen inside each outer fold) or one model."""
+    judge: str = "average"
+    """What the verdict is about: ``average`` (of all models and sets, weighed inside each outer fold), ``selection`` (the
+    best of them, chosen there), or one model."""
     outer: Outer = Field(default_factory=Outer)
     inner: Inner = Field(default_factory=Inner)
     transport: Transport | None = None
@@ -372,10 +386,17 @@ class Config(Declared):
     severity: Reference | None = None
     """Baseline score that every model has to beat."""
     features: Features
-    models: Annotated[dict[str, ModelSection], Field(min_length=1)]
-    """One or more by name, all on the same folds."""
+    models: dict[str, ModelSection] = Field(default_factory=dict)
+    """By name, all on the same folds; without any, the types that are averaged by default, on every feature set."""
     validation: Validation = Field(default_factory=Validation)
     calibration: Literal["auto", "none", "sigmoid"] = "auto"
     """``auto``: one sigmoid for trees, none for logistic models."""
     report: ReportSection = Field(default_factory=ReportSection)
     tracking: Tracking = Field(default_factory=Tracking)
+
+    @model_validator(mode="after")
+    def _fill_models(self) -> Config:
+        if not self.models:
+            every = list(self.features.sets)
+            self.models = {name: ModelSection(type=name, features=every) for name in DEFAULT_MODELS}
+        return self

@@ -10,13 +10,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import logit
+from scipy.special import expit, logit
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from predictor.models.tuning import TunedClassifier
 
-__all__ = ["AveragedClassifier"]
+__all__ = ["AveragedClassifier", "average_weights"]
+
+PRIOR = 20.0
+MOST_ROUNDS = 2000
 
 
 class AveragedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -80,3 +83,41 @@ class AveragedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Refuse: the members are tuned and weighted by `predictor.validation`."""
         msg = "An average is put together from fitted models by AveragedClassifier.of."
         raise TypeError(msg)
+
+
+def average_weights(log_odds: np.ndarray, target: np.ndarray, *, prior: float = PRIOR) -> np.ndarray:
+    r"""Weigh calibrated models by the log loss of their average on patients that they have not seen.
+
+    .. math:: \max_w \sum_i \log \sum_k w_k L_{ik} + \alpha \sum_k \log w_k, \qquad \sum_k w_k = 1
+
+    with L the probability that model k gave to what happened to patient i. The prior stands for equal weights: few
+    patients cannot tell the models apart and leave it at that, thousands overrule it.
+
+    Parameters
+    ----------
+    log_odds : ndarray of shape (n, K)
+        Of each patient by each model fitted on others.
+    target : ndarray of shape (n,)
+        0 or 1.
+    prior : float
+        α, in patients for each model.
+
+    Returns
+    -------
+    ndarray of shape (K,)
+        Above 0; they add up to 1. Equal weights where there is no patient.
+
+    References
+    ----------
+    Yao et al. (2018), Bayesian Analysis 13:917, on stacking. The maximum is found by expectation and maximisation.
+    """
+    n, models = log_odds.shape
+    weights = np.full(models, 1.0 / models)
+    likelihood = expit(np.where(target[:, None] == 1, log_odds, -log_odds))
+    for _ in range(MOST_ROUNDS):
+        share = likelihood * weights
+        share /= np.maximum(share.sum(axis=1, keepdims=True), 1e-300)
+        before, weights = weights, (share.sum(axis=0) + prior) / (n + models * prior)
+        if np.abs(weights - before).max() < 1e-9:
+            break
+    return weights

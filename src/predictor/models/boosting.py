@@ -85,7 +85,7 @@ class BoostedTrees(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self,
         n_estimators: int = 100,
         *,
-        learning_rate: float = 0.05,
+        learning_rate: float = 0.1,
         num_leaves: int = 4,
         min_child_samples: int = 10,
         colsample_bytree: float = 0.3,

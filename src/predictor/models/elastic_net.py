@@ -10,7 +10,7 @@ one before it and keeps the curvature while it still serves.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -26,7 +26,13 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-__all__ = ["ElasticNetLogistic", "Solution", "elastic_net_path", "minimise_elastic_net"]
+__all__ = [
+    "ElasticNetLogistic",
+    "Solution",
+    "elastic_net_path",
+    "elastic_net_scores",
+    "minimise_elastic_net",
+]
 
 MOST_STEPS = 100
 SMALLEST_MOVE = 1e-7  # largest change of a patient's log-odds at which a solution counts as reached
@@ -127,6 +133,34 @@ def elastic_net_path(
             solved = _ratio_path(X, target, shift, [C for C, _ in order], ratio, max_iter)
             found |= {i: solution for (_, i), solution in zip(order, solved, strict=True)}
     return [found[i] for i in range(len(penalties))]
+
+
+def elastic_net_scores(
+    candidates: Sequence[Mapping[str, Any]], X: np.ndarray, target: np.ndarray, X_new: np.ndarray, seed: int
+) -> np.ndarray:
+    """Score new patients by every candidate, all of them solved as one path.
+
+    Parameters
+    ----------
+    candidates : sequence of mapping
+        Parameters of `ElasticNetLogistic`.
+    X, X_new : ndarray of shape (n, p), (m, p)
+        Encoded patients.
+    target : ndarray of shape (n,)
+        0 or 1, both present.
+    seed : int
+        Not used: nothing is drawn.
+
+    Returns
+    -------
+    ndarray of shape (m, candidates)
+        Log-odds.
+    """
+    models = [ElasticNetLogistic().set_params(**params) for params in candidates]
+    longest = max(model.max_iter for model in models)
+    path = elastic_net_path(X, target, [(model.C, model.l1_ratio) for model in models], max_iter=longest)
+    coef, intercept = np.array([one.coef for one in path]), np.array([one.intercept for one in path])
+    return np.asarray(X_new @ coef.T + intercept)
 
 
 def _ratio_path(

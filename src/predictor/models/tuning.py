@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
@@ -20,7 +19,9 @@ from predictor.features.preprocessing import Encoder, Table
 from predictor.models.catalog import Family, family, family_candidates
 from predictor.models.sigmoid import Scale, fit_sigmoid, log_loss, log_odds, score
 
-__all__ = ["TunedClassifier", "encode_with", "fit_encoder", "fit_shared", "inner_splits"]
+__all__ = ["Tuned", "TunedClassifier", "encode_with", "fit_encoder", "fit_shared", "inner_splits"]
+
+OUT_OF_BAG = -1  # stands for the fold where trees were tuned on the patients they left out
 
 Split = tuple[np.ndarray, np.ndarray]
 
@@ -87,7 +88,8 @@ class TunedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Mean over patients, in nats, of the chosen candidate; for calibrated families after a calibration
         fitted on the other inner folds. Infinite where no inner split was possible.
     inner_results_ : list of dict
-        ``candidate``, ``params``, ``fold``, ``n``, ``log_loss`` (before calibration) of every inner fit.
+        ``candidate``, ``params``, ``fold``, ``n``, ``log_loss`` (before calibration) of every inner fit; fold -1 where
+        trees were tuned out of bag.
     preprocessor_ : Encoder or None
     model_ : classifier
     calibration_ : tuple of (float, float) or None
@@ -169,6 +171,24 @@ class TunedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return family(self.estimator)
 
 
+@dataclass(frozen=True)
+class Tuned:
+    """A tuned model, and what averaging needs to know of the patients it was tuned on.
+
+    The log-odds are apart from the model because they are patients' rows, which no model keeps.
+
+    Parameters
+    ----------
+    model : TunedClassifier
+    log_odds : ndarray of shape (n,)
+        Calibrated log-odds of each training patient by models and a calibration that have not seen that patient; NaN
+        where no split tested it.
+    """
+
+    model: TunedClassifier
+    log_odds: np.ndarray
+
+
 def fit_shared(
     families: Sequence[str] | Mapping[str, str],
     preprocessor: Encoder | None,
@@ -180,7 +200,7 @@ def fit_shared(
     inner_splits: int = 5,
     calibration: str = "auto",
     random_state: int = 0,
-) -> dict[str, TunedClassifier]:
+) -> dict[str, Tuned]:
     """Tune several models on the same inner folds, encoding each of them only once.
 
     Parameters
@@ -198,7 +218,7 @@ def fit_shared(
 
     Returns
     -------
-    dict of str to TunedClassifier
+    dict of str to Tuned
         Each one equal to what it would be if fitted alone.
     """
     named = families if isinstance(families, Mapping) else {name: name for name in families}
@@ -213,53 +233,8 @@ def fit_shared(
         )
         for name, type_ in named.items()
     }
-    _fit_together(list(models.values()), X, y, groups)
-    return models
-
-
-@dataclass
-class _Tuning:
-    """Inner out-of-fold scores of a model's candidates; NaN, and fold -1, where no split tested a patient."""
-
-    model: TunedClassifier
-    candidates: list[dict[str, Any]]
-    scores: np.ndarray
-    folds: np.ndarray
-    results: list[dict[str, Any]] = field(default_factory=list)
-
-    @classmethod
-    def start(cls, model: TunedClassifier, n: int, seed: int) -> _Tuning:
-        candidates = model.candidates or family_candidates(model.estimator, seed=seed)
-        return cls(model, candidates, np.full((n, len(candidates)), np.nan), np.full(n, -1))
-
-    def make(self, candidate: int, seed: int) -> Any:
-        return family(self.model.estimator).make(seed).set_params(**self.candidates[candidate])
-
-    def try_on(self, fold: int, train: _Part, test: _Part, seed: int) -> None:
-        scale = family(self.model.estimator).score
-        self.folds[test.rows] = fold
-        for number, params in enumerate(self.candidates):
-            fitted = self.make(number, seed).fit(train.X, train.target)
-            self.scores[test.rows, number] = scores = score(fitted, test.X, scale)
-            loss = float(log_loss(test.target, log_odds(scores, None, scale)).mean())
-            self.results.append(
-                {"candidate": number, "params": params, "fold": fold, "n": len(scores), "log_loss": loss}
-            )
-
-    def finish(self, preprocessor: Any, everything: _Part, seed: int) -> None:
-        model, tested = self.model, self.folds >= 0
-        scale = family(model.estimator).score
-        target, folds, scores = everything.target[tested], self.folds[tested], self.scores[tested]
-        losses = log_loss(target[:, None], log_odds(scores, None, scale))
-        mean = losses.mean(axis=0) if tested.any() else np.array([np.inf])
-        best = int(np.argmin(mean))
-        model.calibration_, model.inner_log_loss_ = None, float(mean[best])
-        if tested.any() and _calibrates(model):
-            model.calibration_ = fit_sigmoid(scores[:, best], target, scale)
-            model.inner_log_loss_ = _calibrated_loss(scores[:, best], target, folds, scale)
-        model.best_params_, model.inner_results_ = dict(self.candidates[best]), self.results
-        model.preprocessor_, model.seed_ = preprocessor, seed
-        model.model_ = self.make(best, seed).fit(everything.X, everything.target)
+    log_odds = _fit_together(list(models.values()), X, y, groups)
+    return {name: Tuned(model, own) for (name, model), own in zip(models.items(), log_odds, strict=True)}
 
 
 @dataclass(frozen=True)
@@ -271,28 +246,118 @@ class _Part:
     rows: np.ndarray
 
 
-def _fit_together(models: Sequence[TunedClassifier], X: Any, y: Any, groups: Any) -> None:
-    """Fit models that share preprocessor, inner folds and seed."""
+@dataclass
+class _Tuning:
+    """Scores of a model's candidates for patients they have not seen; NaN where nobody tested a patient."""
+
+    model: TunedClassifier
+    candidates: list[dict[str, Any]]
+    scores: np.ndarray
+    results: list[dict[str, Any]] = field(default_factory=list)
+
+    @classmethod
+    def start(cls, model: TunedClassifier, n: int, seed: int) -> _Tuning:
+        candidates = model.candidates or family_candidates(model.estimator, seed=seed)
+        return cls(model, candidates, np.full((n, len(candidates)), np.nan))
+
+    @property
+    def family(self) -> Family:
+        return family(self.model.estimator)
+
+    def make(self, candidate: int, seed: int) -> Any:
+        return self.family.make(seed).set_params(**self.candidates[candidate])
+
+    def try_on(self, fold: int, train: _Part, test: _Part, seed: int) -> None:
+        """Score an inner test part by every candidate."""
+        if self.family.out_of_bag:
+            return
+        if self.family.scores is not None:
+            scores = self.family.scores(self.candidates, train.X, train.target, test.X, seed)
+        else:
+            models = [self.make(i, seed).fit(train.X, train.target) for i in range(len(self.candidates))]
+            scores = np.column_stack([score(model, test.X, self.family.score) for model in models])
+        self.scores[test.rows] = scores
+        self._record(fold, scores, test.target)
+
+    def _record(self, fold: int, scores: np.ndarray, target: np.ndarray) -> None:
+        losses = log_loss(target[:, None], log_odds(scores, None, self.family.score)).mean(axis=0)
+        for number, (params, loss) in enumerate(zip(self.candidates, losses, strict=True)):
+            self.results.append(
+                {
+                    "candidate": number,
+                    "params": params,
+                    "fold": fold,
+                    "n": len(target),
+                    "log_loss": float(loss),
+                }
+            )
+
+    def finish(
+        self, preprocessor: Any, everything: _Part, folds: np.ndarray, labels: np.ndarray | None, seed: int
+    ) -> np.ndarray:
+        """Choose, calibrate and fit on everybody; return each patient's log-odds by others, as in `Tuned`."""
+        model, scale = self.model, self.family.score
+        grown = self._grow_out_of_bag(everything, folds, labels, seed) if self.family.out_of_bag else []
+        tested = np.isfinite(self.scores).all(axis=1)
+        target, scores = everything.target[tested], self.scores[tested]
+        losses = log_loss(target[:, None], log_odds(scores, None, scale))
+        mean = losses.mean(axis=0) if tested.any() else np.array([np.inf])
+        best = int(np.argmin(mean))
+        model.calibration_, model.inner_log_loss_ = None, float(mean[best])
+        by_others = np.full(len(tested), np.nan)
+        if tested.any():
+            by_others[tested] = log_odds(scores[:, best], None, scale)
+        if len(np.unique(target)) == 2 and _calibrates(model):
+            model.calibration_ = fit_sigmoid(scores[:, best], target, scale)
+            by_others[tested] = _calibrated_by_others(scores[:, best], target, folds[tested], scale)
+            model.inner_log_loss_ = float(log_loss(target, by_others[tested]).mean())
+        model.best_params_, model.inner_results_ = dict(self.candidates[best]), self.results
+        model.preprocessor_, model.seed_ = preprocessor, seed
+        model.model_ = grown[best] if grown else self.make(best, seed).fit(everything.X, everything.target)
+        return by_others
+
+    def _grow_out_of_bag(
+        self, everything: _Part, folds: np.ndarray, labels: np.ndarray | None, seed: int
+    ) -> list[Any]:
+        """Fit every candidate on everybody and keep the scores of those whom its trees left out."""
+        grown = [self.make(i, seed) for i in range(len(self.candidates))]
+        for number, model in enumerate(grown):
+            self.scores[:, number] = model.fit_out_of_bag(everything.X, everything.target, labels)
+        # Where no inner fold is possible, one class is in a single group, and nothing can be learned from scores.
+        self.scores[folds < 0] = np.nan
+        tested = np.isfinite(self.scores).all(axis=1)
+        if tested.any():
+            self._record(OUT_OF_BAG, self.scores[tested], everything.target[tested])
+        return grown
+
+
+def _fit_together(models: Sequence[TunedClassifier], X: Any, y: Any, groups: Any) -> list[np.ndarray]:
+    """Fit models that share preprocessor, inner folds and seed; return the log-odds of each, as in `Tuned`."""
     first = models[0]
     for model in models:
         checked, target = _checked(model, X, y)
-    labels = None if groups is None else column_or_1d(groups)
-    check_consistent_length(target, labels)
+    given = None if groups is None else column_or_1d(groups)
+    check_consistent_length(target, given)
+    labels = None if given is None else np.unique(given, return_inverse=True)[1]
     seed = int(check_random_state(first.random_state).randint(2**31 - 1))
+    read = checked if first.preprocessor is None else first.preprocessor.read(checked)
+    folds = np.full(len(target), -1)
     # One thread for each fit: there are too few patients for more to pay, and no sum depends on the machine.
     with threadpool_limits(limits=1):
         tunings = [_Tuning.start(model, len(target), seed) for model in models]
         splits = inner_splits(target, labels, n_splits=first.inner_splits, seed=seed)
         for fold, (train, test) in enumerate(splits):
-            preprocessor, encoded = fit_encoder(first.preprocessor, _take(checked, train))
+            folds[test] = fold
+            if all(tuning.family.out_of_bag for tuning in tunings):
+                continue
+            preprocessor, encoded = fit_encoder(first.preprocessor, _take(read, train))
             part = _Part(encoded, target[train], train)
-            tested = _Part(encode_with(preprocessor, _take(checked, test)), target[test], test)
+            tested = _Part(encode_with(preprocessor, _take(read, test)), target[test], test)
             for tuning in tunings:
                 tuning.try_on(fold, part, tested, seed)
-        preprocessor, encoded = fit_encoder(first.preprocessor, checked)
+        preprocessor, encoded = fit_encoder(first.preprocessor, read)
         everything = _Part(encoded, target, np.arange(len(target)))
-        for tuning in tunings:
-            tuning.finish(preprocessor, everything, seed)
+        return [tuning.finish(preprocessor, everything, folds, labels, seed) for tuning in tunings]
 
 
 def fit_encoder(preprocessor: Encoder | None, X: Any) -> tuple[Encoder | None, np.ndarray]:
@@ -300,7 +365,7 @@ def fit_encoder(preprocessor: Encoder | None, X: Any) -> tuple[Encoder | None, n
     if preprocessor is None:
         return None, X
     fitted = clone(preprocessor)
-    return fitted, _at_least_one_column(fitted.fit_transform(X))
+    return fitted, _at_least_one_column(fitted.fit(X).transform(X))
 
 
 def encode_with(preprocessor: Encoder | None, X: Any) -> np.ndarray:
@@ -320,15 +385,17 @@ def _calibrates(model: TunedClassifier) -> bool:
     return model.calibration == "sigmoid"
 
 
-def _calibrated_loss(scores: np.ndarray, target: np.ndarray, folds: np.ndarray, scale: Scale) -> float:
-    """Mean log loss, calibrating each fold by a sigmoid of the others: no patient calibrates itself."""
-    losses = np.empty(len(target))
+def _calibrated_by_others(
+    scores: np.ndarray, target: np.ndarray, folds: np.ndarray, scale: Scale
+) -> np.ndarray:
+    """Log-odds, calibrating each fold by a sigmoid of the others: no patient calibrates itself."""
+    calibrated = np.empty(len(target))
     for fold in np.unique(folds):
         here = folds == fold
         others = ~here if len(np.unique(target[~here])) == 2 else np.ones(len(target), dtype=bool)
         sigmoid = fit_sigmoid(scores[others], target[others], scale)
-        losses[here] = log_loss(target[here], log_odds(scores[here], sigmoid, scale))
-    return float(losses.mean())
+        calibrated[here] = log_odds(scores[here], sigmoid, scale)
+    return calibrated
 
 
 def _checked(model: TunedClassifier, X: Any, y: Any) -> tuple[Any, np.ndarray]:
@@ -356,4 +423,4 @@ def _checked(model: TunedClassifier, X: Any, y: Any) -> tuple[Any, np.ndarray]:
 
 
 def _take(X: Any, rows: np.ndarray) -> Any:
-    return X.iloc[rows] if isinstance(X, pd.DataFrame) else X[rows]
+    return X.take(rows) if isinstance(X, Table) else X[rows]

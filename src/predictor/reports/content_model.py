@@ -19,7 +19,6 @@ __all__ = [
     "AttritionRow",
     "CalibrationBin",
     "CalibrationPlot",
-    "Chosen",
     "Comparison",
     "CurvePoint",
     "DecisionCurve",
@@ -44,6 +43,7 @@ __all__ = [
     "SiteRow",
     "Statements",
     "VerdictSummary",
+    "WeightRow",
 ]
 
 
@@ -146,13 +146,14 @@ class SecondaryRow(View):
     note: str = ""
 
 
-class Chosen(View):
-    """How often the selection chose this model and feature set in the outer folds."""
+class WeightRow(View):
+    """Share of one model and feature set in the judged procedure, in hundredths: mean and ends over the outer folds."""
 
     model: str
     features: str
-    times: int
-    of: int
+    mean: float
+    low: float
+    high: float
 
 
 class CurvePoint(View):
@@ -348,7 +349,7 @@ class ModelReportV1(View):
     definitions: tuple[Definition, ...]
     design: tuple[Definition, ...] = ()
     models: tuple[ModelRow, ...]
-    chosen: tuple[Chosen, ...] = ()
+    weights: tuple[WeightRow, ...] = ()
     secondary: tuple[SecondaryRow, ...] = ()
     calibration: CalibrationPlot | None = None
     roc: RocCurve | None = None

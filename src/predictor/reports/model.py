@@ -32,7 +32,6 @@ from predictor.reports.model_method import (
 )
 from predictor.reports.model_performance import (
     calibration_view,
-    chosen_counts,
     decision_view,
     importance_view,
     model_rows,
@@ -40,6 +39,7 @@ from predictor.reports.model_performance import (
     roc_view,
     secondary_rows,
     site_rows,
+    weight_rows,
 )
 from predictor.reports.verdict_wording import verdict_sentence, what_matters
 from predictor.reports.wording import capitalised
@@ -100,7 +100,7 @@ def model_view(facts: ModelFacts) -> ModelReportV1:
         definitions=definition_rows(study),
         design=design_rows(study),
         models=model_rows(study, evaluation.performance),
-        chosen=chosen_counts(study, facts.results),
+        weights=weight_rows(study, facts.results),
         secondary=secondary_rows(facts.secondary),
         calibration=calibration_view(evaluation),
         roc=roc_view(evaluation),

@@ -12,7 +12,6 @@ from predictor.data.frames import rows_of
 from predictor.reports.content_model import (
     CalibrationBin,
     CalibrationPlot,
-    Chosen,
     CurvePoint,
     DecisionCurve,
     DecisionSeries,
@@ -27,6 +26,7 @@ from predictor.reports.content_model import (
     RocPoint,
     SecondaryRow,
     SiteRow,
+    WeightRow,
 )
 from predictor.reports.facts import feature_labels
 from predictor.reports.wording import number_text
@@ -36,7 +36,6 @@ from predictor.validation.resampling import FoldResult
 
 __all__ = [
     "calibration_view",
-    "chosen_counts",
     "decision_view",
     "importance_view",
     "model_rows",
@@ -44,6 +43,7 @@ __all__ = [
     "roc_view",
     "secondary_rows",
     "site_rows",
+    "weight_rows",
 ]
 
 SMALLEST_COUNT = 10
@@ -106,25 +106,27 @@ def _finite(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def chosen_counts(study: Study, results: Sequence[FoldResult]) -> tuple[Chosen, ...]:
-    """Count how often each candidate was chosen inside an outer fold.
+def weight_rows(study: Study, results: Sequence[FoldResult]) -> tuple[WeightRow, ...]:
+    """Lay out the share of each candidate in the judged procedure, over the outer folds.
 
     Parameters
     ----------
     study : Study
     results : sequence of FoldResult
     """
-    counts = pd.Series([result.chosen for result in results]).value_counts()
-    by_name = {candidate.name: candidate for candidate in study.protocol.candidates}
-    return tuple(
-        Chosen(
-            model=by_name[str(name)].model.replace("_", " "),
-            features=by_name[str(name)].feature_set.replace("_", " "),
-            times=int(times),
-            of=len(results),
+    shares = 100.0 * np.array([[r.weights[c.name] for c in study.protocol.candidates] for r in results])
+    rows = [
+        WeightRow(
+            model=candidate.model.replace("_", " "),
+            features=candidate.feature_set.replace("_", " "),
+            mean=float(own.mean()),
+            low=float(own.min()),
+            high=float(own.max()),
         )
-        for name, times in counts.items()
-    )
+        for candidate, own in zip(study.protocol.candidates, shares.T, strict=True)
+        if own.any()
+    ]
+    return tuple(sorted(rows, key=lambda row: -row.mean))
 
 
 def calibration_view(evaluation: Evaluation) -> CalibrationPlot | None:
@@ -285,7 +287,7 @@ def importance_view(study: Study, table: pd.DataFrame) -> ImportanceTable:
         ),
         others_n=len(rest),
         others_mean=float(100 * rest["mean"].sum()),
-        method="mean absolute contribution of the procedure chosen in each outer fold to its held-out patients, "
+        method="mean absolute contribution of the judged procedure of each outer fold to its held-out patients, "
         "relative to the average patient; lowest and highest over folds and repeats",
     )
 

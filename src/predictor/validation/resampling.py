@@ -1,39 +1,46 @@
-"""Repeated nested cross-validation: everything is chosen inside the outer fold, the same folds for every procedure."""
+"""Repeated nested cross-validation: everything is chosen inside the outer fold, the same folds for every procedure.
+
+The work is cut into parts: the candidates of one feature set, or the references, on one outer fold. A part reads the
+data and nothing of another part, so parts can run anywhere and in any order; what is judged is put together from them
+by arithmetic alone.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
 from sklearn.pipeline import make_pipeline
 from threadpoolctl import threadpool_limits
 
-from predictor.explanation.attribution import attribute, plan_baselines, relative_to_plan, to_probability
+from predictor.execution import Execution, run_tasks
+from predictor.explanation.attribution import explain_points
 from predictor.features.dataset import Dataset, Feature
 from predictor.features.preprocessing import build_preprocessor
+from predictor.models.averaging import average_weights
 from predictor.models.catalog import FAMILIES
-from predictor.models.tuning import TunedClassifier, fit_shared
+from predictor.models.tuning import Tuned, fit_shared
 from predictor.validation.splits import Fold
 
 __all__ = [
     "Candidate",
     "FoldResult",
     "Protocol",
+    "candidate_weights",
     "cross_validate",
     "fit_candidates",
     "fold_predictions",
     "predict_fold",
 ]
 
-SELECTION = "selection"
+AVERAGE, SELECTION = "average", "selection"
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One model on one feature set: what the inner folds choose between.
+    """One model on one feature set: what the inner folds choose between, or weigh.
 
     Parameters
     ----------
@@ -63,7 +70,7 @@ class Protocol:
     ----------
     candidates : tuple of Candidate
     judge : str
-        ``selection``, or the name of one candidate.
+        ``average``, ``selection``, or the name of one candidate.
     references : dict of str to tuple of str
         Name of each reference and its columns; no column means the prevalence.
     inner_splits : int
@@ -87,9 +94,10 @@ class FoldResult:
     ----------
     fold : Fold
     predictions : dict of str to ndarray
-        Probability of each test unit by procedure; the judged procedure is called ``selection`` or by its name.
-    chosen : str
-        Candidate that the judged procedure used here.
+        Probability of each test unit by procedure; the judged procedure is called ``average``, ``selection`` or by its
+        name.
+    weights : dict of str to float
+        Share of each candidate in the judged procedure; they add up to 1, and a selection gives all of it to one.
     inner_log_loss : dict of str to float
     points : ndarray of shape (test units, features)
         Contributions of the judged procedure on the probability scale, in points of 1.
@@ -97,15 +105,51 @@ class FoldResult:
 
     fold: Fold
     predictions: Mapping[str, np.ndarray]
-    chosen: str
+    weights: Mapping[str, float]
     inner_log_loss: Mapping[str, float]
     points: np.ndarray
 
 
+@dataclass(frozen=True)
+class _Part:
+    """Some candidates, or with none the references, on one outer fold."""
+
+    fold: Fold
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """What a part finds out about one procedure.
+
+    Parameters
+    ----------
+    name : str
+    p : ndarray of shape (test units,)
+    inner_log_loss : float
+        NaN for a reference.
+    by_others : ndarray of shape (training units,) or (0,)
+        Log-odds of training units by models that have not seen them, see `predictor.models.tuning.Tuned`.
+    points : ndarray of shape (test units, features) or (0, 0)
+    """
+
+    name: str
+    p: np.ndarray
+    inner_log_loss: float
+    by_others: np.ndarray
+    points: np.ndarray
+
+
 def fit_candidates(
-    protocol: Protocol, dataset: Dataset, y: np.ndarray, rows: np.ndarray, *, seed: int
-) -> dict[str, TunedClassifier]:
-    """Tune, calibrate and refit every candidate on the given rows.
+    protocol: Protocol,
+    dataset: Dataset,
+    y: np.ndarray,
+    rows: np.ndarray,
+    *,
+    seed: int,
+    names: Sequence[str] | None = None,
+) -> dict[str, Tuned]:
+    """Tune, calibrate and refit candidates on the given rows.
 
     Parameters
     ----------
@@ -115,16 +159,17 @@ def fit_candidates(
     rows : ndarray of int
         Training positions; nothing else of the dataset is looked at.
     seed : int
+    names : sequence of str, optional
+        Which candidates; all without it. Each is the same in any company.
     """
-    fitted: dict[str, TunedClassifier] = {}
-    by_features: dict[tuple[str, ...], list[Candidate]] = {}
-    for candidate in protocol.candidates:
-        by_features.setdefault(candidate.features, []).append(candidate)
-    for names, members in by_features.items():
+    wanted = [c for c in protocol.candidates if names is None or c.name in names]
+    fitted: dict[str, Tuned] = {}
+    for members in _by_features(wanted):
+        columns = members[0].features
         fitted |= fit_shared(
             {c.name: c.family for c in members},
-            build_preprocessor([f for f in dataset.features if f.name in names]),
-            dataset.X.iloc[rows][list(names)],
+            build_preprocessor([f for f in dataset.features if f.name in columns]),
+            dataset.X.iloc[rows][list(columns)],
             y[rows],
             dataset.groups[rows],
             candidates={c.name: list(c.grid) for c in members},
@@ -132,20 +177,41 @@ def fit_candidates(
             calibration=protocol.calibration,
             random_state=seed,
         )
-    return {c.name: fitted[c.name] for c in protocol.candidates}
+    return {c.name: fitted[c.name] for c in wanted}
 
 
-def choose(protocol: Protocol, fitted: Mapping[str, TunedClassifier]) -> str:
-    """Return the candidate with the smallest inner log loss, or the one that was declared.
+def candidate_weights(
+    protocol: Protocol,
+    inner_log_loss: Mapping[str, float],
+    by_others: Mapping[str, np.ndarray],
+    target: np.ndarray,
+) -> dict[str, float]:
+    """Weigh the candidates as the judged procedure does, from training units alone.
 
     Parameters
     ----------
     protocol : Protocol
-    fitted : mapping of str to TunedClassifier
+    inner_log_loss : mapping of str to float
+    by_others : mapping of str to ndarray of shape (training units,)
+        See `predictor.models.tuning.Tuned`.
+    target : ndarray of shape (training units,)
+
+    Returns
+    -------
+    dict of str to float
+        In the order of the candidates: all of it to the one declared, or with the smallest inner log loss; or by the
+        log loss of the average, see `predictor.models.averaging.average_weights`.
     """
-    if protocol.judge != SELECTION:
-        return protocol.judge
-    return min(fitted, key=lambda name: (fitted[name].inner_log_loss_, name))
+    names = [c.name for c in protocol.candidates]
+    if protocol.judge == AVERAGE:
+        log_odds = np.column_stack([by_others[name] for name in names])
+        tested = np.isfinite(log_odds).all(axis=1)
+        weights = average_weights(log_odds[tested], target[tested])
+        return dict(zip(names, map(float, weights), strict=True))
+    chosen = protocol.judge
+    if protocol.judge == SELECTION:
+        chosen = min(names, key=lambda name: (inner_log_loss[name], name))
+    return {name: float(name == chosen) for name in names}
 
 
 def predict_references(
@@ -183,55 +249,8 @@ def predict_fold(protocol: Protocol, dataset: Dataset, y: np.ndarray, fold: Fold
     y : ndarray of shape (n,)
     fold : Fold
     """
-    seed = int(np.random.SeedSequence([protocol.seed, fold.repeat, fold.fold]).generate_state(1)[0])
-    with threadpool_limits(1):
-        fitted = fit_candidates(protocol, dataset, y, fold.train, seed=seed)
-        test = dataset.X.iloc[fold.test]
-        predictions = predict_references(protocol, dataset, y, fold)
-        for candidate in protocol.candidates:
-            model = fitted[candidate.name]
-            predictions[candidate.name] = model.predict_proba(test[list(candidate.features)])[:, 1]
-        chosen = choose(protocol, fitted)
-        if protocol.judge == SELECTION:
-            predictions[SELECTION] = predictions[chosen]
-        points = explain_fold(fitted[chosen], dataset, fold)
-    return FoldResult(
-        fold=fold,
-        predictions=predictions,
-        chosen=chosen,
-        inner_log_loss={name: float(model.inner_log_loss_) for name, model in fitted.items()},
-        points=points,
-    )
-
-
-def explain_fold(model: TunedClassifier, dataset: Dataset, fold: Fold) -> np.ndarray:
-    """Return the contributions of each test unit, relative to the average training unit.
-
-    Relative to everybody and not to the same plan, as a patient's report has it: a summary of the model has to
-    show what the plan does.
-
-    Parameters
-    ----------
-    model : TunedClassifier
-    dataset : Dataset
-    fold : Fold
-
-    Returns
-    -------
-    ndarray of shape (test units, features of the dataset)
-        In probability; 0 for a feature that the model does not use.
-    """
-    names = list(model.feature_names_in_)
-    train, test = dataset.X.iloc[fold.train][names], dataset.X.iloc[fold.test][names]
-    everybody = plan_baselines(
-        attribute(model, train), model.decision_function(train), np.full(len(train), "all")
-    )
-    log_odds = model.decision_function(test)
-    phi, _, start = relative_to_plan(attribute(model, test), log_odds, np.full(len(test), "all"), everybody)
-    points = np.zeros((len(fold.test), len(dataset.features)))
-    columns = list(dataset.X.columns)
-    points[:, [columns.index(name) for name in names]] = to_probability(phi, start, log_odds)
-    return points
+    (result,) = cross_validate(protocol, dataset, y, [fold])
+    return result
 
 
 def cross_validate(
@@ -240,10 +259,10 @@ def cross_validate(
     y: np.ndarray,
     folds: Sequence[Fold],
     *,
-    workers: int = 1,
+    execution: Execution | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> list[FoldResult]:
-    """Run the procedure on every outer fold; the result does not depend on the number of workers.
+    """Run the procedure on every outer fold; the result does not depend on where, or by how many workers.
 
     Parameters
     ----------
@@ -251,16 +270,83 @@ def cross_validate(
     dataset : Dataset
     y : ndarray of shape (n,)
     folds : sequence of Fold
-    workers : int
+    execution : Execution, optional
+        Engine and workers; one local process without it.
     progress : callable or None
         Called once per finished fold.
     """
-    if workers == 1:
-        results: Iterable[FoldResult] = (predict_fold(protocol, dataset, y, fold) for fold in folds)
+    execution = execution or Execution()
+    parts = [_Part(fold, names) for fold in folds for names in _cut(protocol, execution)]
+    waiting: dict[tuple[int, int], dict[tuple[str, ...], list[_Fitted]]] = {}
+    finished = []
+    for part, fitted in run_tasks(_fit_part, parts, shared=(protocol, dataset, y), execution=execution):
+        key = (part.fold.repeat, part.fold.fold)
+        arrived = waiting.setdefault(key, {})
+        arrived[part.names] = fitted
+        if len(arrived) == len(parts) // len(folds):
+            finished.append(_assemble(protocol, y, part.fold, waiting.pop(key)))
+            if progress is not None:
+                progress(f"repeat {part.fold.repeat + 1}, fold {part.fold.fold + 1}")
+    return sorted(finished, key=lambda r: (r.fold.repeat, r.fold.fold))
+
+
+def _cut(protocol: Protocol, execution: Execution) -> list[tuple[str, ...]]:
+    """Cut a fold into parts: as fine as can be for a cluster, and so that encoding is shared on one machine."""
+    if execution.engine == "local":
+        parts = [tuple(c.name for c in members) for members in _by_features(protocol.candidates)]
     else:
-        parallel = Parallel(n_jobs=workers, return_as="generator_unordered")
-        results = parallel(delayed(predict_fold)(protocol, dataset, y, fold) for fold in folds)
-    return sorted(_watched(results, progress), key=lambda r: (r.fold.repeat, r.fold.fold))
+        parts = [(c.name,) for c in protocol.candidates]
+    return [*parts, ()]
+
+
+def _by_features(candidates: Iterable[Candidate]) -> list[list[Candidate]]:
+    found: dict[tuple[str, ...], list[Candidate]] = {}
+    for candidate in candidates:
+        found.setdefault(candidate.features, []).append(candidate)
+    return list(found.values())
+
+
+def _fit_part(part: _Part, protocol: Protocol, dataset: Dataset, y: np.ndarray) -> list[_Fitted]:
+    """Do one part of the work."""
+    fold = part.fold
+    seed = int(np.random.SeedSequence([protocol.seed, fold.repeat, fold.fold]).generate_state(1)[0])
+    with threadpool_limits(1):
+        if not part.names:
+            found = predict_references(protocol, dataset, y, fold)
+            nothing = np.zeros(0)
+            return [_Fitted(name, p, np.nan, nothing, np.zeros((0, 0))) for name, p in found.items()]
+        fitted = fit_candidates(protocol, dataset, y, fold.train, seed=seed, names=part.names)
+        return [_tested(name, one, dataset, fold) for name, one in fitted.items()]
+
+
+def _tested(name: str, one: Tuned, dataset: Dataset, fold: Fold) -> _Fitted:
+    """Predict and explain the test part by one candidate."""
+    columns, names = list(dataset.X.columns), [str(name) for name in one.model.feature_names_in_]
+    train, test = dataset.X.iloc[fold.train][names], dataset.X.iloc[fold.test][names]
+    points = np.zeros((len(fold.test), len(columns)))
+    points[:, [columns.index(feature) for feature in names]] = explain_points(one.model, train, test)
+    p = one.model.predict_proba(test)[:, 1]
+    return _Fitted(name, p, float(one.model.inner_log_loss_), one.log_odds, points)
+
+
+def _assemble(
+    protocol: Protocol, y: np.ndarray, fold: Fold, parts: Mapping[tuple[str, ...], list[_Fitted]]
+) -> FoldResult:
+    """Put what the parts found together to the judged procedure."""
+    found = {one.name: one for fitted in parts.values() for one in fitted}
+    members = [found[c.name] for c in protocol.candidates]
+    losses = {one.name: one.inner_log_loss for one in members}
+    weights = candidate_weights(protocol, losses, {one.name: one.by_others for one in members}, y[fold.train])
+    predictions = {name: found[name].p for name in [*protocol.references, *weights]}
+    if protocol.judge not in predictions:
+        predictions[protocol.judge] = np.sum([weights[one.name] * one.p for one in members], axis=0)
+    return FoldResult(
+        fold=fold,
+        predictions=predictions,
+        weights=weights,
+        inner_log_loss=losses,
+        points=np.sum([weights[one.name] * one.points for one in members], axis=0),
+    )
 
 
 def fold_predictions(
@@ -324,10 +410,3 @@ def reference_columns(severity: str | None, plan: Sequence[Feature]) -> dict[str
     if severity and names:
         references["severity + plan"] = (severity, *names)
     return references
-
-
-def _watched(results: Iterable[FoldResult], progress: Callable[[str], None] | None) -> Iterator[FoldResult]:
-    for result in results:
-        if progress is not None:
-            progress(f"repeat {result.fold.repeat + 1}, fold {result.fold.fold + 1}")
-        yield result

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
+from predictor.execution import Execution
 from predictor.features.dataset import Dataset
 from predictor.validation.calibration import logistic_recalibration
 from predictor.validation.discrimination import delong
@@ -29,7 +30,7 @@ def transport_frame(
     y: np.ndarray,
     labels: np.ndarray,
     *,
-    workers: int,
+    execution: Execution,
     level: float,
     progress: Callable[[int, int], None],
 ) -> pd.DataFrame:
@@ -43,7 +44,7 @@ def transport_frame(
     y : ndarray of shape (n,)
     labels : ndarray of str of shape (n,)
         Group of each unit, empty where unknown; all empty where no transport is declared.
-    workers : int
+    execution : Execution
     level : float
     progress : callable
 
@@ -59,7 +60,7 @@ def transport_frame(
         return pd.DataFrame(columns=COLUMNS)
     done = iter(range(1, len(folds) + 1))
     results = cross_validate(
-        protocol, dataset, y, folds, workers=workers, progress=lambda _: progress(next(done), len(folds))
+        protocol, dataset, y, folds, execution=execution, progress=lambda _: progress(next(done), len(folds))
     )
     rows = [
         _site(name, y[result.fold.test], result.predictions[protocol.judge], level)
