@@ -97,7 +97,7 @@ def predict(
     patients: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[PATIENTS]", help="One row per patient (CSV, or Parquet), or an export with --as-of"
+            metavar="[PATIENTS]", help="CSV or Parquet, one row per patient; or, with --as-of, an export"
         ),
     ] = None,
     as_of: AsOf = None,
