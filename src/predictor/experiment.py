@@ -262,8 +262,8 @@ def weight_table(results: Sequence[FoldResult]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``candidate``, ``mean``, ``low`` and ``high`` (smallest and largest fold), ``folds``; the largest mean first. For a
-        selection the mean is how often it was chosen.
+        ``candidate``, ``mean``, ``low`` and ``high`` (smallest and largest fold), ``folds``; the largest mean first.
+        For a selection the mean is how often it was chosen.
     """
     weights = pd.DataFrame([dict(result.weights) for result in results])
     table = pd.DataFrame({"mean": weights.mean(), "low": weights.min(), "high": weights.max()})

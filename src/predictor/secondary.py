@@ -87,6 +87,7 @@ def _one_outcome(
         y,
         kept,
         execution=execution,
+        explain=False,
         progress=lambda _: progress(f"outcome {name}", next(done), len(kept)),
     )
     validation = study.loaded.config.validation

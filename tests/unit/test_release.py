@@ -19,7 +19,7 @@ def test_the_final_fit_is_on_every_evaluable_patient_and_chooses_by_inner_log_lo
     final = fit_final(training.study)
     assert final.chosen == "net | all"
     np.testing.assert_array_equal(final.rows, np.flatnonzero(training.study.primary.evaluable))
-    assert final.fitted[final.chosen] is final.model
+    assert final.model.members_ == [final.fitted[final.chosen]]
 
 
 def test_the_plans_baseline_is_the_mean_log_odds_of_its_patients() -> None:

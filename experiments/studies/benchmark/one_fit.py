@@ -7,7 +7,7 @@ import importlib
 import json
 import resource
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from measuring import cpu_seconds
@@ -54,9 +54,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         "peak_mb": peak,
         "internal_auc": float(found["internal_auc"]),
         "internal_log_loss": float(found["internal_log_loss"]),
-        "selected": str(found.get("selected", "")),
+        "selected": found.get("selected") or described(found["weights"]),
     }
     arguments.answer.write_text(json.dumps(row | performance(test.y, probability)))
+
+
+def described(weights: Mapping[str, float]) -> str:
+    """Return the share of every model in an average."""
+    return " ".join(f"{name.partition(' ')[0]}={share:.2f}" for name, share in weights.items())
 
 
 if __name__ == "__main__":

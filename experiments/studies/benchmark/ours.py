@@ -1,4 +1,4 @@
-"""Our procedure on a benchmark table: the default models, judged by nested cross-validation, and their final average."""
+"""Our procedure on a benchmark table: the default models, nested cross-validation, and their final average."""
 
 from __future__ import annotations
 

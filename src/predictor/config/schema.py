@@ -307,8 +307,8 @@ class Validation(Declared):
     """How the procedure is judged."""
 
     judge: str = "average"
-    """What the verdict is about: ``average`` (of all models and sets, weighed inside each outer fold), ``selection`` (the
-    best of them, chosen there), or one model."""
+    """What the verdict is about: ``average`` (of all models and sets, weighed inside each outer fold), ``selection``
+    (the best of them, chosen there), or one model."""
     outer: Outer = Field(default_factory=Outer)
     inner: Inner = Field(default_factory=Inner)
     transport: Transport | None = None

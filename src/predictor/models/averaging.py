@@ -18,7 +18,7 @@ from predictor.models.tuning import TunedClassifier
 
 __all__ = ["AveragedClassifier", "average_weights"]
 
-PRIOR = 20.0
+PRIOR = 5.0
 MOST_ROUNDS = 2000
 
 

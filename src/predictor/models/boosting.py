@@ -49,6 +49,8 @@ class BoostedTrees(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Fewest patients in a leaf.
     colsample_bytree : float
         Share of the columns drawn for each tree.
+    max_columns : int
+        Most columns drawn for each tree, whatever their share.
     subsample : float
         Share of the patients drawn for each tree, without replacement.
     reg_lambda : float
@@ -75,6 +77,7 @@ class BoostedTrees(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         "num_leaves": [Interval(Integral, 2, 64, closed="both")],
         "min_child_samples": [Interval(Integral, 1, None, closed="left")],
         "colsample_bytree": [Interval(Real, 0, 1, closed="right")],
+        "max_columns": [Interval(Integral, 1, None, closed="left")],
         "subsample": [Interval(Real, 0, 1, closed="right")],
         "reg_lambda": [Interval(Real, 0, None, closed="left")],
         "max_bin": [Interval(Integral, 2, 255, closed="both")],
@@ -89,6 +92,7 @@ class BoostedTrees(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         num_leaves: int = 4,
         min_child_samples: int = 10,
         colsample_bytree: float = 0.3,
+        max_columns: int = 200,
         subsample: float = 0.7,
         reg_lambda: float = 1.0,
         max_bin: int = 63,
@@ -99,6 +103,7 @@ class BoostedTrees(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.num_leaves = num_leaves
         self.min_child_samples = min_child_samples
         self.colsample_bytree = colsample_bytree
+        self.max_columns = max_columns
         self.subsample = subsample
         self.reg_lambda = reg_lambda
         self.max_bin = max_bin
@@ -232,7 +237,7 @@ def _grow(model: BoostedTrees, dataset: Any, trees: int) -> Any:
         "num_leaves": model.num_leaves,
         "min_data_in_leaf": model.min_child_samples,
         "min_sum_hessian_in_leaf": 0.0,
-        "feature_fraction": model.colsample_bytree,
+        "feature_fraction": min(model.colsample_bytree, model.max_columns / max(1, dataset.data.shape[1])),
         "lambda_l2": model.reg_lambda,
         "max_bin": model.max_bin,
         "seed": 0 if model.random_state is None else int(model.random_state),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
@@ -144,8 +145,10 @@ class CompactModel:
         """Evaluate the probability of one patient, in microseconds."""
         total = 0.0
         for member, weight in zip(self.members, self.weights, strict=True):
-            eta = float(member.calibrated(np.array([member.fused.one(patient)]))[0])
-            total += weight * float(expit(np.array(eta)))
+            score = np.float64(member.fused.one(patient))
+            eta = float(member.calibrated(score))  # type: ignore[arg-type]
+            tail = math.exp(-abs(eta))
+            total += weight * (1.0 if eta >= 0 else tail) / (1.0 + tail)
         return total
 
     def log_odds(self, X: pd.DataFrame) -> np.ndarray:

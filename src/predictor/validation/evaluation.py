@@ -31,7 +31,7 @@ from predictor.validation.procedures import Positions, Procedure, arrange, over_
 from predictor.validation.uncertainty import cluster_weights
 from predictor.validation.verdict import Comparison, Verdict, compare_losses, decide
 
-__all__ = ["METRICS", "Evaluation", "evaluate"]
+__all__ = ["METRICS", "Evaluation", "evaluate", "reach_verdict"]
 
 Floats = NDArray[np.float64]
 
@@ -167,6 +167,22 @@ def evaluate(
         group_rates=group_rates(outcome, labels, arms, level=level),
         counts=plain_counts(own, y, groups=groups, level=level),
     )
+
+
+def reach_verdict(predictions: pd.DataFrame, *, y: ArrayLike, groups: ArrayLike, plan: ArrayLike) -> Verdict:
+    """Give the verdict about the judged procedure and nothing else; what is drawn for intervals does not bear on it.
+
+    Parameters
+    ----------
+    predictions, y, groups, plan
+        As in `evaluate`.
+    """
+    rows, procedures = arrange(predictions)
+    outcome, labels, arms = (np.asarray(values)[rows] for values in (y, groups, plan))
+    judged = next(one for one in procedures if one.kind == "judged")
+    references = [one for one in procedures if one.kind == "reference"]
+    comparisons = _compare([judged], references, np.asarray(outcome, dtype=float), labels)
+    return decide(comparisons, y=outcome, groups=labels, plan=arms)
 
 
 def _compare(

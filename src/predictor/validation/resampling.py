@@ -99,7 +99,7 @@ class FoldResult:
     weights : dict of str to float
         Share of each candidate in the judged procedure; they add up to 1, and a selection gives all of it to one.
     inner_log_loss : dict of str to float
-    points : ndarray of shape (test units, features)
+    points : ndarray of shape (test units, features) or (0, features)
         Contributions of the judged procedure on the probability scale, in points of 1.
     """
 
@@ -116,6 +116,7 @@ class _Part:
 
     fold: Fold
     names: tuple[str, ...]
+    explain: bool
 
 
 @dataclass(frozen=True)
@@ -260,6 +261,7 @@ def cross_validate(
     folds: Sequence[Fold],
     *,
     execution: Execution | None = None,
+    explain: bool = True,
     progress: Callable[[str], None] | None = None,
 ) -> list[FoldResult]:
     """Run the procedure on every outer fold; the result does not depend on where, or by how many workers.
@@ -272,11 +274,13 @@ def cross_validate(
     folds : sequence of Fold
     execution : Execution, optional
         Engine and workers; one local process without it.
+    explain : bool
+        Whether the test units' contributions are wanted; without them ``points`` has no row.
     progress : callable or None
         Called once per finished fold.
     """
     execution = execution or Execution()
-    parts = [_Part(fold, names) for fold in folds for names in _cut(protocol, execution)]
+    parts = [_Part(fold, names, explain) for fold in folds for names in _cut(protocol, execution)]
     waiting: dict[tuple[int, int], dict[tuple[str, ...], list[_Fitted]]] = {}
     finished = []
     for part, fitted in run_tasks(_fit_part, parts, shared=(protocol, dataset, y), execution=execution):
@@ -316,15 +320,16 @@ def _fit_part(part: _Part, protocol: Protocol, dataset: Dataset, y: np.ndarray) 
             nothing = np.zeros(0)
             return [_Fitted(name, p, np.nan, nothing, np.zeros((0, 0))) for name, p in found.items()]
         fitted = fit_candidates(protocol, dataset, y, fold.train, seed=seed, names=part.names)
-        return [_tested(name, one, dataset, fold) for name, one in fitted.items()]
+        return [_tested(name, one, dataset, part) for name, one in fitted.items()]
 
 
-def _tested(name: str, one: Tuned, dataset: Dataset, fold: Fold) -> _Fitted:
+def _tested(name: str, one: Tuned, dataset: Dataset, part: _Part) -> _Fitted:
     """Predict and explain the test part by one candidate."""
     columns, names = list(dataset.X.columns), [str(name) for name in one.model.feature_names_in_]
-    train, test = dataset.X.iloc[fold.train][names], dataset.X.iloc[fold.test][names]
-    points = np.zeros((len(fold.test), len(columns)))
-    points[:, [columns.index(feature) for feature in names]] = explain_points(one.model, train, test)
+    train, test = dataset.X.iloc[part.fold.train][names], dataset.X.iloc[part.fold.test][names]
+    points = np.zeros((len(test) if part.explain else 0, len(columns)))
+    if part.explain:
+        points[:, [columns.index(feature) for feature in names]] = explain_points(one.model, train, test)
     p = one.model.predict_proba(test)[:, 1]
     return _Fitted(name, p, float(one.model.inner_log_loss_), one.log_odds, points)
 

@@ -60,7 +60,13 @@ def transport_frame(
         return pd.DataFrame(columns=COLUMNS)
     done = iter(range(1, len(folds) + 1))
     results = cross_validate(
-        protocol, dataset, y, folds, execution=execution, progress=lambda _: progress(next(done), len(folds))
+        protocol,
+        dataset,
+        y,
+        folds,
+        execution=execution,
+        explain=False,
+        progress=lambda _: progress(next(done), len(folds)),
     )
     rows = [
         _site(name, y[result.fold.test], result.predictions[protocol.judge], level)

@@ -4,7 +4,6 @@ import inspect
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,13 +12,15 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
 from patient_examples import made_up_patients
-from predictor.features.preprocessing import build_preprocessor
+from predictor.features.preprocessing import Encoder, build_preprocessor
 from predictor.models.tuning import TunedClassifier, fit_shared, inner_splits
 
 SMALL: dict[str, list[dict[str, Any]]] = {
     "elastic_net": [{"C": 0.01}, {"C": 0.3, "l1_ratio": 0.5}],
     "random_forest": [{"n_estimators": 8}, {"n_estimators": 8, "min_samples_leaf": 25}],
+    "extra_trees": [{"n_estimators": 8}, {"n_estimators": 8, "min_samples_leaf": 25}],
     "hist_gradient_boosting": [{"max_iter": 8}, {"max_iter": 8, "max_leaf_nodes": 3}],
+    "lightgbm": [{"n_estimators": 8}, {"n_estimators": 5}, {"n_estimators": 8, "num_leaves": 3}],
 }
 
 
@@ -98,7 +99,7 @@ def test_fitting_together_is_fitting_alone(name: str) -> None:
         candidates=SMALL,
         inner_splits=3,
         random_state=11,
-    )[name]
+    )[name].model
     alone, _ = fitted(name, inner_splits=3, random_state=11)
     assert (alone.decision_function(patients.X) == together.decision_function(patients.X)).all()
     assert alone.inner_results_ == together.inner_results_
@@ -118,8 +119,8 @@ def test_models_of_one_family_can_be_shared_under_two_names() -> None:
         patients.y,
         candidates={"weak": [{"C": 10.0}], "strong": [{"C": 1e-4}]},
     )
-    assert np.ptp(models["strong"].decision_function(patients.X)) < 0.1
-    assert np.ptp(models["weak"].decision_function(patients.X)) > 1
+    assert np.ptp(models["strong"].model.decision_function(patients.X)) < 0.1
+    assert np.ptp(models["weak"].model.decision_function(patients.X)) > 1
 
 
 def test_probabilities_are_the_logistic_of_the_decision_function() -> None:
@@ -163,13 +164,13 @@ def test_preprocessing_is_fitted_inside_each_inner_fold() -> None:
     patients = made_up_patients(60)
     seen: list[int] = []
 
-    class Spy(type(build_preprocessor(patients.features))):  # type: ignore[misc]
-        def fit_transform(self, X: pd.DataFrame, y: Any = None, **params: Any) -> np.ndarray:
+    class Spy(Encoder):
+        def fit(self, X: Any, y: object = None) -> Encoder:
             seen.append(len(X))
-            return super().fit_transform(X, y, **params)  # type: ignore[no-any-return]
+            return super().fit(X, y)
 
     plain = build_preprocessor(patients.features)
-    spy = Spy(plain.transformers, sparse_threshold=0)
+    spy = Spy(plain.numbers, plain.categories)
     TunedClassifier(preprocessor=spy, inner_splits=3, candidates=[{}, {"C": 0.1}]).fit(patients.X, patients.y)
     assert len(seen) == 4
     assert all(size < 60 for size in seen[:3])
@@ -177,7 +178,8 @@ def test_preprocessing_is_fitted_inside_each_inner_fold() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["elastic_net", "random_forest", "hist_gradient_boosting", "logistic", "prevalence"]
+    "name",
+    ["elastic_net", "random_forest", "extra_trees", "hist_gradient_boosting", "lightgbm", "logistic", "prevalence"],
 )
 def test_a_single_event_is_fitted_without_inner_folds(name: str) -> None:
     patients = made_up_patients(20)
@@ -189,7 +191,7 @@ def test_a_single_event_is_fitted_without_inner_folds(name: str) -> None:
     assert np.isfinite(model.decision_function(patients.X)).all()
 
 
-@pytest.mark.parametrize("name", ["elastic_net", "random_forest", "hist_gradient_boosting", "prevalence"])
+@pytest.mark.parametrize("name", [*SMALL, "prevalence"])
 def test_nothing_to_encode_gives_the_prevalence(name: str) -> None:
     patients = made_up_patients(40)
     X = patients.X.assign(madrs=np.nan)[["madrs"]]
