@@ -52,7 +52,7 @@ def fit(
     )
     everybody = np.arange(len(y))
     folds = repeated_folds(y, everybody, patients.plan, n_splits=outer, n_repeats=1, seed=seed)
-    results = cross_validate(protocol, patients, y, folds)
+    results = cross_validate(protocol, patients, y, folds, explain=False)
     tuned = fit_candidates(protocol, patients, y, everybody, seed=seed)
     models = {name: one.model for name, one in tuned.items()}
     weights = candidate_weights(

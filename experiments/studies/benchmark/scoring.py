@@ -59,6 +59,13 @@ CANDIDATES: dict[str, list[dict[str, Any]]] = {
     "random_forest": [{"min_samples_leaf": 5}],
     "extra_trees": [{"min_samples_leaf": 5}],
 }
+# A process counts the memory of the one that started it as its own, so a small one does.
+WATCH = """
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+"""
 BATCH, ONE_BY_ONE = 200_000, 200
 
 
@@ -301,14 +308,15 @@ def _fresh(side: str, source: Path, folder: Path) -> tuple[float, float]:
     ours = ["-c", "from predictor.cli import main; main()", "predict", str(folder / "model"), str(source)]
     theirs = [__file__, "--rival", "--data", str(source), "--folder", str(folder)]
     command = [*ours, "--out", str(folder / "ours.parquet")] if side == "ours" else theirs
-    running = subprocess.Popen(
-        [sys.executable, *command], env={**os.environ, **ONE_THREAD}, stdout=subprocess.DEVNULL
+    done = subprocess.run(
+        [sys.executable, "-c", WATCH, sys.executable, *command],
+        env={**os.environ, **ONE_THREAD},
+        check=True,
+        capture_output=True,
+        text=True,
     )
-    _, status, used = os.wait4(running.pid, 0)
-    running.returncode = os.waitstatus_to_exitcode(status)
-    if running.returncode:
-        raise RuntimeError(f"{side} ended with {running.returncode}")
-    return used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+    cpu, peak = done.stdout.split()[-2:]
+    return float(cpu), float(peak)
 
 
 def _plain_pipeline(source: Path, target: Path) -> None:
