@@ -398,5 +398,6 @@ class Config(Declared):
     def _fill_models(self) -> Config:
         if not self.models:
             every = list(self.features.sets)
-            self.models = {name: ModelSection(type=name, features=every) for name in DEFAULT_MODELS}
+            filled = {name: ModelSection(type=name, features=every) for name in DEFAULT_MODELS}
+            object.__setattr__(self, "models", filled)  # frozen from here on
         return self

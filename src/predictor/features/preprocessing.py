@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
+
+from predictor.features.columns import TEXT, EncodedColumn
 
 if TYPE_CHECKING:
     from predictor.features.dataset import Feature
@@ -36,46 +38,6 @@ FEWEST_OF_A_LEVEL = 5
 # ones back; divided by its own deviation, a level of five patients in 600 would escape the penalty almost
 # entirely (Gelman 2008, Stat Med 27:2865).
 INDICATOR_SCALE = 0.5
-
-TEXT = "text"
-
-
-@dataclass(frozen=True)
-class EncodedColumn:
-    """One column of the encoded matrix, as plain numbers: ``(value - center) / scale`` rounded to float32.
-
-    Parameters
-    ----------
-    feature : str
-        Column of ``X`` it comes from.
-    operation : {"value", "missing", "level", "other"}
-        The transformed number; or 1 where it is missing, equals ``level``, or is present but none of the kept
-        levels.
-    level : str
-        Kept level; empty for the other operations.
-    transform : {"none", "log", "log1p", "sqrt", "text"}
-        Applied to numbers, what falls outside its domain counting as missing; ``text`` for categories.
-    fill : float
-        Median of the transformed training values, taken where a number is missing; 0 for the other
-        operations.
-    center, scale : float
-        Training mean, and standard deviation of a number or 0.5 of an indicator.
-    """
-
-    feature: str
-    operation: Literal["value", "missing", "level", "other"]
-    level: str = ""
-    transform: str = "none"
-    fill: float = 0.0
-    center: float = 0.0
-    scale: float = 1.0
-
-    @property
-    def name(self) -> str:
-        """``feature``, ``feature=level``, ``feature missing`` or ``feature other``."""
-        if self.operation == "level":
-            return f"{self.feature}={self.level}"
-        return self.feature if self.operation == "value" else f"{self.feature} {self.operation}"
 
 
 @dataclass(frozen=True)
@@ -301,12 +263,12 @@ def _raw_category(
 ) -> np.ndarray:
     """Value of one encoded column before centring."""
     if column.operation == "missing":
-        return codes < 0
+        return np.asarray(codes < 0)
     if column.operation == "level":
-        return codes == (levels.index(column.level) if column.level in levels else len(levels))
+        return np.asarray(codes == (levels.index(column.level) if column.level in levels else len(levels)))
     named = set(kept)
     known = np.array([*(level in named for level in levels), True])  # the last one stands for a missing text
-    return ~known[codes]
+    return np.asarray(~known[codes])
 
 
 def _kept_levels(columns: Sequence[EncodedColumn]) -> dict[str, list[str]]:

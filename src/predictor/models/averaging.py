@@ -19,7 +19,8 @@ from predictor.models.tuning import TunedClassifier
 __all__ = ["AveragedClassifier", "average_weights"]
 
 PRIOR = 5.0
-MOST_ROUNDS = 2000
+MOST_ROUNDS = 500
+STILL = 1e-6  # change of every weight at which they are found
 
 
 class AveragedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -118,6 +119,6 @@ def average_weights(log_odds: np.ndarray, target: np.ndarray, *, prior: float = 
         share = likelihood * weights
         share /= np.maximum(share.sum(axis=1, keepdims=True), 1e-300)
         before, weights = weights, (share.sum(axis=0) + prior) / (n + models * prior)
-        if np.abs(weights - before).max() < 1e-9:
+        if np.abs(weights - before).max() < STILL:
             break
     return weights

@@ -17,7 +17,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from predictor.errors import Problem, ResourceError
-from predictor.models.trees import Trees, join_trees
+from predictor.models.trees import Nodes, Trees, join_trees
 
 __all__ = ["BoostedTrees", "boosted_scores"]
 
@@ -278,7 +278,7 @@ def _floats(text: str) -> np.ndarray:
     return np.array(text.split(), dtype=np.float64)
 
 
-def _nodes(tree: Mapping[str, np.ndarray]) -> tuple[np.ndarray, ...]:
+def _nodes(tree: Mapping[str, np.ndarray]) -> Nodes:
     """Lay one tree's nodes in depth-first order: feature, threshold, left, right, value, cover."""
     rows: list[list[float]] = []
 

@@ -11,7 +11,6 @@ from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from threadpoolctl import threadpool_limits
 
-from predictor.features.columns import EncodedColumn
 from predictor.features.preprocessing import encoded_columns
 from predictor.models.averaging import AveragedClassifier
 from predictor.models.elastic_net import ElasticNetLogistic
@@ -70,7 +69,7 @@ def compact_member(fitted: TunedClassifier) -> Member:
 
 
 def _member(fitted: TunedClassifier, preprocessor: Any, model: Any) -> Member:
-    columns = tuple(EncodedColumn(**vars(column)) for column in encoded_columns(preprocessor))
+    columns = encoded_columns(preprocessor)
     base, coef, trees = _numbers(model, len(columns))
     features = tuple(str(name) for name in fitted.feature_names_in_)
     return Member(features, columns, base, coef, trees, fitted.family_.score, fitted.calibration_)

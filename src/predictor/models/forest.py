@@ -213,4 +213,4 @@ def _draw(generator: np.random.RandomState, groups: np.ndarray, most: int | None
     """How often each patient is drawn, groups being drawn whole and with replacement."""
     n = int(groups.max()) + 1
     size = n if most is None else min(n, most)
-    return np.bincount(generator.randint(0, n, size), minlength=n).astype(np.float64)[groups]
+    return np.asarray(np.bincount(generator.randint(0, n, size), minlength=n).astype(np.float64)[groups])
