@@ -51,10 +51,9 @@ def goals_table(results: Path) -> str:
     lines = ["| # | work | goal | data | measured | met |", "|---|---|---|---|---|---|"]
     for number, (work, goal) in GOALS.items():
         own = [line for line in found if line.goal == number]
-        for line in own:
-            lines.append(
-                f"| {number} | {work} | {goal} | {line.data} | {line.measured} | {'yes' if line.met else 'no'} |"
-            )
+        for position, line in enumerate(own):
+            first = f"{number} | {work} | {goal}" if position == 0 else " | | "
+            lines.append(f"| {first} | {line.data} | {line.measured} | {'yes' if line.met else 'no'} |")
         if not own:
             lines.append(f"| {number} | {work} | {goal} | – | not measured | – |")
     return "\n".join(lines)
@@ -141,7 +140,8 @@ def _others(results: Path) -> Iterator[Measured]:
         table = _table(results / f"{name}.csv")
         if table is None:
             continue
-        for row in table.drop_duplicates(["goal", "work"], keep="last").itertuples():
+        numbered = table[table["goal"].astype(str).str.isdigit()]  # what is measured besides has no number
+        for row in numbered.drop_duplicates(["goal", "work"], keep="last").itertuples():
             text = (
                 f"{row.ratio_median:.3g}× ({row.ratio_min:.3g}–{row.ratio_max:.3g}), at most {row.at_most:.3g}×; "
                 f"{row.ours_cpu_s:.3g} against {row.theirs_cpu_s:.3g} s"
