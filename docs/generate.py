@@ -46,7 +46,8 @@ CODE_FAMILIES = {
     "ART": ("Prediction models", "4, and 5 for ART-15"),
     "RUN": ("Run folders", "2"),
     "TRK": ("Tracking", "2 for an address; TRK-02 is a notice at the end of a run"),
-    "TRN": ("Disk and locks", "5"),
+    "TRN": ("Disk, locks and clusters", "5"),
+    "ENV": ("The machine", "5"),
 }
 
 

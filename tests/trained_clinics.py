@@ -189,9 +189,13 @@ def train_quietly(clinic: Clinic, *, overrides: Sequence[str] = (), workers: int
         return train(load_config(clinic.config, overrides=overrides), workers=workers, now=NOW)
 
 
-@functools.cache
 def trained(kind: str = "better") -> Training:
     """Train once: ``better`` on a strong effect, ``group`` on none, or a family's name, with its numbers released."""
+    return _trained(kind)
+
+
+@functools.cache  # of a function without a default: ``trained()`` and ``trained("better")`` are one training
+def _trained(kind: str) -> Training:
     family = kind if kind in FAMILIES else "elastic_net"
     clinic = write_clinic(Path(_shelf().name, kind), family=family, effect=0.0 if kind == "group" else 3.0)
     overrides = ["report.release=research", "report.reason=a test"] if kind in FAMILIES else []

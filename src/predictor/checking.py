@@ -14,6 +14,7 @@ from predictor.config.loading import LoadedConfig, load_config
 from predictor.data.frames import rows_of
 from predictor.errors import Problem
 from predictor.features.preprocessing import build_preprocessor, encoded_columns
+from predictor.models.catalog import FAMILIES
 from predictor.study import Study, count_fits, prepare_study
 from predictor.validation.sample_size import r_squared_from_auc, sample_size_binary
 from predictor.validation.verdict import FEWEST
@@ -22,7 +23,13 @@ __all__ = ["CheckReport", "check"]
 
 ASSUMED_AUC = 0.65
 # CPU seconds of one fit at n = 300 and p = 30, measured on one 2-core machine; the estimate is a size, not a promise.
-SECONDS_PER_FIT = {"elastic_net": 0.003, "random_forest": 0.12, "hist_gradient_boosting": 0.08}
+SECONDS_PER_FIT = {
+    "elastic_net": 0.0005,
+    "random_forest": 0.05,
+    "extra_trees": 0.02,
+    "lightgbm": 0.006,
+    "hist_gradient_boosting": 0.08,
+}
 
 
 @dataclass(frozen=True)
@@ -134,7 +141,9 @@ def _seconds(study: Study) -> float:
     folds = config.validation.outer.n_splits * config.validation.outer.n_repeats + 1
     size = max(len(positions) / 300, 0.3)
     per_fold = sum(
-        len(c.grid) * config.validation.inner.n_splits * SECONDS_PER_FIT[c.family]
+        len(c.grid)
+        * (1 if FAMILIES[c.family].out_of_bag else config.validation.inner.n_splits)
+        * SECONDS_PER_FIT[c.family]
         for c in study.protocol.candidates
     )
     return float(folds * per_fold * size)

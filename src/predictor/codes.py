@@ -53,6 +53,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "CFG-43": "Two columns of a table have the same name.",
         "CFG-44": "An override on the command line cannot be applied.",
         "CFG-45": "A config or dictionary file cannot be opened.",
+        "CFG-46": "The address of a cluster is not allowed.",
         "LEA-03": "A feature or the plan is known only after day 0.",
         "CLI-01": "An argument is missing or is not written as it has to be.",
         "CLI-02": "A row that was asked for is not in the file.",
@@ -95,5 +96,8 @@ CODES: Mapping[str, str] = MappingProxyType(
         "TRN-04": "The disk is full.",
         "TRN-05": "A folder cannot be written.",
         "TRN-11": "Another process holds the run.",
+        "TRN-12": "A cluster was asked for, and dask is not installed, or no scheduler or worker answers.",
+        "TRN-13": "Workers of the cluster were lost again and again.",
+        "ENV-01": "A system library that is needed is missing.",
     }
 )

@@ -27,7 +27,6 @@ FILES = {
     "attrition.csv",
     "calibration.csv",
     "calibration_bins.csv",
-    "chosen.csv",
     "comparisons.csv",
     "config.yaml",
     "counts.csv",
@@ -44,6 +43,7 @@ FILES = {
     "predictions.parquet",
     "roc.csv",
     "verdict.json",
+    "weights.csv",
 }
 
 

@@ -234,7 +234,8 @@ def test_cfg_07_yaml_1_2_words_and_numbers(tmp_path: Path) -> None:
 def test_cfg_08_model_type_outside_the_catalog(refuse: Refuse, written: str) -> None:
     assert refuse(("type: elastic_net", f"type: {written}")) == [
         f'config.yaml:22: models.net.type: CFG-08 the text "{written}" is no model type; models come from a closed '
-        "catalog, never from an import path. Write one of: elastic_net, random_forest, hist_gradient_boosting."
+        "catalog, never from an import path. Write one of: elastic_net, random_forest, extra_trees, lightgbm, "
+        "hist_gradient_boosting."
     ]
 
 

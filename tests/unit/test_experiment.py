@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from predictor.experiment import chosen_table
+from predictor.experiment import weight_table
 from predictor.validation.resampling import FoldResult
 from trained_clinics import NOW, new_patients, train_quietly, trained, write_clinic
 
@@ -20,7 +20,7 @@ def test_every_patient_is_predicted_once_per_repeat_and_procedure() -> None:
     training = trained()
     predictions = pd.read_parquet(training.folder / "predictions.parquet")
     evaluable = int(training.study.primary.evaluable.sum())
-    procedures = {"prevalence", "severity", "plan", "severity + plan", "net | all", "selection"}
+    procedures = {"prevalence", "severity", "plan", "severity + plan", "net | all", "average"}
     assert set(predictions["procedure"]) == procedures
     counts = Counter(zip(predictions["procedure"], predictions["repeat"], strict=True))
     assert set(counts.values()) == {evaluable}
@@ -28,15 +28,17 @@ def test_every_patient_is_predicted_once_per_repeat_and_procedure() -> None:
     assert not {"patient", "patient_id", "key"} & set(predictions.columns)
 
 
-def test_choices_are_counted_over_the_outer_folds() -> None:
-    chosen = read("chosen.csv")
-    assert chosen.to_dict("records") == [{"candidate": "net | all", "times": 4, "of": 4}]
-    made = [object.__new__(FoldResult) for _ in range(3)]
-    for result, name in zip(made, ("a", "b", "a"), strict=True):
-        object.__setattr__(result, "chosen", name)
-    assert chosen_table(made).to_dict("records") == [
-        {"candidate": "a", "times": 2, "of": 3},
-        {"candidate": "b", "times": 1, "of": 3},
+def test_shares_are_summarised_over_the_outer_folds() -> None:
+    assert read("weights.csv").to_dict("records") == [
+        {"candidate": "net | all", "mean": 1.0, "low": 1.0, "high": 1.0, "folds": 4}
+    ]
+    made = [object.__new__(FoldResult) for _ in range(4)]
+    for result, share in zip(made, (0.5, 0.25, 0.25, 0.0), strict=True):
+        object.__setattr__(result, "weights", {"a": share, "b": 1.0 - share})
+    # a: (0.5 + 0.25 + 0.25 + 0) / 4; b has the rest, and the larger mean comes first.
+    assert weight_table(made).to_dict("records") == [
+        {"candidate": "b", "mean": 0.75, "low": 0.5, "high": 1.0, "folds": 4},
+        {"candidate": "a", "mean": 0.25, "low": 0.0, "high": 0.5, "folds": 4},
     ]
 
 

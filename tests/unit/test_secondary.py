@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from clinic import RESPONSE, build_clinic
+from predictor.execution import Execution
 from predictor.experiment import outer_folds
 from predictor.secondary import SECONDARY_COLUMNS, evaluate_secondary
 
@@ -27,7 +28,7 @@ def test_remission_is_judged_and_a_change_described_and_a_rare_outcome_left_alon
     }
     study = build_clinic(tmp_path, n=150, changes={"outcomes": outcomes}).study()
 
-    found = evaluate_secondary(study, outer_folds(study), workers=1, progress=_silent)
+    found = evaluate_secondary(study, outer_folds(study), execution=Execution(), progress=_silent)
 
     assert list(found.columns) == SECONDARY_COLUMNS
     assert set(found["outcome"]) == {"again", "change", "perfect"}
@@ -46,4 +47,4 @@ def test_remission_is_judged_and_a_change_described_and_a_rare_outcome_left_alon
 def test_one_outcome_leaves_nothing_to_describe(tmp_path: Path) -> None:
     study = build_clinic(tmp_path, n=80).study()
 
-    assert evaluate_secondary(study, outer_folds(study), workers=1, progress=_silent).empty
+    assert evaluate_secondary(study, outer_folds(study), execution=Execution(), progress=_silent).empty

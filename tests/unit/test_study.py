@@ -27,7 +27,7 @@ def test_a_study_holds_cohort_outcomes_features_and_protocol(tmp_path: Path) -> 
     (candidate,) = study.protocol.candidates
     assert (candidate.name, candidate.family, len(candidate.grid)) == ("net | all", "elastic_net", 2)
     assert candidate.features == ("age", "sex", "smoker", "madrs", "gad7", "crp", "arm")
-    assert (study.protocol.judge, study.protocol.inner_splits, study.protocol.seed) == ("selection", 3, 5)
+    assert (study.protocol.judge, study.protocol.inner_splits, study.protocol.seed) == ("average", 3, 5)
 
 
 def test_evaluable_units_are_those_with_a_label(tmp_path: Path) -> None:

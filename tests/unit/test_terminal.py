@@ -30,7 +30,7 @@ def test_a_training_is_told_in_the_order_of_a_paper() -> None:
             "200 evaluable",
             "Models side by side",
             "prevalence",
-            "selection",
+            "average",
             "Verdict",
             "etter than",
             "Model report",

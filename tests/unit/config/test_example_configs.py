@@ -69,11 +69,11 @@ def test_example_configs_load_and_are_modest(name: str) -> None:
     assert (validation.outer.n_splits, validation.outer.n_repeats, validation.inner.n_splits) == (5, 3, 3)
     assert len(loaded.config.features.sets) <= 2
     assert {model.type: model.n_candidates for model in loaded.config.models.values()} == {
-        "elastic_net": 8,
-        "random_forest": 4,
-        "hist_gradient_boosting": 4,
+        "elastic_net": 9 * 2,  # strengths × kinds of penalty
+        "random_forest": 2,  # sizes of a leaf
+        "lightgbm": 2 * 5,  # leaves × numbers of trees
     }
-    assert count_fits(loaded.config) == 5 * 3 * 3 * 16 * len(loaded.config.features.sets)
+    assert count_fits(loaded.config) == 5 * 3 * 3 * 30 * len(loaded.config.features.sets)
 
 
 @pytest.mark.parametrize("name", TRIALS)

@@ -308,5 +308,5 @@ def test_fits_are_counted_by_hand() -> None:
         },
         validation={"outer": {"n_splits": 4, "n_repeats": 2}, "inner": {"n_splits": 5}},
     )
-    # (8 candidates × 2 sets + 3 × 1) × 5 inner × 4 outer × 2 repeats
-    assert count_fits(Config.model_validate(asked)) == 19 * 5 * 4 * 2
+    # (9 strengths × 2 penalties on 2 sets + 3 × 1) × 5 inner × 4 outer × 2 repeats
+    assert count_fits(Config.model_validate(asked)) == (18 * 2 + 3) * 5 * 4 * 2

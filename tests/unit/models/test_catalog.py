@@ -6,12 +6,14 @@ import pytest
 from predictor.models.catalog import FAMILIES, family, family_candidates, family_count, validate_params
 
 
-def test_default_candidates_are_eight_four_and_four() -> None:
+def test_default_candidates_are_the_whole_grids_of_their_spaces() -> None:
     sizes = {name: len(family_candidates(name)) for name in FAMILIES}
     assert sizes == {
-        "elastic_net": 8,
-        "random_forest": 4,
-        "hist_gradient_boosting": 4,
+        "elastic_net": 9 * 2,  # strengths × kinds of penalty
+        "random_forest": 2,  # sizes of a leaf
+        "extra_trees": 2 * 2,  # sizes of a leaf × columns per split
+        "lightgbm": 2 * 5,  # leaves × numbers of trees
+        "hist_gradient_boosting": 2 * 2,  # rates × leaves
         "logistic": 1,
         "prevalence": 1,
     }
@@ -51,7 +53,7 @@ def test_unknown_types_name_their_neighbours() -> None:
 
 def test_fixed_parameters_replace_their_axis() -> None:
     drawn = family_candidates("elastic_net", params={"l1_ratio": 1.0})
-    assert [c["C"] for c in drawn] == [0.001, 0.01, 0.1, 1.0]
+    assert [c["C"] for c in drawn] == [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0]
     assert {c["l1_ratio"] for c in drawn} == {1.0}
 
 

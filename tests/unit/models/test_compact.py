@@ -12,6 +12,7 @@ import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 
 from patient_examples import made_up_patients
+from predictor.execution import Execution
 from predictor.features.preprocessing import build_preprocessor
 from predictor.models.archive import load_compact, save_compact
 from predictor.models.averaging import AveragedClassifier
@@ -139,10 +140,10 @@ def predictions(models: list[CompactModel], X: Any) -> np.ndarray:
 def test_refits_do_not_depend_on_workers() -> None:
     model, patients = fitted("elastic_net")
     arguments = (model, patients.X, patients.y, patients.groups)
-    one = refit_range(*arguments, resamples=6, seed=3, workers=1)
-    two = refit_range(*arguments, resamples=6, seed=3, workers=2)
+    one = refit_range(*arguments, resamples=6, seed=3)
+    two = refit_range(*arguments, resamples=6, seed=3, execution=Execution(workers=2))
     assert (predictions(one, patients.X) == predictions(two, patients.X)).all()
-    other = refit_range(*arguments, resamples=6, seed=4, workers=1)
+    other = refit_range(*arguments, resamples=6, seed=4)
     assert (predictions(one, patients.X) != predictions(other, patients.X)).any()
 
 

@@ -361,7 +361,7 @@ def test_the_model_report_says_everything_a_statistician_asks() -> None:
         "severity + plan 0.0390 0.0080 to 0.0700 0.0160 0.0141 up to 0.0650",
         "Outcome measured 164 659 visit 5 missing",
         "0.83 0.79 to 0.87",
-        "elastic_net clinical 11 of 15",
+        "elastic net clinical 62 (48 to 71)",
         "0.30 0.180 (0.150 to 0.210)",
         "Bleeding on probing at baseline 9.4 6.6 to 13.2",
         "too few to judge",
@@ -396,7 +396,7 @@ def test_unfilled_statements_make_a_draft() -> None:
 def test_an_empty_run_still_has_a_report() -> None:
     bare = model_report(
         models=(),
-        chosen=(),
+        weights=(),
         calibration=None,
         roc=None,
         decision=None,
