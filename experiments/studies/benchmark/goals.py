@@ -63,6 +63,10 @@ def _table(path: Path) -> pd.DataFrame | None:
     return pd.read_csv(path) if path.exists() else None
 
 
+def _interval(low: float, high: float, digits: int) -> str:
+    return "(one training set, no interval)" if pd.isna(low) else f"({low:+.{digits}f} to {high:+.{digits}f})"
+
+
 def _training(results: Path) -> Iterator[Measured]:
     runs = _table(results / "training.csv")
     if runs is None:
@@ -103,7 +107,7 @@ def _accuracy(results: Path) -> Iterator[Measured]:
     differences = paired_differences(ours, peers)
     for row in differences[differences["best"]].itertuples() if len(differences) else ():
         text = (
-            f"{row.peer}: {row.difference:+.4f} ({row.low:+.4f} to {row.high:+.4f}), "
+            f"{row.peer}: {row.difference:+.4f} {_interval(row.low, row.high, 4)}, "
             f"{row.peer_mean:.4f} against {row.ours_mean:.4f}; ours better in "
             f"{row.ours_better_in} of {row.replicates}{', more accurate' if row.low > 0 else ''}"
         )
@@ -119,7 +123,7 @@ def _calibration(results: Path) -> Iterator[Measured]:
         slope, optimism = found.loc["slope"], found.loc["optimism_auc"]
         met = 0.9 <= slope["mean"] <= 1.1 and abs(optimism["mean"]) <= MOST_OPTIMISM[str(dataset)]
         text = "; ".join(
-            f"{name} {one['mean']:+.3f} ({one['low']:+.3f} to {one['high']:+.3f})"
+            f"{name} {one['mean']:+.3f} {_interval(one['low'], one['high'], 3)}"
             for name, one in (("slope", slope), ("optimism", optimism))
         )
         yield Measured(4, f"{dataset}, {slope['replicates']} training sets", text, bool(met))
