@@ -7,11 +7,14 @@ import os
 import sys
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from predictor.errors import PredictorError, Problem
+
+if TYPE_CHECKING:
+    from predictor.execution import Execution
 
 __all__ = ["app", "main"]
 
@@ -74,7 +77,9 @@ def train(
     overrides: Set = None,
     data_folder: DataFolder = None,
     runs_folder: RunsFolder = None,
-    workers: Annotated[int, typer.Option("--workers", min=0, help="Processes; 0 takes every core")] = 0,
+    workers: Annotated[
+        int, typer.Option("--workers", min=0, help="Processes; 0: as the config says, else every core")
+    ] = 0,
     as_json: Json = False,
 ) -> None:
     """Run the whole protocol and end with the verdict and the paths of the reports."""
@@ -84,10 +89,9 @@ def train(
     from predictor.progress import ProgressBars
 
     loaded = load_config(config, overrides=overrides or (), data_folder=data_folder)
+    processes = workers or loaded.config.execution.workers or os.cpu_count() or 1
     with ProgressBars() as bars:
-        training = run_train(
-            loaded, runs_folder=runs_folder, workers=workers or os.cpu_count() or 1, progress=bars.show
-        )
+        training = run_train(loaded, runs_folder=runs_folder, workers=processes, progress=bars.show)
     _print(terminal.training_record(training) if as_json else terminal.training_text(training))
 
 
@@ -120,6 +124,17 @@ def predict(
             "--contributions", help="Of a Parquet file: also write what moved each estimate to this one"
         ),
     ] = None,
+    workers: Annotated[
+        int, typer.Option("--workers", min=1, help="Of a Parquet file: processes of this machine")
+    ] = 1,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            "--cluster",
+            metavar="ADDRESS",
+            help="Of a Parquet file: scheduler of a dask cluster that sees the same folders, tcp://127.0.0.1:8786",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Predict new patients: one answer per row, an estimate or the reason why there is none."""
@@ -135,7 +150,12 @@ def predict(
             "an export is not a Parquet file", "Leave --as-of out, or give the export", path="--as-of"
         )
     elif patients.suffix.lower() == ".parquet":
-        _score_parquet(folder, patients, out, contributions, ranges=ranges, as_json=as_json)
+        execution = _where(workers, cluster)
+        _score_parquet(
+            folder, patients, out, contributions, ranges=ranges, execution=execution, as_json=as_json
+        )
+    elif cluster is not None:
+        _fail_usage("a cluster is for a Parquet file", "Leave --cluster out", path="--cluster")
     elif contributions is not None:
         _fail_usage(
             "contributions are written of a Parquet file",
@@ -186,6 +206,16 @@ def _predict_table(
         raise typer.Exit(3)
 
 
+def _where(workers: int, cluster: str | None) -> Execution:
+    from predictor.errors import ConfigError
+    from predictor.execution import Execution, address_problem
+
+    problem = address_problem(cluster, path="--cluster") if cluster is not None else None
+    if problem is not None:
+        raise ConfigError(problem)
+    return Execution("local" if cluster is None else "dask", workers=workers, address=cluster)
+
+
 def _score_parquet(
     folder: Path,
     patients: Path,
@@ -193,6 +223,7 @@ def _score_parquet(
     contributions: Path | None,
     *,
     ranges: bool | None,
+    execution: Execution,
     as_json: bool,
 ) -> None:
     from predictor import answers
@@ -208,7 +239,13 @@ def _score_parquet(
             _must_be_new(target, patients)
     with ProgressBars() as bars:
         scored = score_file(
-            folder, patients, out, contributions=contributions, ranges=ranges, progress=bars.show
+            folder,
+            patients,
+            out,
+            contributions=contributions,
+            ranges=ranges,
+            execution=execution,
+            progress=bars.show,
         )
     if as_json:
         _print(scored.record())

@@ -82,6 +82,9 @@ class PredictorError(Exception):
         self.problems: tuple[Problem, ...] = (problems,) if isinstance(problems, Problem) else tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
+    def __reduce__(self) -> tuple[type[PredictorError], tuple[tuple[Problem, ...]]]:
+        return type(self), (self.problems,)  # from a worker's process it comes back whole
+
 
 class ConfigError(PredictorError):
     """The config, the dictionary or the command line asks for something impossible (exit 2)."""

@@ -97,7 +97,8 @@ def train(
     config: LoadedConfig | str | Path,
     *,
     runs_folder: Path | None = None,
-    workers: int = 1,
+    workers: int = 0,
+    execution: Execution | None = None,
     progress: Progress | None = None,
     now: datetime | None = None,
 ) -> Training:
@@ -109,7 +110,9 @@ def train(
     runs_folder : Path or None
         Default: ``experiments/runs`` in the project.
     workers : int
-        Processes; no result depends on it.
+        Local processes; 0 as the config says. No result depends on it.
+    execution : Execution or None
+        Where the work runs, instead of what the config and ``workers`` say.
     progress : callable or None
         Called with a step's name, how much of it is done, and of how much.
     now : datetime or None
@@ -123,7 +126,7 @@ def train(
     loaded = config if isinstance(config, LoadedConfig) else load_config(config)
     now = now or datetime.now(UTC)
     say = progress or _silent
-    execution = Execution(workers=workers)
+    execution = execution or declared_execution(loaded, workers=workers)
     say("reading", 0, 1)
     study = prepare_study(loaded)
     run = start_run(
@@ -143,7 +146,7 @@ def train(
         final = fit_final(study)
         shares = out_of_fold_importance(study, results, run)
         say("model folder", 0, 1)
-        model = release_model(study, final, evaluation, run, shares=shares, workers=workers, now=now)
+        model = release_model(study, final, evaluation, run, shares=shares, execution=execution, now=now)
         facts = ModelFacts(
             study=study,
             evaluation=evaluation,
@@ -177,6 +180,24 @@ def train(
     )
 
 
+def declared_execution(loaded: LoadedConfig, *, workers: int = 0) -> Execution:
+    """Return where the work runs as the config says.
+
+    Parameters
+    ----------
+    loaded : LoadedConfig
+    workers : int
+        Local processes instead of the config's; 0 keeps those, and one where the config names none.
+    """
+    section = loaded.config.execution
+    return Execution(
+        engine=section.engine,
+        workers=workers or section.workers or 1,
+        address=section.address,
+        allowed_hosts=tuple(section.allowed_hosts),
+    )
+
+
 def outer_folds(study: Study) -> list[Fold]:
     """Lay down the outer folds, as positions among the units evaluable for the primary outcome.
 
@@ -205,7 +226,7 @@ def nested_cross_validation(
     ----------
     study : Study
     folds : sequence of Fold
-    workers : int
+    execution : Execution
     progress : callable
     """
     rows, y = study.evaluable(study.loaded.config.primary)
@@ -278,7 +299,7 @@ def transport_validation(study: Study, run: Run, *, execution: Execution, progre
     ----------
     study : Study
     run : Run
-    workers : int
+    execution : Execution
     progress : callable
     """
     rows, y = study.evaluable(study.loaded.config.primary)
@@ -322,7 +343,7 @@ def release_model(
     run: Run,
     *,
     shares: pd.DataFrame,
-    workers: int,
+    execution: Execution,
     now: datetime,
 ) -> PredictionModel:
     """Write the prediction model's folder and read it back: what is reported is what the next patient will meet.
@@ -335,12 +356,12 @@ def release_model(
     run : Run
     shares : DataFrame
         Columns feature and mean, of the out-of-fold contributions.
-    workers : int
+    execution : Execution
     now : datetime
     """
     by_feature = dict(zip(shares["feature"], shares["mean"].astype(float), strict=True))
     model = assemble_model(
-        study, final, evaluation, importance=by_feature, workers=workers, created=now.date()
+        study, final, evaluation, importance=by_feature, execution=execution, created=now.date()
     )
     save_prediction_model(model, run.path / "model")
     return load_prediction_model(run.path / "model")

@@ -11,6 +11,7 @@ import pandas as pd
 
 from predictor.cohort.selection import band_labels
 from predictor.data.frames import rows_of
+from predictor.execution import Execution
 from predictor.explanation.attribution import MemberExplainer, plan_baselines
 from predictor.features.columns import columns_of
 from predictor.input_fields import describe_inputs
@@ -22,7 +23,7 @@ from predictor.models.tuning import TunedClassifier
 from predictor.prediction_model import GroupRate, InputField, PlanBaseline, PredictionModel
 from predictor.study import Study
 from predictor.validation.evaluation import Evaluation
-from predictor.validation.resampling import candidate_weights, fit_candidates
+from predictor.validation.resampling import candidate_line, candidate_weights, fit_candidates
 
 __all__ = ["FinalFit", "assemble_model", "fit_final"]
 
@@ -65,14 +66,12 @@ def fit_final(study: Study) -> FinalFit:
     rows, y = study.evaluable(study.loaded.config.primary)
     tuned = fit_candidates(study.protocol, study.dataset, study.primary.label, rows, seed=study.protocol.seed)
     models = {name: one.model for name, one in tuned.items()}
-    weights = candidate_weights(
-        study.protocol,
-        {name: model.inner_log_loss_ for name, model in models.items()},
-        {name: one.log_odds for name, one in tuned.items()},
-        y,
-    )
+    by_others = {name: one.log_odds for name, one in tuned.items()}
+    losses = {name: model.inner_log_loss_ for name, model in models.items()}
+    weights = candidate_weights(study.protocol, losses, by_others, y)
+    line = candidate_line(study.protocol, weights, by_others, y)
     features = [feature.name for feature in study.dataset.features]
-    model = AveragedClassifier.of(list(models.values()), list(weights.values()), features)
+    model = AveragedClassifier.of(list(models.values()), list(weights.values()), features, line)
     return FinalFit(model=model, weights=weights, fitted=models, rows=rows)
 
 
@@ -82,7 +81,7 @@ def assemble_model(
     evaluation: Evaluation,
     *,
     importance: Mapping[str, float],
-    workers: int,
+    execution: Execution,
     created: date,
 ) -> PredictionModel:
     """Put together what the next patient needs: estimator, ranges, provenance and verdict.
@@ -94,7 +93,7 @@ def assemble_model(
     evaluation : Evaluation
     importance : mapping of str to float
         Mean absolute out-of-fold contribution of each feature.
-    workers : int
+    execution : Execution
     created : date
     """
     config = study.loaded.config
@@ -108,7 +107,7 @@ def assemble_model(
     return PredictionModel(
         build=lambda: estimator,
         scorer=scorer,
-        refits=_refits(study, estimator, X, final.rows, workers=workers) if released else (),
+        refits=_refits(study, estimator, X, final.rows, execution=execution) if released else (),
         features=features,
         inputs=inputs,
         entry_rules=entry_rules,
@@ -131,7 +130,7 @@ def assemble_model(
 
 
 def _refits(
-    study: Study, estimator: AveragedClassifier, X: pd.DataFrame, rows: np.ndarray, *, workers: int
+    study: Study, estimator: AveragedClassifier, X: pd.DataFrame, rows: np.ndarray, *, execution: Execution
 ) -> tuple[CompactModel, ...]:
     config = study.loaded.config
     return tuple(
@@ -142,7 +141,7 @@ def _refits(
             study.cohort.groups[rows],
             resamples=config.validation.refits,
             seed=config.experiment.seed,
-            workers=workers,
+            execution=execution,
         )
     )
 

@@ -15,6 +15,7 @@ from predictor.models.catalog import family_candidates
 from predictor.validation.resampling import (
     Candidate,
     Protocol,
+    candidate_line,
     candidate_weights,
     cross_validate,
     fit_candidates,
@@ -55,13 +56,11 @@ def fit(
     results = cross_validate(protocol, patients, y, folds, explain=False)
     tuned = fit_candidates(protocol, patients, y, everybody, seed=seed)
     models = {name: one.model for name, one in tuned.items()}
-    weights = candidate_weights(
-        protocol,
-        {name: model.inner_log_loss_ for name, model in models.items()},
-        {name: one.log_odds for name, one in tuned.items()},
-        y,
-    )
-    model = AveragedClassifier.of(list(models.values()), list(weights.values()), list(X.columns))
+    by_others = {name: one.log_odds for name, one in tuned.items()}
+    losses = {name: model.inner_log_loss_ for name, model in models.items()}
+    weights = candidate_weights(protocol, losses, by_others, y)
+    line = candidate_line(protocol, weights, by_others, y)
+    model = AveragedClassifier.of(list(models.values()), list(weights.values()), list(X.columns), line)
     tested = [(y[one.fold.test], one.predictions["average"]) for one in results]
     return {
         "predict": lambda new: model.predict_proba(as_columns(new))[:, 1],

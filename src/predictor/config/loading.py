@@ -267,13 +267,16 @@ def _plain(model: BaseModel) -> Any:
 
 
 def hash_of(model: BaseModel) -> str:
-    """Return the SHA-256 of a filled-in config or dictionary; the order of keys does not matter.
+    """Return the SHA-256 of a filled-in config or dictionary; neither the order of keys nor where it runs matters.
 
     Parameters
     ----------
     model : Config or Dictionary
     """
-    text = json.dumps(_plain(model), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    asked = _plain(model)
+    if isinstance(model, Config):
+        del asked["execution"]
+    text = json.dumps(asked, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

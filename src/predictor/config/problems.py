@@ -17,6 +17,7 @@ from predictor.config.feature_problems import find_feature_problems
 from predictor.config.messages import nearest, suggestion
 from predictor.config.schema import PROCEDURES, Config, EventOutcome
 from predictor.errors import Problem
+from predictor.execution import address_problem
 
 __all__ = ["count_fits", "find_problems"]
 
@@ -45,6 +46,7 @@ def find_problems(config: Config, dictionary: Dictionary, *, lost: Container[str
     yield from _names(config, lost)
     yield from _fits(config)
     yield from _tracking(config)
+    yield from _execution(config)
     if config.report.release == "research" and not (config.report.reason or "").strip():
         remedy = "Write `reason: …`; it is printed on every page"
         yield Problem("CFG-42", "release: research needs a reason", remedy, "report.release")
@@ -134,6 +136,13 @@ def _fits(config: Config) -> Iterator[Problem]:
             f"above the limit of {limit:,}"
         )
         yield Problem("CFG-11", message, "Lower them, or raise validation.max_fits", "validation.max_fits")
+
+
+def _execution(config: Config) -> Iterator[Problem]:
+    section = config.execution
+    problem = address_problem(section.address, section.allowed_hosts, path="execution.address")
+    if problem is not None:
+        yield problem
 
 
 def _tracking(config: Config) -> Iterator[Problem]:

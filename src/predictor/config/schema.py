@@ -23,6 +23,7 @@ __all__ = [
     "Config",
     "DataSection",
     "EventOutcome",
+    "ExecutionSection",
     "Experiment",
     "FeatureEntry",
     "Features",
@@ -371,6 +372,19 @@ class Tracking(Declared):
     allowed_hosts: list[str] = Field(default_factory=list)
 
 
+class ExecutionSection(Declared):
+    """Where the work runs. No result depends on it, and the config's hash leaves it out."""
+
+    engine: Literal["local", "dask"] = "local"
+    """``local``: processes of this machine; ``dask``: a cluster of dask.distributed that runs already."""
+    workers: Annotated[int, Field(ge=0)] = 0
+    """Local processes; 0: every core on the command line, one from Python."""
+    address: str = "tcp://127.0.0.1:8786"
+    """The cluster's scheduler: on loopback, or ``tls://HOST:PORT`` with certificates from dask's configuration."""
+    allowed_hosts: list[str] = Field(default_factory=list)
+    """Hosts that patients' data may be sent to without encryption."""
+
+
 class Config(Declared):
     """A whole experiment: with its dictionary and the data, all that a run depends on."""
 
@@ -393,6 +407,7 @@ class Config(Declared):
     """``auto``: one sigmoid for trees, none for logistic models."""
     report: ReportSection = Field(default_factory=ReportSection)
     tracking: Tracking = Field(default_factory=Tracking)
+    execution: ExecutionSection = Field(default_factory=ExecutionSection)
 
     @model_validator(mode="after")
     def _fill_models(self) -> Config:

@@ -5,18 +5,23 @@ At a few hundred patients, picking one family is close to a coin toss; averaging
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import minimize
 from scipy.special import expit, logit
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
+from predictor.models.sigmoid import FEWEST_FOR_A_SLOPE, Sigmoid
 from predictor.models.tuning import TunedClassifier
 
-__all__ = ["AveragedClassifier", "average_weights"]
+__all__ = ["UNCHANGED", "AveragedClassifier", "average_line", "average_weights", "straighten"]
+
+UNCHANGED: Sigmoid = (1.0, 0.0)
 
 PRIOR = 5.0
 MOST_ROUNDS = 500
@@ -40,7 +45,11 @@ class AveragedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     @classmethod
     def of(
-        cls, members: Sequence[TunedClassifier], weights: Sequence[float], features: Sequence[str]
+        cls,
+        members: Sequence[TunedClassifier],
+        weights: Sequence[float],
+        features: Sequence[str],
+        line: Sigmoid = UNCHANGED,
     ) -> AveragedClassifier:
         """Put fitted models together.
 
@@ -51,8 +60,15 @@ class AveragedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             At least 0, not all 0; members of weight 0 are left out.
         features : sequence of str
             Order in which the columns are listed.
+        line : tuple of (float, float)
+            Slope and intercept that every member's log-odds go through, see `average_line`. Members are copied, not
+            changed.
         """
-        kept = [(member, weight) for member, weight in zip(members, weights, strict=True) if weight > 0]
+        kept = [
+            (_straightened(member, line), weight)
+            for member, weight in zip(members, weights, strict=True)
+            if weight > 0
+        ]
         made = cls()
         made.members_ = [member for member, _ in kept]
         made.weights_ = np.array([weight for _, weight in kept]) / sum(weight for _, weight in kept)
@@ -122,3 +138,93 @@ def average_weights(log_odds: np.ndarray, target: np.ndarray, *, prior: float = 
         if np.abs(weights - before).max() < STILL:
             break
     return weights
+
+
+def average_line(log_odds: np.ndarray, weights: np.ndarray, target: np.ndarray) -> Sigmoid:
+    r"""Straighten an average: one slope and intercept for the log-odds of all its members.
+
+    .. math:: \min_{a,b \ge 0} -\sum_i \log \sum_k w_k L_{ik}(a + b\eta_{ik})
+
+    A mean of probabilities is milder than its members, the more the less they agree, and members are tuned on fewer
+    patients than they are fitted on. Both make an average too cautious.
+
+    Parameters
+    ----------
+    log_odds : ndarray of shape (n, K)
+        Of each patient by each model fitted on others.
+    weights : ndarray of shape (K,)
+    target : ndarray of shape (n,)
+        0 or 1.
+
+    Returns
+    -------
+    tuple of (float, float)
+        Slope and intercept; (1, 0) below 100 events or non-events, which is too few for a slope.
+
+    References
+    ----------
+    Ranjan and Gneiting (2010), J R Stat Soc B 72:71: averages of calibrated forecasts lack confidence.
+    """
+    events = float(target.sum())
+    if min(events, len(target) - events) < FEWEST_FOR_A_SLOPE:
+        return UNCHANGED
+    signs = np.where(target == 1, 1.0, -1.0)[:, None]
+
+    def loss(line: np.ndarray) -> tuple[float, np.ndarray]:
+        likelihood = expit(signs * (line[1] + line[0] * log_odds))
+        mean = np.maximum(likelihood @ weights, 1e-300)
+        steep = (likelihood * (1.0 - likelihood) * signs * weights) / mean[:, None]
+        return -float(np.log(mean).sum()), -np.array([(steep * log_odds).sum(), steep.sum()])
+
+    found = minimize(
+        loss, np.array(UNCHANGED), jac=True, method="L-BFGS-B", bounds=[(0.0, None), (None, None)]
+    )
+    return float(found.x[0]), float(found.x[1])
+
+
+def straighten(p: np.ndarray, points: np.ndarray, line: Sigmoid) -> tuple[np.ndarray, np.ndarray]:
+    """Put a model's probabilities, and the contributions that lead to them, through a line on the log-odds.
+
+    Parameters
+    ----------
+    p : ndarray of shape (n,)
+    points : ndarray of shape (n, features) or (0, features)
+        Contributions that add up from one starting probability to ``p``, along the straight line of
+        `predictor.explanation.attribution.to_probability`.
+    line : tuple of (float, float)
+
+    Returns
+    -------
+    p, points : ndarray
+        Of the same shapes; the contributions keep their proportions and lead from the start to ``p`` anew.
+    """
+    if line == UNCHANGED:
+        return p, points
+    moved = _through(p, line)
+    if not len(points):
+        return moved, points
+    distance = points.sum(axis=1)
+    start = p - distance
+    near = np.abs(distance) < 1e-9
+    anew = _through(start, line)
+    steepness = line[0] * anew * (1.0 - anew) / np.maximum(start * (1.0 - start), 1e-300)
+    rate = np.where(near, steepness, (moved - anew) / np.where(near, 1.0, distance))
+    return moved, points * rate[:, None]
+
+
+def _through(p: np.ndarray, line: Sigmoid) -> np.ndarray:
+    return np.asarray(expit(line[1] + line[0] * logit(np.clip(p, 1e-15, 1.0 - 1e-15))))
+
+
+def _straightened(member: TunedClassifier, line: Sigmoid) -> TunedClassifier:
+    """Copy a model whose calibration goes through a line; a line of a line is a line."""
+    if line == UNCHANGED:
+        return member
+    if member.calibration_ is None and member.family_.score == "probability":
+        raise ValueError(
+            "A score that is a probability has to be calibrated before it can go through a line."
+        )
+    changed = copy.copy(member)
+    slope, intercept = member.calibration_ or UNCHANGED
+    changed.calibration_ = (line[0] * slope, line[1] + line[0] * intercept)
+    return changed

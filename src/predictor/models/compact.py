@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from joblib import Parallel, delayed
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from threadpoolctl import threadpool_limits
 
+from predictor.execution import Execution, run_tasks
 from predictor.features.preprocessing import encoded_columns
 from predictor.models.averaging import AveragedClassifier
 from predictor.models.elastic_net import ElasticNetLogistic
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["compact", "compact_member", "members_of", "refit_range"]
 
 Fitted = AveragedClassifier | TunedClassifier
+BLOCK = 10  # refits of one task
 
 
 def members_of(fitted: Fitted) -> list[tuple[TunedClassifier, float]]:
@@ -98,7 +99,7 @@ def refit_range(
     *,
     resamples: int = 200,
     seed: int = 0,
-    workers: int = 1,
+    execution: Execution | None = None,
 ) -> list[CompactModel]:
     """Refit every model of the average on resampled patients, for the range beside a personal estimate.
 
@@ -111,9 +112,9 @@ def refit_range(
     resamples : int
         How many refits.
     seed : int
-        Each resample has its own child of it, so the result does not depend on ``workers``.
-    workers : int
-        Processes.
+        Each resample has its own child of it, so the result does not depend on where it is made.
+    execution : Execution, optional
+        Engine and workers; this process without it.
 
     Returns
     -------
@@ -131,16 +132,26 @@ def refit_range(
     target = np.asarray(y == fitted.classes_[1], dtype=np.int64)
     labels = np.unique(groups, return_inverse=True)[1]
     seeds = np.random.SeedSequence(seed).spawn(resamples)
-    blocks = np.array_split(np.arange(resamples), max(1, min(workers, resamples)))
-    jobs = (delayed(_refit_block)(fitted, X, target, labels, [seeds[i] for i in block]) for block in blocks)
-    return [model for block in Parallel(n_jobs=workers, backend="loky")(jobs) for model in block]
+    blocks = [tuple(range(first, min(first + BLOCK, resamples))) for first in range(0, resamples, BLOCK)]
+    found = run_tasks(
+        _refit_block,
+        blocks,
+        shared=(fitted, X, target, labels, seeds),
+        execution=execution or Execution(),
+    )
+    return [model for _, models in sorted(found, key=lambda pair: pair[0]) for model in models]
 
 
 def _refit_block(
-    fitted: Fitted, X: pd.DataFrame, target: np.ndarray, labels: np.ndarray, seeds: Sequence[Any]
+    block: tuple[int, ...],
+    fitted: Fitted,
+    X: pd.DataFrame,
+    target: np.ndarray,
+    labels: np.ndarray,
+    seeds: Sequence[Any],
 ) -> list[CompactModel]:
     with threadpool_limits(limits=1):
-        return [_refit(fitted, X, target, labels, child) for child in seeds]
+        return [_refit(fitted, X, target, labels, seeds[i]) for i in block]
 
 
 def _refit(

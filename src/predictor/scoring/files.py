@@ -22,7 +22,8 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from predictor.errors import Problem, ResourceError
-from predictor.prediction_model import load_prediction_model
+from predictor.execution import Execution, run_tasks
+from predictor.prediction_model import PredictionModel, load_prediction_model
 from predictor.scoring.partitions import (
     OPTIONS,
     Partition,
@@ -75,6 +76,7 @@ def score_file(
     contributions: Path | None = None,
     ranges: bool | None = None,
     today: date | None = None,
+    execution: Execution | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Scored:
     """Answer every patient of a Parquet file.
@@ -93,6 +95,8 @@ def score_file(
     ranges : bool or None
         Whether the range over refits is wanted, at 200 times the cost; None for up to 20,000 patients.
     today : date or None
+    execution : Execution or None
+        Engine and workers, which see the same folders; this process without it.
     progress : callable or None
         Called with a step, patients done and patients in all.
 
@@ -100,7 +104,8 @@ def score_file(
     ------
     ModelError, DataError
     ResourceError
-        TRN-04 or TRN-05 if it cannot be written, TRN-11 if another process is writing it.
+        TRN-04 or TRN-05 if it cannot be written, TRN-11 if another process is writing it, TRN-12 or TRN-13 of a
+        cluster.
     """
     loaded = load_prediction_model(model)
     check_source(loaded, source)
@@ -118,21 +123,62 @@ def score_file(
         resumed = [part for part in parts if work.is_done(part)]
         done = sum(part.rows for part in resumed)
         _show(progress, done, total)
-        for part in parts:
-            if work.is_done(part):
-                continue
 
-            def blocks(rows: int) -> None:
-                nonlocal done
-                done += rows
-                _show(progress, done, total)
+        def add(rows: int) -> None:
+            nonlocal done
+            done += rows
+            _show(progress, done, total)
 
-            score_partition(
-                loaded, source, part, work.targets(part), ranges=wanted, today=today, progress=blocks
-            )
+        left = [part for part in parts if not work.is_done(part)]
+        job = _Job(model.resolve(), source.resolve(), work, wanted, today or date.today())
+        _score_parts(loaded, job, left, execution or Execution(), add)
         counts = work.finish(parts)
     simulated = bool(loaded.card.get("simulated"))
     return Scored(total, counts, wanted, len(parts), len(resumed), simulated)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What every part of one file is scored with; paths are whole, since a worker has a folder of its own."""
+
+    model: Path
+    source: Path
+    work: _Work
+    ranges: bool
+    today: date
+
+
+def _score_parts(
+    loaded: PredictionModel,
+    job: _Job,
+    parts: Sequence[Partition],
+    execution: Execution,
+    add: Callable[[int], None],
+) -> None:
+    """Score parts here, with progress within each, or elsewhere, with progress by whole parts."""
+    if execution == Execution():
+        for part in parts:
+            _score_part(part, job, loaded, add)
+        return
+    for part, _ in run_tasks(_score_part, parts, shared=(job,), execution=execution):
+        add(part.rows)
+
+
+def _score_part(
+    part: Partition,
+    job: _Job,
+    loaded: PredictionModel | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> None:
+    score_partition(
+        loaded or job.model,
+        job.source,
+        part,
+        job.work.targets(part),
+        ranges=job.ranges,
+        today=job.today,
+        progress=progress,
+    )
 
 
 def _show(progress: Callable[[str, int, int], None] | None, done: int, total: int) -> None:
@@ -158,7 +204,7 @@ class _Work:
     folder: Path = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "folder", self.out.with_name(f"{self.out.name}.partial"))
+        object.__setattr__(self, "folder", self.out.resolve().with_name(f"{self.out.name}.partial"))
 
     @contextmanager
     def held(self, identity: Mapping[str, Any]) -> Iterator[None]:

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from predictor.errors import DataError, Problem
+from predictor.model_folder import MANIFEST
 from predictor.prediction.reading import Rows, check_columns
 from predictor.prediction_model import PredictionModel, load_prediction_model
 from predictor.scoring.blocks import ANSWERS, Block, contributions_schema, score_block
@@ -149,7 +150,7 @@ def score_partition(
     ------
     ModelError, DataError
     """
-    loaded = _model(model) if isinstance(model, Path) else model
+    loaded = _model(model, _version(model)) if isinstance(model, Path) else model
     counts: dict[str, int] = {}
     with _written(loaded, targets) as write:
         for first, batch in _blocks(loaded, source, partition):
@@ -169,8 +170,14 @@ def score_partition(
 
 
 @lru_cache(maxsize=1)
-def _model(folder: Path) -> PredictionModel:
+def _model(folder: Path, version: int) -> PredictionModel:
     return load_prediction_model(folder)
+
+
+def _version(folder: Path) -> int:
+    """Tell a model from another one that came to the same folder while this process lived."""
+    manifest = folder / MANIFEST
+    return manifest.stat().st_mtime_ns if manifest.exists() else 0
 
 
 def _blocks(

@@ -19,8 +19,9 @@ from predictor.execution import Execution, run_tasks
 from predictor.explanation.attribution import explain_points
 from predictor.features.dataset import Dataset, Feature
 from predictor.features.preprocessing import build_preprocessor
-from predictor.models.averaging import average_weights
+from predictor.models.averaging import UNCHANGED, average_line, average_weights, straighten
 from predictor.models.catalog import FAMILIES
+from predictor.models.sigmoid import Sigmoid
 from predictor.models.tuning import Tuned, fit_shared
 from predictor.validation.splits import Fold
 
@@ -28,6 +29,7 @@ __all__ = [
     "Candidate",
     "FoldResult",
     "Protocol",
+    "candidate_line",
     "candidate_weights",
     "cross_validate",
     "fit_candidates",
@@ -215,6 +217,34 @@ def candidate_weights(
     return {name: float(name == chosen) for name in names}
 
 
+def candidate_line(
+    protocol: Protocol,
+    weights: Mapping[str, float],
+    by_others: Mapping[str, np.ndarray],
+    target: np.ndarray,
+) -> Sigmoid:
+    """Find the line that straightens the judged average, from training units alone.
+
+    Parameters
+    ----------
+    protocol : Protocol
+    weights : mapping of str to float
+        From `candidate_weights`.
+    by_others, target
+        As there.
+
+    Returns
+    -------
+    tuple of (float, float)
+        See `predictor.models.averaging.average_line`; (1, 0) where nothing is averaged or nothing shall be calibrated.
+    """
+    if protocol.judge != AVERAGE or protocol.calibration == "none":
+        return UNCHANGED
+    log_odds = np.column_stack([by_others[name] for name in weights])
+    tested = np.isfinite(log_odds).all(axis=1)
+    return average_line(log_odds[tested], np.array(list(weights.values())), target[tested])
+
+
 def predict_references(
     protocol: Protocol, dataset: Dataset, y: np.ndarray, fold: Fold
 ) -> dict[str, np.ndarray]:
@@ -341,16 +371,19 @@ def _assemble(
     found = {one.name: one for fitted in parts.values() for one in fitted}
     members = [found[c.name] for c in protocol.candidates]
     losses = {one.name: one.inner_log_loss for one in members}
-    weights = candidate_weights(protocol, losses, {one.name: one.by_others for one in members}, y[fold.train])
+    by_others = {one.name: one.by_others for one in members}
+    weights = candidate_weights(protocol, losses, by_others, y[fold.train])
+    line = candidate_line(protocol, weights, by_others, y[fold.train])
     predictions = {name: found[name].p for name in [*protocol.references, *weights]}
+    straight = {one.name: straighten(one.p, one.points, line) for one in members}
     if protocol.judge not in predictions:
-        predictions[protocol.judge] = np.sum([weights[one.name] * one.p for one in members], axis=0)
+        predictions[protocol.judge] = np.sum([weights[name] * p for name, (p, _) in straight.items()], axis=0)
     return FoldResult(
         fold=fold,
         predictions=predictions,
         weights=weights,
         inner_log_loss=losses,
-        points=np.sum([weights[one.name] * one.points for one in members], axis=0),
+        points=np.sum([weights[name] * points for name, (_, points) in straight.items()], axis=0),
     )
 
 
