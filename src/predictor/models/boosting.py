@@ -236,7 +236,8 @@ def _grow(model: BoostedTrees, dataset: Any, trees: int) -> Any:
         "learning_rate": model.learning_rate,
         "num_leaves": model.num_leaves,
         "min_data_in_leaf": model.min_child_samples,
-        "min_sum_hessian_in_leaf": 0.0,
+        # LightGBM's own default. With 0 it can take rounding for a leaf, find nobody in it, and give up.
+        "min_sum_hessian_in_leaf": 1e-3,
         "feature_fraction": min(model.colsample_bytree, model.max_columns / max(1, dataset.data.shape[1])),
         "lambda_l2": model.reg_lambda,
         "max_bin": model.max_bin,

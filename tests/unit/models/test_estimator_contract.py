@@ -12,6 +12,8 @@ from predictor.models.tuning import TunedClassifier
 CANDIDATES: dict[str, list[dict[str, Any]]] = {
     "elastic_net": [{"C": 0.1}, {"C": 1.0, "l1_ratio": 0.5}],
     "random_forest": [{"n_estimators": 10, "min_samples_leaf": 2}],
+    "extra_trees": [{"n_estimators": 10, "min_samples_leaf": 2}],
+    "lightgbm": [{"n_estimators": 20, "min_child_samples": 2}],
     "hist_gradient_boosting": [{"max_iter": 20, "min_samples_leaf": 2}],
 }
 

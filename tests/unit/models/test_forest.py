@@ -66,7 +66,7 @@ def test_out_of_bag_scores_equal_those_of_scikit_learn() -> None:
 
 def test_a_patients_copies_never_score_each_other() -> None:
     """Two rows of everybody with an outcome of pure noise: rows drawn singly would recognise their copy."""
-    X, y = _data(100)
+    X, _ = _data(100)
     noise = np.random.default_rng(3).integers(0, 2, 100)
     twice, outcome, groups = np.vstack([X, X]), np.tile(noise, 2), np.tile(np.arange(100), 2)
     leaking = Forest(60, random_state=0).fit_out_of_bag(twice, outcome)

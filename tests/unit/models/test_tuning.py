@@ -179,7 +179,15 @@ def test_preprocessing_is_fitted_inside_each_inner_fold() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["elastic_net", "random_forest", "extra_trees", "hist_gradient_boosting", "lightgbm", "logistic", "prevalence"],
+    [
+        "elastic_net",
+        "random_forest",
+        "extra_trees",
+        "hist_gradient_boosting",
+        "lightgbm",
+        "logistic",
+        "prevalence",
+    ],
 )
 def test_a_single_event_is_fitted_without_inner_folds(name: str) -> None:
     patients = made_up_patients(20)
