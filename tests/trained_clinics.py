@@ -23,6 +23,7 @@ import pytest
 
 from predictor.cli import main
 from predictor.config.loading import load_config
+from predictor.execution import Execution
 from predictor.experiment import Training, train
 from predictor.tracking import TrackingRecord
 
@@ -181,12 +182,16 @@ def _send_nothing(items: object, **_: object) -> TrackingRecord:
     return TrackingRecord("none", "none", None, "none")
 
 
-def train_quietly(clinic: Clinic, *, overrides: Sequence[str] = (), workers: int = 1) -> Training:
+def train_quietly(
+    clinic: Clinic, *, overrides: Sequence[str] = (), workers: int = 1, execution: Execution | None = None
+) -> Training:
     """Train without sending anything to MLflow, whose import and store cost more than the whole training."""
     with pytest.MonkeyPatch.context() as patch:
         for module in ("predictor.experiment", "predictor.experiment_log"):
             patch.setattr(f"{module}.send", _send_nothing, raising=False)
-        return train(load_config(clinic.config, overrides=overrides), workers=workers, now=NOW)
+        return train(
+            load_config(clinic.config, overrides=overrides), workers=workers, execution=execution, now=NOW
+        )
 
 
 def trained(kind: str = "better") -> Training:
@@ -204,6 +209,17 @@ def _trained(kind: str) -> Training:
         label = training.evaluation.verdict.label
         assert (label == "better") == (kind == "better"), f"the verdict is {label}"
     return training
+
+
+def result_hashes(folder: Path) -> dict[str, str]:
+    """Hashes of all that is a result: without what carries the run's own id, process or memory addresses."""
+    hashes: dict[str, str] = json.loads((folder / "hashes.json").read_text())
+    # skops numbers its objects by their address, so that its bytes, the manifest with their hash and the patient
+    # reports with the hash of the manifest differ from run to run; what the model predicts is in golden.json.
+    own = {"journal.jsonl", "model_report.html", "model/model.skops", "model/manifest.json"}
+    kept = {name: sha for name, sha in hashes.items() if name not in own and "patient_reports" not in name}
+    assert {"predictions.parquet", "verdict.json", "model/golden.json", "model/card.json"} <= set(kept)
+    return kept
 
 
 def clinic_of(training: Training) -> Clinic:

@@ -6,9 +6,9 @@ sealed: its workers write what they are given into their logs when something fai
 
 from __future__ import annotations
 
-import asyncio
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -196,11 +196,11 @@ def _round(
         for position, task in tasks.items()
     }
     try:
-        for future in as_completed(list(waiting)):
+        for future in as_completed(list(waiting), loop=client.loop):
             position = waiting.pop(future)
             try:
                 found = future.result()
-            except asyncio.CancelledError:  # the data it needs are gone, and with them the task
+            except CancelledError:  # the data it needs are gone, and with them the task
                 continue
             except (KilledWorker, _OnceMoreError) as error:
                 raise _lost_too_often() from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import struct
@@ -24,6 +23,7 @@ from trained_clinics import (
     Clinic,
     clinic_of,
     command_line,
+    result_hashes,
     train_quietly,
     trained,
     write_clinic,
@@ -149,17 +149,6 @@ def test_6_two_workers_give_the_same_files_as_one(tmp_path: Path) -> None:
     shutil.copytree(clinic_of(one).folder, clinic.folder, ignore=shutil.ignore_patterns("experiments"))
     two = train_quietly(clinic, workers=2)
     assert result_hashes(one.folder) == result_hashes(two.folder)
-
-
-def result_hashes(folder: Path) -> dict[str, str]:
-    """Hashes of all that is a result: without what carries the run's own id, process or memory addresses."""
-    hashes: dict[str, str] = json.loads((folder / "hashes.json").read_text())
-    # skops numbers its objects by their address, so that its bytes, the manifest with their hash and the patient
-    # reports with the hash of the manifest differ from run to run; what the model predicts is in golden.json.
-    own = {"journal.jsonl", "model_report.html", "model/model.skops", "model/manifest.json"}
-    kept = {name: sha for name, sha in hashes.items() if name not in own and "patient_reports" not in name}
-    assert {"predictions.parquet", "verdict.json", "model/golden.json", "model/card.json"} <= set(kept)
-    return kept
 
 
 # 7: contributions add up -----------------------------------------------------------------------------------
