@@ -118,7 +118,7 @@ class BoostedTrees(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             msg = f"Two classes are needed, and y has {len(self.classes_)} class(es)."
             raise ValueError(msg)
         self.baseline_ = _level(codes)
-        booster = _grow(self, _dataset(X, codes, self.max_bin), self.n_estimators)
+        booster, _ = _grow(self, _dataset(X, codes, self.max_bin), self.n_estimators)
         self._keep(join_trees([_nodes(tree) for tree in _described(booster)]))
         return self
 
@@ -182,11 +182,10 @@ def boosted_scores(
         longest = max((models[i] for i in alike), key=lambda model: model.n_estimators)
         if longest.max_bin not in datasets:
             datasets[longest.max_bin] = _dataset(X, target, longest.max_bin)
-        booster = _grow(longest, datasets[longest.max_bin], longest.n_estimators)
+        booster, grown = _grow(longest, datasets[longest.max_bin], longest.n_estimators)
         stages = _level(target) + _after_each_tree(booster, X_new)
         for i in alike:
-            # Where nothing is left to split LightGBM stops; further trees would have added nothing.
-            scores[:, i] = stages[:, min(models[i].n_estimators, stages.shape[1] - 1)]
+            scores[:, i] = stages[:, grown[models[i].n_estimators - 1]]
     return scores
 
 
@@ -228,7 +227,8 @@ def _dataset(X: np.ndarray, target: np.ndarray, max_bin: int) -> Any:
     )
 
 
-def _grow(model: BoostedTrees, dataset: Any, trees: int) -> Any:
+def _grow(model: BoostedTrees, dataset: Any, rounds: int) -> tuple[Any, list[int]]:
+    """Grow the trees; also say how many there are after each round, since one that cannot split leaves no tree."""
     sampled = {"bagging_fraction": model.subsample, "bagging_freq": 1} if model.subsample < 1 else {}
     options = {
         "objective": "binary",
@@ -245,7 +245,9 @@ def _grow(model: BoostedTrees, dataset: Any, trees: int) -> Any:
         **sampled,
         **FIXED,
     }
-    return _lightgbm().train(options, dataset, num_boost_round=trees)
+    grown: list[int] = []
+    count = [lambda round_: grown.append(round_.model.num_trees())]
+    return _lightgbm().train(options, dataset, num_boost_round=rounds, callbacks=count), grown
 
 
 def _after_each_tree(booster: Any, X: np.ndarray) -> np.ndarray:

@@ -125,6 +125,21 @@ def test_trees_that_cannot_split_leave_the_prevalence() -> None:
     np.testing.assert_allclose(nothing.predict_proba(np.zeros((2, 1)))[:, 1], 1 / 3, atol=1e-12)
 
 
+def test_a_round_that_cannot_split_does_not_shift_the_later_ones() -> None:
+    """With 15 of 22 patients drawn, a first tree of leaves of 7 or more often splits nothing, and a later one does."""
+    candidates = [{"n_estimators": trees, "min_child_samples": 7} for trees in (1, 2, 4, 12)]
+    y = np.arange(22) < 3
+    shifted = 0
+    for seed in range(20):
+        X = np.random.default_rng(seed).normal(size=(22, 1)).astype(np.float32).astype(float)
+        scores = boosted_scores(candidates, X, y.astype(int), X, seed)
+        for params, own in zip(candidates, scores.T, strict=True):
+            alone = BoostedTrees(random_state=seed).set_params(**params).fit(X, y)
+            np.testing.assert_allclose(own, alone.decision_function(X), **CLOSE)
+        shifted += len(alone.trees.roots) < 12
+    assert shifted
+
+
 def test_every_root_covers_the_patients_that_were_drawn() -> None:
     X, y = data(200)
     everybody = BoostedTrees(10, subsample=1.0).fit(X, y).trees
