@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -15,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from predictor.scoring import list_partitions
 from trained_clinics import FAMILIES, command_line, new_patients, trained
 
 COMMAND = [sys.executable, "-c", "from predictor.cli import main; main()"]
@@ -121,6 +123,29 @@ def test_what_parquet_needs_is_said(tmp_path: Path) -> None:
     answer = command_line("predict", model, tmp_path / "in.csv", "--contributions", tmp_path / "c.parquet")
     assert answer.code == 2
     assert "contributions are written of a Parquet file" in answer.err
+
+
+def test_where_a_cluster_cannot_be_used_is_said(tmp_path: Path) -> None:
+    model, source = trained().folder / "model", tmp_path / "in.parquet"
+    new_patients(3).to_parquet(source, index=False)
+    arguments = ["predict", model, source, "--out", tmp_path / "out.parquet", "--cluster"]
+    answer = command_line(*arguments, "tcp://evil.example:8786")
+    assert (answer.code, answer.errors[0].split(" this")[0]) == (2, "--cluster: CFG-46")
+    new_patients(3).to_csv(tmp_path / "in.csv", index=False)
+    answer = command_line("predict", model, tmp_path / "in.csv", "--cluster", "tcp://127.0.0.1:8786")
+    assert (answer.code, answer.errors) == (
+        2,
+        ["--cluster: CLI-01 a cluster is for a Parquet file. Leave --cluster out."],
+    )
+
+
+def test_two_processes_answer_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("predictor.scoring.files.list_partitions", partial(list_partitions, rows=1_000))
+    model, source = trained().folder / "model", long_file(tmp_path / "in.parquet", groups=3, rows=1_000)
+    one, two = tmp_path / "one.parquet", tmp_path / "two.parquet"
+    for out, workers in ((one, 1), (two, 2)):
+        assert command_line("predict", model, source, "--out", out, "--workers", workers).code == 0
+    assert one.read_bytes() == two.read_bytes()
 
 
 def test_a_small_file_without_the_range(tmp_path: Path) -> None:

@@ -304,6 +304,16 @@ def test_cfg_13_tracking_address(refuse: Refuse, uri: str) -> None:
     ]
 
 
+@pytest.mark.parametrize("address", ["tcp://evil.example:8786", "tls://user:word@evil.example:8786", ""])
+def test_cfg_46_address_of_a_cluster(refuse: Refuse, address: str) -> None:
+    section = f'execution:\n  engine: dask\n  address: "{address}"\ntracking:'
+    (line,) = refuse(("tracking:", section))
+    assert line.split(" ", 1)[1] == (
+        "execution.address: CFG-46 this address of a cluster is not allowed. Write tcp://127.0.0.1:PORT, "
+        "tls://HOST:PORT, or tcp with a host in execution.allowed_hosts."
+    )
+
+
 @pytest.mark.parametrize(
     "uri", ["http://127.0.0.1:5000", "http://localhost:5000", "https://mlflow.example.org/x"]
 )

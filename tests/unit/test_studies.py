@@ -169,6 +169,26 @@ def test_performance_by_hand(truth: ModuleType) -> None:
     )
 
 
+def test_costs_are_kept_once_and_drawn_on_in_a_straight_line(tmp_path: Path) -> None:
+    scaling, results = study("scaling"), tmp_path / "results.csv"
+    for n, cpu in ((1_000_000, 2.0), (10_000_000, 20.0)):
+        cost = {"cpu_s": cpu, "wall_s": cpu, "driver_mb": 300, "worker_mb": 0, "measured": "yes"}
+        scaling.append(results, {**vars(scaling.Job("scoring", "local", 1, n, 40)), **cost})
+    scaling.run_jobs([scaling.Job("scoring", "local", 1, 1_000_000, 40)], results)
+    for _ in range(2):
+        scaling.extrapolate(results)
+    table = pd.read_csv(results)
+    assert table["measured"].tolist() == ["yes", "yes", "extrapolated"]
+    assert table.iloc[-1][["n", "cpu_s", "driver_mb"]].tolist() == [100_000_000, 200, 300]
+
+
+def test_the_cost_of_a_training_is_measured() -> None:
+    scaling = study("scaling")
+    run = scaling.train(scaling.Job("one outer fold", "local", 1, 60, 6), None)
+    (result,) = run()
+    assert set(result.weights) == set(scaling.FAMILIES)
+
+
 def test_share_called_better_is_counted_with_its_interval(null: ModuleType) -> None:
     rows = [{"kind": "permuted", "verdict": "no_better", "auc": 0.5, "cpu_seconds": 1.0}] * 19
     rows += [{"kind": "permuted", "verdict": "better", "auc": 0.6, "cpu_seconds": 1.0}]

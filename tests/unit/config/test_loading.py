@@ -91,6 +91,9 @@ def test_hashes_see_what_matters_and_nothing_else(path: Path) -> None:
     path.write_text("# a comment\n" + CONFIG.replace("version: 1\n", "") + "version: 1\n", encoding="utf-8")
     assert load_config(path).config_hash == before.config_hash
     assert load_config(path, overrides=["experiment.seed=1"]).config_hash != before.config_hash
+    elsewhere = load_config(path, overrides=["execution.engine=dask", "execution.workers=3"])
+    assert elsewhere.config.execution.workers == 3
+    assert elsewhere.config_hash == before.config_hash
     dictionary = path.parent / "site" / "dictionary.yaml"
     dictionary.write_text(DICTIONARY.replace("day: 28", "day: 30"), encoding="utf-8")
     after = load_config(path)
