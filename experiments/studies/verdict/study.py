@@ -15,6 +15,7 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
+import multiprocessing
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
 from scipy.special import expit
 from scipy.stats import binomtest
 
@@ -186,6 +186,11 @@ def run_trial(cell: Cell, number: int) -> dict[str, object]:
     }
 
 
+def run_listed(listed: tuple[Cell, int]) -> dict[str, object]:
+    """Return the row of a trial as `wanted` lists it."""
+    return run_trial(*listed)
+
+
 def wanted(nulls: int, signals: int) -> Iterator[tuple[Cell, int]]:
     """List trials so that an interrupted study has done a little of everything."""
     for number in range(max(nulls, signals)):
@@ -222,14 +227,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         for cell, number in wanted(arguments.nulls, arguments.signals)
         if (cell.name, number) not in done
     ]
-    found = Parallel(n_jobs=arguments.workers, return_as="generator_unordered")(
-        delayed(run_trial)(cell, number) for cell, number in missing
-    )
-    for row in found:
-        table = pd.DataFrame([row])
-        table.to_csv(
-            arguments.out, mode="a", index=False, header=not arguments.out.exists(), float_format="%.6g"
-        )
+    # Forked before anything has a thread: children need not import anything again.
+    with multiprocessing.get_context("fork").Pool(arguments.workers) as pool:
+        for row in pool.imap_unordered(run_listed, missing):
+            first = not arguments.out.exists()
+            pd.DataFrame([row]).to_csv(
+                arguments.out, mode="a", index=False, header=first, float_format="%.6g"
+            )
     rows = pd.read_csv(arguments.out).sort_values(["n", "auc", "clustered", "number"], ignore_index=True)
     rows.to_csv(arguments.out, index=False, float_format="%.6g")
     table = summary(rows)

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from scipy.linalg import eigh
-from scipy.linalg.lapack import dposv
+from scipy.linalg.lapack import dposv, dpotrf, dpotrs
 from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
@@ -277,13 +277,21 @@ class _Narrow(_Curvature):
         self.hessian = rooted.T @ rooted
         p = len(self.means)
         self.hessian.flat[:: p + 1] += 1e-10 * (1.0 + float(np.trace(self.hessian)) / max(p, 1))
+        self.factors: dict[float, tuple[np.ndarray, int]] = {}
 
     def times(self, beta: np.ndarray) -> np.ndarray:
         return np.asarray(self.hessian @ beta)
 
     def solve(self, linear: np.ndarray, inside: np.ndarray | slice, l2: float) -> np.ndarray:
-        part = self.hessian[inside][:, inside]
-        return _solve(part, linear[inside], l2)
+        if not isinstance(inside, slice):
+            return _solve(self.hessian[inside][:, inside], linear[inside], l2)
+        # Ridge solves for all columns with the same curvature in every step: one factorisation serves them.
+        if l2 not in self.factors:
+            ridged = self.hessian.copy(order="F")
+            ridged.flat[:: len(linear) + 1] += l2
+            self.factors[l2] = dpotrf(ridged, lower=0, overwrite_a=1)
+        factor, failed = self.factors[l2]
+        return _solve(self.hessian, linear, l2) if failed else np.asarray(dpotrs(factor, linear, lower=0)[0])
 
     def descend(
         self, linear: np.ndarray, start: np.ndarray, residual: np.ndarray, l1: float, l2: float

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,10 +53,23 @@ def inner_splits(
     if spread < 2:
         return []
     options = {"n_splits": max(2, min(n_splits, spread)), "shuffle": True, "random_state": seed}
-    singletons = len(np.unique(labels)) == len(y)
-    splitter = StratifiedKFold(**options) if singletons else StratifiedGroupKFold(**options)
-    splits = splitter.split(np.zeros((len(y), 1)), y, None if singletons else labels)
-    return [(train, test) for train, test in splits if len(test) and len(np.unique(y[train])) == 2]
+    return [
+        (train, test)
+        for train, test in _split_groups(y, labels, options)
+        if len(test) and len(np.unique(y[train])) == 2
+    ]
+
+
+def _split_groups(y: np.ndarray, labels: np.ndarray, options: dict[str, Any]) -> Iterator[Split]:
+    groups, first, of_row = np.unique(labels, return_index=True, return_inverse=True)
+    if (y == y[first][of_row]).all():
+        # Every group has one outcome (copies of a patient, or single patients), so dealing groups is enough; balancing
+        # rows over mixed groups takes fifty times as long.
+        for _, tested in StratifiedKFold(**options).split(groups, y[first]):
+            held_out = np.isin(of_row, tested)
+            yield np.flatnonzero(~held_out), np.flatnonzero(held_out)
+    else:
+        yield from StratifiedGroupKFold(**options).split(np.zeros((len(y), 1)), y, labels)
 
 
 class TunedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
