@@ -66,7 +66,9 @@ def models(
 ) -> tuple[AveragedClassifier, pd.DataFrame]:
     X = table(90, seed, missing, levels)
     rng = np.random.default_rng(seed + 1)
-    y = (rng.random(90) < 1 / (1 + np.exp(-(X["counted"].fillna(1.5) - 1.5)))).to_numpy(dtype=float, copy=True)
+    y = (rng.random(90) < 1 / (1 + np.exp(-(X["counted"].fillna(1.5) - 1.5)))).to_numpy(
+        dtype=float, copy=True
+    )
     y[:4] = [0, 1, 0, 1]
     subsets = [NAMES, ["plain", "level"], ["counted", "arm", "skewed"]]
     fitted = []
