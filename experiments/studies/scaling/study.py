@@ -206,14 +206,15 @@ def run_jobs(jobs: Sequence[Job], results: Path) -> None:
 
 
 def extrapolate(results: Path) -> None:
-    """Draw the straight line of the last two measurements on logarithmic axes to one size more, and mark it so."""
+    """Go on in a straight line through the largest size and a tenth of it, on logarithmic axes, and mark it so."""
     table = pd.read_csv(results)
     for job in EXTRAPOLATED:
         alone = table[(table.part == job.part) & (table.engine == "local") & (table.workers == 1)]
         alone = alone[(alone.p == job.p) & (alone.measured == "yes")].sort_values("n")
-        if (table.n == job.n).any() or len(alone) < 2:
+        a_tenth = alone[alone.n <= alone.n.max() / 10]
+        if ((table.part == job.part) & (table.n == job.n)).any() or a_tenth.empty:
             continue
-        low, high = alone.iloc[-2], alone.iloc[-1]
+        low, high = a_tenth.iloc[-1], alone.iloc[-1]
         row: dict[str, object] = {**asdict(job), "measured": "extrapolated"}
         for name in ("cpu_s", "wall_s", "driver_mb"):
             slope = np.log(high[name] / low[name]) / np.log(high.n / low.n)
