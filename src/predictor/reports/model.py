@@ -24,6 +24,7 @@ from predictor.reports.model_method import (
     definition_rows,
     design_rows,
     missingness_rows,
+    procedure_text,
     search_rows,
     sensitivity_rows,
     setting_rows,
@@ -141,7 +142,7 @@ def _verdict(facts: ModelFacts, sentence: str) -> VerdictSummary:
     return VerdictSummary(
         verdict=verdict.label,
         sentence=sentence,
-        judge=facts.study.protocol.judge,
+        judge=procedure_text(facts.study.protocol.judge),
         margin=verdict.margin,
         level=facts.study.loaded.config.validation.interval.level,
         comparisons=tuple(

@@ -29,6 +29,7 @@ __all__ = [
     "definition_rows",
     "design_rows",
     "missingness_rows",
+    "procedure_text",
     "search_rows",
     "sensitivity_rows",
     "setting_rows",
@@ -127,6 +128,20 @@ def definition_rows(study: Study) -> tuple[Definition, ...]:
     return tuple(rows)
 
 
+def procedure_text(judge: str) -> str:
+    """Say in words what is judged.
+
+    Parameters
+    ----------
+    judge : str
+        ``average``, ``selection``, or the name of one candidate.
+    """
+    return {
+        "average": "the average of all models and feature sets, weighed inside each outer fold",
+        "selection": "the selection: the model and feature set chosen inside each outer fold",
+    }.get(judge, judge.replace(" | ", " on "))
+
+
 def design_rows(study: Study) -> tuple[Definition, ...]:
     """Say how the procedure was validated and judged.
 
@@ -140,9 +155,10 @@ def design_rows(study: Study) -> tuple[Definition, ...]:
         Definition(
             term="validation",
             text=f"{validation.outer.n_splits} outer folds × {validation.outer.n_repeats} repeats, grouped by {unit}; "
-            f"everything is fitted, tuned ({validation.inner.n_splits} inner folds) and chosen inside the outer fold",
+            f"everything is fitted, tuned ({validation.inner.n_splits} inner folds; forests "
+            "out of bag) and chosen or weighed inside the outer fold",
         ),
-        Definition(term="judged", text=study.protocol.judge),
+        Definition(term="judged", text=procedure_text(study.protocol.judge)),
         Definition(
             term="intervals",
             text=f"{validation.interval.level:.0%}, {validation.interval.resamples} bootstrap resamples of whole "
