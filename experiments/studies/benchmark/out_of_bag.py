@@ -52,7 +52,7 @@ def compare(name: str, replicate: int) -> dict[str, object]:
 
 
 def summary(rows: pd.DataFrame) -> pd.DataFrame:
-    """Average the difference of test log loss (inner folds minus out of bag: above 0 favours out of bag), with limits."""
+    """Average the difference of test log loss, inner folds minus out of bag: above 0 favours out of bag."""
     lines = []
     for name, own in rows.groupby("family"):
         mean, low, high = mean_interval((own["inner_folds_log_loss"] - own["out_of_bag_log_loss"]).to_numpy())
