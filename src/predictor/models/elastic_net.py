@@ -147,7 +147,7 @@ def elastic_net_scores(
     ndarray of shape (m, candidates)
         Log-odds.
     """
-    models = [ElasticNetLogistic().set_params(**params) for params in candidates]
+    models = [ElasticNetLogistic(**params) for params in candidates]
     longest = max(model.max_iter for model in models)
     path = elastic_net_path(X, target, [(model.C, model.l1_ratio) for model in models], max_iter=longest)
     coef, intercept = np.array([one.coef for one in path]), np.array([one.intercept for one in path])

@@ -16,8 +16,13 @@ from sklearn.linear_model._cd_fast import enet_coordinate_descent, enet_coordina
 
 __all__ = ["Point", "Problem", "level_of"]
 
-SMALLEST_MOVE = 1e-7  # largest change of a patient's log-odds at which a solution counts as reached
-GOOD_CONTRACTION = 0.3  # a step longer than this share of the one before asks for a fresh curvature
+# A solution counts as reached when what the steps to come would still move any patient's log-odds by, judged from how
+# much shorter each step is than the one before, is at most this.
+SMALLEST_MOVE = 2e-7
+GOOD_CONTRACTION = 0.2  # a step longer than this share of the one before asks for a fresh curvature
+# The curvature changes at most by the factor exp(drift) when no patient's log-odds move by more than the drift, and a full
+# step lowers the objective as long as that factor is below 2. Only beyond this drift is the step's size searched for.
+SAFE_DRIFT = 0.6
 
 SWEEPS = 3  # of coordinate descent in a step
 MOST_DROPS = 5  # times that columns are left out whose sign did not hold
@@ -142,12 +147,16 @@ class _Wide(_Curvature):
 
 @dataclass
 class Problem:
-    """Patients, outcomes and offsets; the curvature is kept from one penalty to the next while it serves."""
+    """Patients, outcomes and offsets; the curvature is kept from one penalty to the next while it serves.
+
+    ``drift`` bounds how far any patient's log-odds have moved since the curvature was taken.
+    """
 
     X: np.ndarray
     target: np.ndarray
     offset: np.ndarray
     curvature: _Curvature | None = field(default=None)
+    drift: float = 0.0
 
     def start(self, beta: np.ndarray, intercept: float | None = None) -> Point:
         """Begin at coefficients and an intercept, or the prevalence's."""
@@ -155,27 +164,26 @@ class Problem:
         return Point(beta, level, self.offset + level + self.X @ beta)
 
     def minimise(self, point: Point, l1: float, l2: float, max_iter: int) -> tuple[Point, int, bool]:
-        """Take Newton steps until no patient's log-odds move any more."""
+        """Take Newton steps until no patient's log-odds would move any more."""
         before, fresh = np.inf, False
         for step in range(1, max_iter + 1):
             probability = expit(point.eta)
             if self.curvature is None:
-                self.curvature, fresh = self._curve(probability), True
-            d_beta, d_intercept, promised = self._direction(point, probability - self.target, l1, l2)
-            move = self.X @ d_beta + d_intercept
-            length = float(np.abs(move).max(initial=0.0))
+                self.curvature, self.drift, fresh = self._curve(probability), 0.0, True
+            direction = self._direction(point, probability - self.target, l1, l2)
+            length = max(float(direction.eta.max()), -float(direction.eta.min()))
             if length > GOOD_CONTRACTION * before and not fresh:
                 self.curvature = None
                 continue
-            size = (
-                1.0
-                if length < 1e-4
-                else self._line_search(point, d_beta, d_intercept, move, promised, l1, l2)
-            )
+            self.drift += length
+            size = 1.0 if self.drift < SAFE_DRIFT else self._line_search(point, direction, l1, l2)
             point = Point(
-                point.beta + size * d_beta, point.intercept + size * d_intercept, point.eta + size * move
+                point.beta + size * direction.beta,
+                point.intercept + size * direction.intercept,
+                point.eta + size * direction.eta,
             )
-            if length <= SMALLEST_MOVE:
+            contraction = length / before if before < np.inf else 1.0
+            if length <= SMALLEST_MOVE or length * contraction <= SMALLEST_MOVE * (1.0 - contraction):
                 return point, step, True
             before, fresh = length, False
         return point, max_iter, False
@@ -186,33 +194,23 @@ class Problem:
         weight = np.maximum(probability * (1.0 - probability), 1e-8)
         return (_Wide if self.X.shape[1] > self.X.shape[0] else _Narrow)(self.X, weight)
 
-    def _direction(
-        self, point: Point, residual: np.ndarray, l1: float, l2: float
-    ) -> tuple[np.ndarray, float, float]:
-        """Newton direction in (beta, intercept), and the change of the objective it promises."""
+    def _direction(self, point: Point, residual: np.ndarray, l1: float, l2: float) -> Point:
+        """Newton direction in coefficients and intercept, and how it moves each patient's log-odds."""
         curve = self.curvature
         assert curve is not None
         slope, gradient = float(residual.sum()), residual @ self.X
         linear = curve.times(point.beta) - (gradient - curve.means * slope)
-        new = _minimise_quadratic(curve, linear, point.beta, residual, l1, l2)
-        d_beta = new - point.beta
-        d_intercept = -slope / curve.total - float(curve.means @ d_beta)
-        penalties = _penalty(new, l1, l2) - _penalty(point.beta, l1, l2)
-        return d_beta, d_intercept, float(gradient @ d_beta + slope * d_intercept) + penalties
+        beta = _minimise_quadratic(curve, linear, point.beta, residual, l1, l2) - point.beta
+        intercept = -slope / curve.total - float(curve.means @ beta)
+        return Point(beta, intercept, self.X @ beta + intercept)
 
-    def _line_search(
-        self,
-        point: Point,
-        d_beta: np.ndarray,
-        d_intercept: float,
-        move: np.ndarray,
-        promised: float,
-        l1: float,
-        l2: float,
-    ) -> float:
+    def _line_search(self, point: Point, direction: Point, l1: float, l2: float) -> float:
+        """Halve the step until the objective falls by a share of what its slope and the penalties promise."""
         value, size = self._value(point.eta, point.beta, l1, l2), 1.0
+        slope = float((expit(point.eta) - self.target) @ direction.eta)
+        promised = slope + _penalty(point.beta + direction.beta, l1, l2) - _penalty(point.beta, l1, l2)
         while size > 1e-10:
-            after = self._value(point.eta + size * move, point.beta + size * d_beta, l1, l2)
+            after = self._value(point.eta + size * direction.eta, point.beta + size * direction.beta, l1, l2)
             if after <= value + 1e-4 * size * promised:
                 break
             size /= 2.0
