@@ -171,6 +171,7 @@ def small_clinic(
     scored = next((t for t in ("scores", "visits", "patients") if t in tables), "patients")
     config = {
         "version": 1,
+        "override": "invented",
         "experiment": {"name": "small", "question": "Who responds?", "seed": 3},
         "data": {"dictionary": "dictionary.yaml"},
         "cohort": {**(dated if "courses" in tables else {"index": "visits"}), **(cohort or {})},
@@ -364,6 +365,7 @@ def _config(
         cohort["treatment"] = {"column": f"{home}.{plan[0]}", **arms}
     config = {
         "version": 1,
+        "override": "invented",
         "experiment": {"name": f"clinic-{layout}", "question": "Who responds after four weeks?", "seed": 5},
         "data": {"dictionary": "dictionary.yaml"},
         "cohort": cohort,

@@ -61,6 +61,7 @@ scores:
 
 CONFIG = """\
 version: 1
+override: invented
 experiment: {name: NAME, question: How likely is a fall in MADRS of at least half after four weeks?, seed: 5}
 data: {dictionary: dictionary.yaml}
 cohort:

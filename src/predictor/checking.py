@@ -9,19 +9,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from predictor.adequacy import Adequacy, assess_adequacy
 from predictor.cohort.selection import patient_table
 from predictor.config.loading import LoadedConfig, load_config
 from predictor.data.frames import rows_of
 from predictor.errors import Problem
-from predictor.features.preprocessing import build_preprocessor, encoded_columns
 from predictor.models.catalog import FAMILIES
 from predictor.study import Study, count_fits, prepare_study
-from predictor.validation.sample_size import r_squared_from_auc, sample_size_binary
 from predictor.validation.verdict import FEWEST
 
 __all__ = ["CheckReport", "check"]
 
-ASSUMED_AUC = 0.65
 # CPU seconds of one fit at n = 300 and p = 30, measured on one 2-core machine; the estimate is a size, not a promise.
 SECONDS_PER_FIT = {
     "elastic_net": 0.0005,
@@ -44,8 +42,8 @@ class CheckReport:
         ``outcome``, ``kind``, ``evaluable``, ``events``, ``reason`` → counts of why outcomes are missing.
     features : pandas.DataFrame
         ``feature``, ``source``, ``missing`` (share), ``dropped`` (reason or empty).
-    parameters : pandas.DataFrame
-        Per feature set: encoded columns P, events per parameter, expected shrinkage, patients needed, P affordable.
+    adequacy : Adequacy
+        Riley's criteria for every feature set, and what stops the training.
     fits : int
     cpu_seconds : float
         Rough estimate.
@@ -58,7 +56,7 @@ class CheckReport:
     attrition: pd.DataFrame
     outcomes: pd.DataFrame
     features: pd.DataFrame
-    parameters: pd.DataFrame
+    adequacy: Adequacy
     fits: int
     cpu_seconds: float
     notices: tuple[str, ...]
@@ -78,15 +76,16 @@ def check(config: LoadedConfig | str | Path) -> CheckReport:
         With every problem that was found.
     """
     study = prepare_study(config if isinstance(config, LoadedConfig) else load_config(config))
-    fits = count_fits(study)
+    adequacy = assess_adequacy(study)
     return CheckReport(
         attrition=study.cohort.attrition,
         outcomes=_outcomes(study),
         features=_features(study),
-        parameters=_parameters(study),
-        fits=fits,
+        adequacy=adequacy,
+        fits=count_fits(study),
         cpu_seconds=_seconds(study),
-        notices=tuple(_notices(study)),
+        notices=(*_overridden(adequacy), *adequacy.warnings, *_notices(study)),
+        problems=() if adequacy.override else adequacy.problems,
     )
 
 
@@ -107,34 +106,6 @@ def _features(study: Study) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["feature", "source", "missing", "dropped"])
 
 
-def _parameters(study: Study) -> pd.DataFrame:
-    """Parameters before any selection: every encoded column, without the intercept."""
-    positions, y = study.evaluable(study.loaded.config.primary)
-    events, n = int(min(y.sum(), len(y) - y.sum())), len(y)
-    phi = float(y.mean())
-    r_squared = r_squared_from_auc(ASSUMED_AUC, phi)
-    rows = []
-    for name, names in study.extraction.sets.items():
-        features = [f for f in study.dataset.features if f.name in names]
-        encoder = build_preprocessor(features).fit(study.dataset.X.iloc[positions][list(names)])
-        p = len(encoded_columns(encoder))
-        shrinkage = 1 + p / (n * np.log(1 - r_squared))
-        needed = sample_size_binary(p, r_squared=r_squared, prevalence=phi).n
-        affordable = int(-0.1 * n * np.log(1 - r_squared))
-        rows.append((name, p, n, events, events / p, shrinkage, needed, affordable))
-    columns = [
-        "feature_set",
-        "parameters",
-        "n",
-        "events",
-        "events_per_parameter",
-        "shrinkage",
-        "n_needed",
-        "affordable",
-    ]
-    return pd.DataFrame(rows, columns=columns)
-
-
 def _seconds(study: Study) -> float:
     config = study.loaded.config
     positions, _ = study.evaluable(config.primary)
@@ -149,15 +120,16 @@ def _seconds(study: Study) -> float:
     return float(folds * per_fold * size)
 
 
+def _overridden(adequacy: Adequacy) -> list[str]:
+    if not adequacy.override:
+        return []
+    return [f"overridden ({adequacy.override}): {problem}" for problem in adequacy.problems]
+
+
 def _notices(study: Study) -> Sequence[str]:
-    _, y = study.evaluable(study.loaded.config.primary)
-    events, others, groups = int(y.sum()), int(len(y) - y.sum()), len(np.unique(study.cohort.groups))
+    rows, _ = study.evaluable(study.loaded.config.primary)
+    groups = len(np.unique(study.cohort.groups[rows]))
     found = []
-    if min(events, others) < FEWEST:
-        found.append(
-            f"{min(events, others)} {'events' if events < others else 'non-events'} support no model: the verdict will "
-            f"be 'too little data to tell' (at least {FEWEST} events and {FEWEST} non-events are needed)"
-        )
     if groups < FEWEST:
         found.append(
             f"{groups} independent patients or clusters: the verdict will be 'too little data to tell'"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from predictor.errors import PredictorError, Problem
+from predictor.errors import PredictorError, Problem, RefusedError
 
 if TYPE_CHECKING:
     from predictor.execution import Execution
@@ -69,6 +69,8 @@ def check(
 
     report = run_check(load_config(config, overrides=overrides or (), data_folder=data_folder))
     _print(terminal.check_record(report) if as_json else terminal.check_text(report))
+    if report.problems:
+        raise typer.Exit(RefusedError.exit_code)
 
 
 @app.command()

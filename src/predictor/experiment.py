@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from predictor.adequacy import require_adequacy
 from predictor.config.loading import LoadedConfig, dump_config, load_config
 from predictor.errors import ResourceError
 from predictor.execution import Execution
@@ -129,6 +130,7 @@ def train(
     execution = execution or declared_execution(loaded, workers=workers)
     say("reading", 0, 1)
     study = prepare_study(loaded)
+    require_adequacy(study)
     run = start_run(
         runs_folder or loaded.root / "experiments" / "runs", loaded.config.experiment.name, now=now
     )

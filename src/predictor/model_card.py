@@ -6,6 +6,7 @@ from datetime import date, timedelta
 
 import numpy as np
 
+from predictor.adequacy import assess_adequacy
 from predictor.data.frames import rows_of
 from predictor.provenance import package_versions
 from predictor.reports.facts import tried, verdict_facts
@@ -57,6 +58,7 @@ def write_card(
         "plain_counts": evaluation.plain_counts,
         "tried": [one.model_dump() for one in tried(study, evaluation)],
         "group_interval": evaluation.group_interval,
+        "override": assess_adequacy(study).overridden,
         "limits": list(LIMITS),
         "n": len(y),
         "events": int(y.sum()),

@@ -29,7 +29,7 @@ def check_text(report: CheckReport) -> str:
     ----------
     report : CheckReport
     """
-    parameters = report.parameters.rename(
+    parameters = report.adequacy.table.rename(
         columns={
             "feature_set": "set",
             "parameters": "P",
@@ -44,7 +44,9 @@ def check_text(report: CheckReport) -> str:
         _heading("Outcomes"),
         _table(report.outcomes.fillna("")),
         _heading(
-            "Sample size (Riley's criteria, expecting an AUC of 0.65; trees have no criterion of their own)"
+            f"Sample size (Riley's criteria, expecting {report.adequacy.expected}: R² "
+            f"{report.adequacy.r_squared:.3f}; penalties and selection make no parameter cheaper; trees have no "
+            "criterion, and the same P is shown for them)"
         ),
         _table(parameters.round(3)),
         _heading("Work"),
@@ -52,7 +54,11 @@ def check_text(report: CheckReport) -> str:
     ]
     if report.notices:
         parts += [_heading("To know before training"), *(f"- {notice}" for notice in report.notices)]
-    return "\n".join([*parts, "", "No problem found: `predictor train` can start."])
+    if report.problems:
+        parts += [_heading("What stops `predictor train`"), *(str(problem) for problem in report.problems)]
+    else:
+        parts += ["", "No problem found: `predictor train` can start."]
+    return "\n".join(parts)
 
 
 def check_record(report: CheckReport) -> dict[str, Any]:
@@ -66,10 +72,13 @@ def check_record(report: CheckReport) -> dict[str, Any]:
         "attrition": _records(report.attrition),
         "outcomes": _records(report.outcomes),
         "features": _records(report.features),
-        "parameters": _records(report.parameters),
+        "expected": report.adequacy.expected,
+        "r_squared": report.adequacy.r_squared,
+        "parameters": _records(report.adequacy.table),
         "fits": report.fits,
         "cpu_seconds": report.cpu_seconds,
         "notices": list(report.notices),
+        "problems": [str(problem) for problem in report.problems],
     }
 
 

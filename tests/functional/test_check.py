@@ -125,9 +125,21 @@ def test_data_may_lie_outside_the_project(clinic: Clinic, tmp_path_factory: pyte
     assert answer.code == 0, answer.err
 
 
+def test_six_events_stop_the_training_unless_a_reason_is_written() -> None:
+    config = PROJECT / "configs" / "ketamine_nimh.yaml"
+    answer = command_line("check", config, "--set", "override=null")
+    assert answer.code == 6
+    assert "What stops `predictor train`" in answer.out
+    assert "SIZ-02 6 events and 23 non-events" in answer.out
+    assert command_line("train", config, "--set", "override=null").code == 6
+
+
 def test_says_beforehand_that_six_events_support_no_model() -> None:
     answer = command_line("check", PROJECT / "configs" / "ketamine_nimh.yaml", "--json")
     assert answer.code == 0
     (outcome,) = [one for one in answer.record["outcomes"] if one["outcome"] == "response"]
     assert (outcome["evaluable"], outcome["events"]) == (29, 6)
-    assert any(notice.startswith("6 events support no model") for notice in answer.record["notices"])
+    assert any(
+        notice.startswith("overridden (demonstration)") and "6 events and 23 non-events" in notice
+        for notice in answer.record["notices"]
+    )

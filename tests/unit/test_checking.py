@@ -17,7 +17,7 @@ def clinic(tmp_path: Path) -> Clinic:
 
 def test_expected_shrinkage_and_affordable_parameters_by_rileys_formula(clinic: Clinic) -> None:
     report = check(clinic.config)
-    row = report.parameters.iloc[0]
+    row = report.adequacy.table.iloc[0]
     assert row["parameters"] == 7
     assert row["events"] == min(row["events"], row["n"] - row["events"])
     # Riley et al. 2020: S = 1 + P / (n ln(1 - R2)); P for S = 0.9 is -0.1 n ln(1 - R2).
@@ -39,7 +39,7 @@ def test_too_few_events_and_clusters_are_told_beforehand(tmp_path: Path) -> None
     clinic.change("treatment:", "group: patients.site\n  treatment:")
     clinic.change("patients.sex, patients.site,", "patients.sex,")
     notices = check(clinic.config).notices
-    assert any("support no model: the verdict will be 'too little data to tell'" in one for one in notices)
+    assert any("overridden (invented)" in one and "SIZ-02" in one for one in notices)
     assert "2 independent patients or clusters: the verdict will be 'too little data to tell'" in notices
 
 
@@ -67,7 +67,7 @@ def test_a_feature_that_is_left_out_says_why(clinic: Clinic) -> None:
     dropped = report.features[report.features["dropped"] != ""]
     assert dropped["feature"].tolist() == ["crp"]
     assert any(one.startswith("crp is left out: ") for one in report.notices)
-    assert report.parameters.iloc[0]["parameters"] == 5
+    assert report.adequacy.table.iloc[0]["parameters"] == 5
 
 
 def test_missing_outcomes_are_counted_with_their_reasons(clinic: Clinic) -> None:

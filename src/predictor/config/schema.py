@@ -319,6 +319,10 @@ class Validation(Declared):
     )
     """The clinic's, for net benefit; never tuned."""
     interval: Interval = Field(default_factory=Interval)
+    expected_auc: Annotated[float, Field(gt=0.5, lt=1)] = 0.65
+    """What the plan expects, from other studies and not from these data: how many parameters are affordable."""
+    expected_r_squared: Annotated[float, Field(gt=0, lt=0.75)] | None = None
+    """The same as Cox and Snell's R², where that is what others published; it goes before ``expected_auc``."""
     refits: Annotated[int, Field(ge=20, le=2000)] = 200
     """Resampled fits behind the range of a personal estimate."""
     max_fits: Annotated[int, Field(ge=1)] = 20_000
@@ -403,6 +407,8 @@ class Config(Declared):
     models: dict[str, ModelSection] = Field(default_factory=dict)
     """By name, all on the same folds; without any, the types that are averaged by default, on every feature set."""
     validation: Validation = Field(default_factory=Validation)
+    override: Annotated[str, Field(min_length=3)] | None = None
+    """Reason to train although there are too few patients; every report prints it."""
     calibration: Literal["auto", "none", "sigmoid"] = "auto"
     """``auto``: one sigmoid for trees, none for logistic models."""
     report: ReportSection = Field(default_factory=ReportSection)

@@ -20,8 +20,8 @@ __all__ = ["Point", "Problem", "level_of"]
 # much shorter each step is than the one before, is at most this.
 SMALLEST_MOVE = 2e-7
 GOOD_CONTRACTION = 0.2  # a step longer than this share of the one before asks for a fresh curvature
-# The curvature changes at most by the factor exp(drift) when no patient's log-odds move by more than the drift, and a full
-# step lowers the objective as long as that factor is below 2. Only beyond this drift is the step's size searched for.
+# The curvature changes at most by the factor exp(drift) when no patient's log-odds move by more than the drift, and a
+# full step lowers the objective while that factor is below 2. Only beyond this drift is the step's size searched for.
 SAFE_DRIFT = 0.6
 
 SWEEPS = 3  # of coordinate descent in a step

@@ -237,6 +237,7 @@ class PredictionReportV1(View):
     simulated: bool = False
     research_only: bool = False
     research_reason: str = ""
+    override: str = ""
     patient: Patient
     model: ModelLabel
     outcome: Outcome

@@ -41,6 +41,7 @@ __all__ = [
     "Sensitivity",
     "Setting",
     "SiteRow",
+    "SizeRow",
     "Statements",
     "VerdictSummary",
     "WeightRow",
@@ -110,6 +111,18 @@ class AttritionRow(View):
     remaining: Annotated[int, Field(ge=0)]
     excluded: Annotated[int, Field(ge=0)] = 0
     reason: str = ""
+
+
+class SizeRow(View):
+    """Riley's criteria for one feature set: parameters before any selection, and how many patients they need."""
+
+    feature_set: str
+    parameters: int
+    n: int
+    events: int
+    shrinkage: float
+    n_needed: int
+    affordable: int
 
 
 class Definition(View):
@@ -346,6 +359,8 @@ class ModelReportV1(View):
     plain_words: str
     warnings: tuple[str, ...] = ()
     attrition: tuple[AttritionRow, ...]
+    sizes: tuple[SizeRow, ...] = ()
+    size_note: str = ""
     definitions: tuple[Definition, ...]
     design: tuple[Definition, ...] = ()
     models: tuple[ModelRow, ...]

@@ -28,6 +28,8 @@ from predictor.reports.model_method import (
     search_rows,
     sensitivity_rows,
     setting_rows,
+    size_note,
+    size_rows,
     study_limits,
     warning_lines,
 )
@@ -98,6 +100,8 @@ def model_view(facts: ModelFacts) -> ModelReportV1:
         plain_words=f"{capitalised(what_matters(words))}.",
         warnings=warning_lines(study),
         attrition=attrition_rows(study),
+        sizes=size_rows(study),
+        size_note=size_note(study),
         definitions=definition_rows(study),
         design=design_rows(study),
         models=model_rows(study, evaluation.performance),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from predictor.adequacy import assess_adequacy
 from predictor.cohort.outcomes import sensitivity
 from predictor.data.frames import rows_of
 from predictor.models.catalog import FAMILIES
@@ -16,6 +17,7 @@ from predictor.reports.content_model import (
     SearchRow,
     Sensitivity,
     Setting,
+    SizeRow,
 )
 from predictor.reports.wording import capitalised
 from predictor.study import Study, describe_outcome
@@ -33,6 +35,8 @@ __all__ = [
     "search_rows",
     "sensitivity_rows",
     "setting_rows",
+    "size_note",
+    "size_rows",
     "study_limits",
     "warning_lines",
 ]
@@ -52,7 +56,8 @@ def warning_lines(study: Study) -> tuple[str, ...]:
     ----------
     study : Study
     """
-    found = []
+    adequacy = assess_adequacy(study)
+    found = [*filter(None, [adequacy.overridden]), *(f"{capitalised(one)}." for one in adequacy.warnings)]
     _, y = study.evaluable(study.loaded.config.primary)
     missing = 1 - len(y) / len(study.cohort.groups)
     if missing > 0.2:
@@ -63,6 +68,41 @@ def warning_lines(study: Study) -> tuple[str, ...]:
         f"Not used: {feature_name} ({reason})." for feature_name, reason in study.extraction.dropped.items()
     ]
     return tuple(found)
+
+
+def size_rows(study: Study) -> tuple[SizeRow, ...]:
+    """Lay out Riley's criteria for every feature set.
+
+    Parameters
+    ----------
+    study : Study
+    """
+    return tuple(
+        SizeRow(
+            feature_set=str(r.feature_set).replace("_", " "),
+            parameters=int(r.parameters),
+            n=int(r.n),
+            events=int(r.events),
+            shrinkage=float(r.shrinkage),
+            n_needed=int(r.n_needed),
+            affordable=int(r.affordable),
+        )
+        for r in rows_of(assess_adequacy(study).table)
+    )
+
+
+def size_note(study: Study) -> str:
+    """Say what the criteria assume.
+
+    Parameters
+    ----------
+    study : Study
+    """
+    adequacy = assess_adequacy(study)
+    return (
+        f"Riley's criteria, expecting {adequacy.expected} (R² {adequacy.r_squared:.3f}). Parameters are all encoded "
+        "columns before any selection or penalty; trees have no criterion of their own."
+    )
 
 
 def attrition_rows(study: Study) -> tuple[AttritionRow, ...]:

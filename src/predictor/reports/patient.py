@@ -108,6 +108,7 @@ def _view(
         simulated=bool(card["simulated"]),
         research_only=prediction.research_only,
         research_reason=str(model.policy.get("reason", "")) if prediction.research_only else "",
+        override=str(card.get("override", "")),
         patient=_patient(model, pseudonym, values, now.date()),
         model=ModelLabel(
             id=str(card["name"]),
