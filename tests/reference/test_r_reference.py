@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from r_numbers import HERE, agree, agree_estimate, expected, table
 from scipy.stats import norm
 
 from predictor.validation.calibration import (
@@ -22,36 +20,11 @@ from predictor.validation.calibration import (
 )
 from predictor.validation.discrimination import auc, average_precision, delong, delong_difference
 from predictor.validation.overall import brier, cox_snell_r2, log_loss, nagelkerke_r2, scaled_brier
-from predictor.validation.sample_size import max_r_squared, sample_size_binary
-from predictor.validation.uncertainty import Estimate
+from predictor.validation.sample_size import max_r_squared
 from predictor.validation.utility import net_benefit, treat_all
 
-HERE = Path(__file__).parent
 SETS = ["a", "b", "c", "d"]
 PREDICTIONS = [(name, column) for name in SETS for column in ("p1", "p2")]
-
-
-def expected(case: str) -> Any:
-    return json.loads((HERE / "expected" / f"{case}.json").read_text(encoding="utf-8"))
-
-
-def table(name: str) -> pd.DataFrame:
-    return pd.read_csv(HERE / "inputs" / f"{name}.csv")
-
-
-def agree(got: float, want: float | None, tolerance: float) -> None:
-    if want is None:
-        assert np.isnan(got)
-    else:
-        assert abs(got - want) <= tolerance * max(1.0, abs(want))
-
-
-def agree_estimate(
-    got: Estimate, value: float, limits: tuple[float, float], se: float, tolerance: float
-) -> None:
-    pairs = zip((got.value, got.low, got.high, got.se), (value, *limits, se), strict=True)
-    for ours, theirs in pairs:
-        agree(ours, theirs, tolerance)
 
 
 def test_the_files_are_the_ones_whose_origin_is_written_down() -> None:
@@ -188,26 +161,3 @@ def test_net_benefit_agrees_with_r(name: str) -> None:
         got = net_benefit(frame.y, frame[column], thresholds)
         for ours, theirs in zip(got, want[column]["net_benefit"], strict=True):
             agree(ours, theirs, 1e-11)
-
-
-BINARY = [one for one in expected("case09_sample_size")["sets"] if one["type"] == "binary"]
-
-
-@pytest.mark.parametrize("want", BINARY, ids=[one["label"] for one in BINARY])
-def test_sample_size_agrees_with_riley(want: dict[str, Any]) -> None:
-    got = sample_size_binary(
-        want["parameters"],
-        r_squared=want["r2_cs"],
-        prevalence=want["prevalence"],
-        shrinkage=want["shrinkage"],
-    )
-    assert (got.shrinkage, got.optimism, got.rate, got.n) == (
-        want["n1"],
-        want["n2"],
-        want["n3"],
-        want["n_final"],
-    )
-    agree(got.events, want["events"], 1e-9)
-    agree(got.events_per_parameter, want["epp"], 1e-9)
-    agree(max_r_squared(want["prevalence"]), want["max_r2_cs"], 1e-9)
-    assert want["published_n"] in (None, got.n)

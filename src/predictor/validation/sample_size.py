@@ -1,19 +1,26 @@
-"""How many patients a model needs, and what an AUC is worth in information."""
+"""How many patients a model of a yes-or-no outcome needs, and what an AUC is worth in information.
+
+`sample_size_outcomes` has the other outcomes, `sample_size_external` the patients of a validation.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, exp, log, log1p, sqrt
+from math import ceil, exp, floor, log, log1p, sqrt
 
 import numpy as np
 from scipy.stats import norm
 
 __all__ = [
     "SampleSize",
+    "affordable_parameters",
+    "expected_shrinkage",
     "information_gain",
     "max_r_squared",
+    "patients_for_shrinkage",
     "r_squared_from_auc",
     "sample_size_binary",
+    "shrinkage_for_optimism",
 ]
 
 NODES = 200  # Gauss-Hermite; the integrand is smooth, 60 already agree to 1e-12
@@ -100,16 +107,92 @@ def sample_size_binary(
     largest = max_r_squared(prevalence)
     if not 0 < r_squared < min(shrinkage, largest):
         raise ValueError(f"R² has to lie between 0 and {min(shrinkage, largest):.3f} here.")
-    optimism_shrinkage = r_squared / (r_squared + 0.05 * largest)
-    first = ceil(_patients_for(parameters, r_squared, shrinkage))
-    second = ceil(_patients_for(parameters, r_squared, optimism_shrinkage))
+    optimism_shrinkage = shrinkage_for_optimism(r_squared, largest)
+    first = ceil(patients_for_shrinkage(parameters, r_squared=r_squared, shrinkage=shrinkage))
+    second = ceil(patients_for_shrinkage(parameters, r_squared=r_squared, shrinkage=optimism_shrinkage))
     third = ceil((1.96 / 0.05) ** 2 * prevalence * (1 - prevalence))
     n = max(first, second, third)
     return SampleSize(first, second, third, n, n * prevalence, n * prevalence / parameters)
 
 
-def _patients_for(parameters: int, r_squared: float, shrinkage: float) -> float:
+def patients_for_shrinkage(parameters: int, *, r_squared: float, shrinkage: float = 0.9) -> float:
+    """Patients at which the expected shrinkage is `shrinkage`: P / [(S − 1)·ln(1 − R²/S)], Riley's criterion 1.
+
+    Parameters
+    ----------
+    parameters : int
+    r_squared : float
+        Cox-Snell R² expected of the model in new patients, below the shrinkage.
+    shrinkage : float
+
+    Returns
+    -------
+    float
+        Before rounding up.
+    """
     return parameters / ((shrinkage - 1) * log1p(-r_squared / shrinkage))
+
+
+def shrinkage_for_optimism(r_squared: float, largest: float, *, margin: float = 0.05) -> float:
+    """Shrinkage at which Nagelkerke's R² is optimistic by `margin`: R² / (R² + margin·max R²).
+
+    Parameters
+    ----------
+    r_squared, largest : float
+        Cox-Snell R² expected of the model, and the largest possible.
+    margin : float
+
+    Returns
+    -------
+    float
+    """
+    return r_squared / (r_squared + margin * largest)
+
+
+def expected_shrinkage(parameters: int, n: int, r_squared: float) -> float:
+    """Slope that predictions of new patients are expected to have: S = 1 + P / (n·ln(1 − R²)).
+
+    0.9 and above is a model that hardly overfits; below 0.5 more than half of the spread of its predictions
+    is noise; below 0 there is nothing to be shrunk to.
+
+    Parameters
+    ----------
+    parameters : int
+        Columns before any selection, without the intercept: dummies, indicators, splines, interactions, the
+        treatment. A penalty does not make them fewer.
+    n : int
+        Patients.
+    r_squared : float
+        Cox-Snell R², between 0 and 1, both excluded.
+
+    Returns
+    -------
+    float
+        At most 1. A little lower than what criterion 1 allows for, which puts R²/S in the place of R².
+
+    References
+    ----------
+    Van Houwelingen JC, Le Cessie S. Predictive value of statistical models. Stat Med 1990;9:1303-1325.
+    """
+    return 1 + parameters / (n * log1p(-r_squared))
+
+
+def affordable_parameters(n: int, r_squared: float, *, shrinkage: float = 0.9) -> int:
+    """Most parameters at which the `expected_shrinkage` is still at least `shrinkage`: n·(S − 1)·ln(1 − R²).
+
+    Parameters
+    ----------
+    n : int
+    r_squared : float
+    shrinkage : float
+
+    Returns
+    -------
+    int
+        So many pass criterion 1 too.
+    """
+    # A product that is whole but for rounding, as 0.1 · 100 may be, is that whole number.
+    return floor(n * (shrinkage - 1) * log1p(-r_squared) + 1e-9)
 
 
 def information_gain(auc: float, prevalence: float) -> float:

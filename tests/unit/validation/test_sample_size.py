@@ -9,11 +9,20 @@ from scipy.stats import norm
 
 from predictor.validation.overall import log_loss
 from predictor.validation.sample_size import (
+    affordable_parameters,
+    expected_shrinkage,
     information_gain,
     max_r_squared,
     r_squared_from_auc,
     sample_size_binary,
 )
+from predictor.validation.sample_size_external import (
+    auc_standard_error,
+    patients_for_auc,
+    patients_for_observed_expected,
+    patients_for_slope,
+)
+from predictor.validation.sample_size_outcomes import sample_size_continuous, sample_size_survival
 
 
 @pytest.mark.parametrize(("auc", "r_squared"), [(0.65, 0.069), (0.70, 0.121), (0.75, 0.185)])
@@ -74,3 +83,54 @@ def test_impossible_arguments_are_refused() -> None:
         information_gain(0.49, 0.5)
     with pytest.raises(ValueError, match="prevalence has to lie"):
         information_gain(0.6, 1.0)
+
+
+def test_the_expected_shrinkage_worked_by_hand() -> None:
+    # R² = 1 − e⁻¹ makes the logarithm −1: ten parameters in 100 patients lose a tenth of their spread.
+    assert expected_shrinkage(10, 100, 1 - np.exp(-1)) == pytest.approx(0.9)
+    assert expected_shrinkage(120, 100, 1 - np.exp(-1)) == pytest.approx(-0.2)
+    assert affordable_parameters(100, 1 - np.exp(-1)) == 10
+
+
+@pytest.mark.parametrize("n", [60, 384, 1203])
+@pytest.mark.parametrize("r_squared", [0.069, 0.185])
+def test_what_is_affordable_passes_and_one_more_does_not(n: int, r_squared: float) -> None:
+    most = affordable_parameters(n, r_squared)
+    assert expected_shrinkage(most + 1, n, r_squared) < 0.9
+    if most:
+        assert expected_shrinkage(most, n, r_squared) >= 0.9 - 1e-12
+        assert sample_size_binary(most, r_squared=r_squared, prevalence=0.5).shrinkage <= n
+
+
+def test_an_external_validation_at_an_auc_of_070_when_half_respond() -> None:
+    # domain.md, section 7
+    assert patients_for_observed_expected(0.5) == 385
+    assert patients_for_auc(0.7, 0.5) == 416
+    assert auc_standard_error(0.7, n=200, prevalence=0.5) == pytest.approx(0.0368, abs=5e-5)
+    assert patients_for_slope(0.7, 0.5) == pytest.approx(895, abs=1)
+
+
+def test_the_slope_of_that_many_patients_has_that_interval() -> None:
+    rng = np.random.default_rng(3)
+    n, mu = 400_000, np.sqrt(2) * norm.ppf(0.75)
+    y = rng.random(n) < 0.2
+    logit = np.log(0.2 / 0.8) - mu**2 / 2 + mu * (rng.normal(size=n) + mu * y)
+    p = 1 / (1 + np.exp(-logit))
+    information = np.array([[np.sum(p * (1 - p) * logit ** (i + j)) for j in (0, 1)] for i in (0, 1)])
+    se_of_one = np.sqrt(np.linalg.inv(information)[1, 1] * n)
+    needed = patients_for_slope(0.75, 0.2, width=0.5)
+    assert 2 * norm.ppf(0.975) * se_of_one / np.sqrt(needed) == pytest.approx(0.5, rel=0.01)
+
+
+def test_a_mean_near_zero_asks_for_more_patients() -> None:
+    near, far = (sample_size_continuous(5, r_squared=0.3, mean=mean, sd=8.0) for mean in (1.0, -12.0))
+    # t ≈ 1.96: 1.96²·64·0.7/0.1² = 17,210
+    assert near.mean == near.n == pytest.approx(17_210, rel=0.001)
+    assert far.mean < far.residual == 234 + 5
+
+
+def test_an_r_squared_that_cannot_be_is_refused_for_the_other_outcomes() -> None:
+    with pytest.raises(ValueError, match="R²"):
+        sample_size_survival(5, r_squared=0.6, rate=0.065, mean_follow_up=2.07, time=2)
+    with pytest.raises(ValueError, match="R²"):
+        sample_size_continuous(5, r_squared=1.0, mean=1.0, sd=1.0)
