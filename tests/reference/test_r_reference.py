@@ -13,12 +13,12 @@ from scipy.stats import norm
 
 from predictor.validation.calibration import (
     calibration_in_the_large,
-    loess_calibration,
     logistic_recalibration,
     observed_expected,
     spiegelhalter,
 )
 from predictor.validation.discrimination import auc, average_precision, delong, delong_difference
+from predictor.validation.loess import loess_calibration
 from predictor.validation.overall import brier, cox_snell_r2, log_loss, nagelkerke_r2, scaled_brier
 from predictor.validation.sample_size import max_r_squared
 from predictor.validation.utility import net_benefit, treat_all

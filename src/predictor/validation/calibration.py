@@ -2,6 +2,7 @@
 
 Intercept 0, slope 1 and observed/expected 1 are perfect. A slope below 1 means that predictions are too
 extreme, as those of an overfitted model are. L is the logit of the prediction, clipped to [1e-6, 1 − 1e-6].
+`loess` has the smoothed curve and the errors drawn from it.
 """
 
 from __future__ import annotations
@@ -17,15 +18,13 @@ from predictor.validation.overall import CLIP
 from predictor.validation.uncertainty import Estimate
 
 __all__ = [
-    "LoessCalibration",
     "Recalibration",
-    "calibration_curve",
     "calibration_in_the_large",
     "calibration_intercept",
     "calibration_slope",
-    "loess_calibration",
     "logistic_recalibration",
     "observed_expected",
+    "recalibration_line",
     "spiegelhalter",
 ]
 
@@ -36,7 +35,6 @@ TOLERANCE = 1e-6  # of the last step: the error after it is about its square
 LEAST_INFORMATION = 1e-10  # per patient; less is a fit that ran to infinity until rounding stopped it
 LARGEST_STEP = 4.0  # in log-odds, so that a poor start cannot overshoot
 CELLS = 2**18  # numbers per working array: 2 MB, which stays in the cache
-SPAN = 0.75
 
 
 @dataclass(frozen=True)
@@ -54,25 +52,6 @@ class Recalibration:
     intercept: Estimate
     slope: Estimate
     covariance: float
-
-
-@dataclass(frozen=True)
-class LoessCalibration:
-    """Smoothed calibration.
-
-    Parameters
-    ----------
-    fitted : ndarray of shape (n,)
-        Smoothed rate of response at each prediction; not clipped to [0, 1].
-    ici, e50, e90, emax : float
-        Mean, median, 90th percentile and maximum of |prediction − fitted|; 0 is perfect.
-    """
-
-    fitted: Floats
-    ici: float
-    e50: float
-    e90: float
-    emax: float
 
 
 def _logit(p: ArrayLike) -> Floats:
@@ -219,6 +198,26 @@ def calibration_slope(y: ArrayLike, p: ArrayLike, *, weights: ArrayLike | None =
     return _like(weights, _fit_line(y, p, weights)[0][:, 1])
 
 
+def recalibration_line(
+    y: ArrayLike, p: ArrayLike, *, weights: ArrayLike | None = None
+) -> tuple[float | Floats, float | Floats]:
+    """Intercept and slope of logit P(y = 1) = a + b·L, without their uncertainty.
+
+    Parameters
+    ----------
+    y, p : array of shape (n,)
+    weights : array of shape (n,) or (B, n), optional
+        Frequency weights, one row per resample.
+
+    Returns
+    -------
+    tuple of float, or of ndarray of shape () or (B,)
+        0 and 1 are perfect; NaN as for `calibration_slope`.
+    """
+    found = _fit_line(y, p, weights)[0]
+    return _like(weights, found[:, 0]), _like(weights, found[:, 1])
+
+
 def calibration_in_the_large(y: ArrayLike, p: ArrayLike, *, level: float = 0.95) -> Estimate:
     """`calibration_intercept` with its Wald interval.
 
@@ -300,77 +299,3 @@ def spiegelhalter(y: ArrayLike, p: ArrayLike) -> float:
     variance = float(np.sum((1 - 2 * score) ** 2 * score * (1 - score)))
     total = float(np.sum((outcome - score) * (1 - 2 * score)))
     return total / float(np.sqrt(variance)) if variance > 0 else float("nan")
-
-
-def loess_calibration(y: ArrayLike, p: ArrayLike, *, span: float = SPAN) -> LoessCalibration:
-    """Smoothed calibration and the errors drawn from it, with a directly computed loess of degree 2.
-
-    Parameters
-    ----------
-    y, p : array of shape (n,)
-    span : float
-        Share of the patients in each neighbourhood.
-
-    Returns
-    -------
-    LoessCalibration
-
-    References
-    ----------
-    Austin PC, Steyerberg EW. The Integrated Calibration Index. Stat Med 2019;38:4051-4065.
-    """
-    score = np.asarray(p, dtype=float)
-    points, position = np.unique(score, return_inverse=True)
-    fitted = calibration_curve(y, p, grid=points, span=span)[position]
-    error = np.abs(score - fitted)
-    e50, e90 = np.quantile(error, [0.5, 0.9])
-    return LoessCalibration(fitted, float(error.mean()), float(e50), float(e90), float(error.max()))
-
-
-def calibration_curve(
-    y: ArrayLike, p: ArrayLike, *, grid: ArrayLike, weights: ArrayLike | None = None, span: float = SPAN
-) -> Floats:
-    """Smooth the rate of response over the predictions: local quadratics, tricube weights, nearest patients.
-
-    Parameters
-    ----------
-    y, p : array of shape (n,)
-    grid : array of shape (m,)
-        Predictions at which to look.
-    weights : array of shape (n,) or (B, n), optional
-        Frequency weights, one row per resample; the neighbourhoods stay those of the unweighted patients.
-    span : float
-
-    Returns
-    -------
-    ndarray of shape (m,) or (B, m)
-        Not clipped to [0, 1]; NaN outside the range of the predictions, where there is nothing to smooth.
-    """
-    outcome, score = np.asarray(y, dtype=float), np.asarray(p, dtype=float)
-    points = np.asarray(grid, dtype=float)
-    w = np.ones((1, len(outcome))) if weights is None else _rows(weights)
-    size = max(1, 8 * CELLS // len(outcome))
-    parts = [
-        _local_quadratic(outcome, score, points[first : first + size], w, span)
-        for first in range(0, len(points), size)
-    ]
-    curve = np.concatenate(parts, axis=1)
-    curve[:, (points < score.min()) | (points > score.max())] = np.nan
-    return curve if weights is not None and np.ndim(weights) == 2 else curve[0]
-
-
-def _local_quadratic(y: Floats, p: Floats, points: Floats, w: Floats, span: float) -> Floats:
-    distance = p[:, np.newaxis] - points
-    nearest = max(1, int(np.floor(span * len(p) + 1e-9)))
-    width = np.partition(np.abs(distance), nearest - 1, axis=0)[nearest - 1]
-    width = np.where(width > 0, width, np.finfo(float).tiny)  # ties fill the neighbourhood: only they count
-    u = np.clip(distance / width, -1, 1)
-    kernel = (1 - np.abs(u) ** 3) ** 3
-    m0, m1, m2, m3, m4 = (w @ (kernel * u**power) for power in range(5))
-    t0, t1, t2 = (w @ (kernel * u**power * y[:, np.newaxis]) for power in range(3))
-    c0, c1, c2 = m2 * m4 - m3 * m3, m2 * m3 - m1 * m4, m1 * m3 - m2 * m2
-    determinant = m0 * c0 + m1 * c1 + m2 * c2
-    with np.errstate(invalid="ignore", divide="ignore"):
-        quadratic = (t0 * c0 + t1 * c1 + t2 * c2) / determinant
-        # Fewer than three distinct predictions nearby bear no quadratic: their mean is what can be said.
-        return np.asarray(np.where(determinant > 1e-10 * m0 * m2 * m4, quadratic, t0 / m0))

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from predictor.validation.calibration import calibration_curve
 from predictor.validation.discrimination import within_fold_roc
+from predictor.validation.loess import calibration_curve
 from predictor.validation.procedures import Positions, Procedure, over_repeats, table_row
 from predictor.validation.uncertainty import wilson_interval
 from predictor.validation.utility import net_benefit, treat_all

@@ -113,39 +113,55 @@ def scaled_brier(y: ArrayLike, p: ArrayLike, *, weights: ArrayLike | None = None
     return float(scaled) if weights is None else np.asarray(scaled)
 
 
-def cox_snell_r2(y: ArrayLike, p: ArrayLike) -> float:
+@overload
+def cox_snell_r2(y: ArrayLike, p: ArrayLike, *, weights: None = None) -> float: ...
+@overload
+def cox_snell_r2(y: ArrayLike, p: ArrayLike, *, weights: ArrayLike) -> Floats: ...
+def cox_snell_r2(y: ArrayLike, p: ArrayLike, *, weights: ArrayLike | None = None) -> float | Floats:
     """Cox and Snell's R² of the predictions as they are: 1 − exp(−2·(ll − ll₀)/n).
 
     Parameters
     ----------
     y, p : array of shape (n,)
+    weights : array of shape (n,) or (B, n), optional
+        Frequency weights, one row per resample; the prevalence is the resample's own.
 
     Returns
     -------
-    float
+    float or ndarray of shape () or (B,)
         Below 0 where the predictions do worse than the prevalence; NaN with one class only.
     """
-    null = _null_log_loss(y)
-    return float(1 - np.exp(-2 * (null - log_loss(y, p))))
+    gain = _null_log_loss(y, weights) - weighted_mean(log_losses(y, p), weights)
+    explained = np.asarray(1 - np.exp(-2 * gain))
+    return float(explained) if weights is None else explained
 
 
-def nagelkerke_r2(y: ArrayLike, p: ArrayLike) -> float:
+@overload
+def nagelkerke_r2(y: ArrayLike, p: ArrayLike, *, weights: None = None) -> float: ...
+@overload
+def nagelkerke_r2(y: ArrayLike, p: ArrayLike, *, weights: ArrayLike) -> Floats: ...
+def nagelkerke_r2(y: ArrayLike, p: ArrayLike, *, weights: ArrayLike | None = None) -> float | Floats:
     """Cox and Snell's R² divided by the largest value it can take at this prevalence.
 
     Parameters
     ----------
     y, p : array of shape (n,)
+    weights : array of shape (n,) or (B, n), optional
+        Frequency weights, one row per resample; the prevalence is the resample's own.
 
     Returns
     -------
-    float
+    float or ndarray of shape () or (B,)
         1 is perfect; NaN with one class only.
     """
-    return float(cox_snell_r2(y, p) / (1 - np.exp(-2 * _null_log_loss(y))))
+    null = _null_log_loss(y, weights)
+    gain = null - weighted_mean(log_losses(y, p), weights)
+    explained = np.asarray((1 - np.exp(-2 * gain)) / (1 - np.exp(-2 * null)))
+    return float(explained) if weights is None else explained
 
 
-def _null_log_loss(y: ArrayLike) -> float:
-    prevalence = float(np.mean(np.asarray(y, dtype=float)))
-    if prevalence in (0.0, 1.0):
-        return float("nan")
-    return float(-(prevalence * np.log(prevalence) + (1 - prevalence) * np.log1p(-prevalence)))
+def _null_log_loss(y: ArrayLike, weights: ArrayLike | None) -> Floats:
+    """Log loss of the prevalence; NaN with one class only."""
+    rate = weighted_mean(y, weights)
+    prevalence = np.where((rate > 0) & (rate < 1), rate, np.nan)
+    return np.asarray(-(prevalence * np.log(prevalence) + (1 - prevalence) * np.log1p(-prevalence)))

@@ -9,15 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from predictor.validation.calibration import (
-    calibration_curve,
     calibration_in_the_large,
     calibration_intercept,
     calibration_slope,
-    loess_calibration,
     logistic_recalibration,
     observed_expected,
     spiegelhalter,
 )
+from predictor.validation.loess import calibration_curve, loess_calibration
 from predictor.validation.uncertainty import cluster_weights
 
 
