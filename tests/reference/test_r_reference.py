@@ -112,6 +112,16 @@ def test_smoothed_calibration_agrees_with_direct_loess(name: str, column: str) -
 
 
 @pytest.mark.parametrize(("name", "column"), PREDICTIONS)
+def test_smoothed_calibration_agrees_with_loess_as_r_interpolates_it(name: str, column: str) -> None:
+    frame = table(f"preds_{name}")
+    want = expected("case02_calibration")[name][column]["loess_default_interpolate"]
+    got = loess_calibration(frame.y, frame[column], surface="interpolated")
+    for ours, key in zip((got.ici, got.e50, got.e90, got.emax), ("ICI", "E50", "E90", "Emax"), strict=True):
+        agree(ours, want[key], 1e-6)
+    np.testing.assert_allclose(got.fitted[:10], want["fitted_first10"], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "column"), PREDICTIONS)
 def test_val_prob_agrees(name: str, column: str) -> None:
     frame, want = table(f"preds_{name}"), expected("case02_calibration")[name][column]["val_prob"]
     line = logistic_recalibration(frame.y, frame[column])
