@@ -211,7 +211,7 @@ def pool_test(estimates: ArrayLike, covariances: ArrayLike) -> JointTest:
 
     References
     ----------
-    Li KH, Raghunathan TE, Rubin DB. Large-sample significance levels from multiply imputed data using moment-based
+    Li KH, Raghunathan T, Rubin DB. Large-sample significance levels from multiply imputed data using moment-based
     statistics and an F reference distribution. JASA 1991;86:1065-1073.
     """
     within, between = _covariances(estimates, covariances)
