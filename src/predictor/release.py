@@ -22,8 +22,9 @@ from predictor.models.plain import CompactModel, Member
 from predictor.models.tuning import TunedClassifier
 from predictor.prediction_model import GroupRate, InputField, PlanBaseline, PredictionModel
 from predictor.study import Study
+from predictor.validation.assembly import candidate_line, candidate_weights
 from predictor.validation.evaluation import Evaluation
-from predictor.validation.resampling import candidate_line, candidate_weights, fit_candidates
+from predictor.validation.resampling import fit_candidates
 
 __all__ = ["FinalFit", "assemble_model", "fit_final"]
 

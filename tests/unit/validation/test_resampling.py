@@ -15,11 +15,11 @@ from predictor.execution import Execution
 from predictor.features.dataset import Dataset
 from predictor.models.averaging import average_weights
 from predictor.validation import resampling
+from predictor.validation.assembly import candidate_weights
 from predictor.validation.resampling import (
     Candidate,
     FoldResult,
     Protocol,
-    candidate_weights,
     cross_validate,
     fit_candidates,
     fold_predictions,
