@@ -9,12 +9,19 @@ import pytest
 from r_numbers import agree, agree_all, expected, table
 
 from predictor.validation.competing_risks import cumulative_incidence, cumulative_incidence_variance
+from predictor.validation.cox import Ties, fit_cox
 from predictor.validation.survival import (
     Scale,
     kaplan_meier,
     log_rank,
     median_time,
     probability_interval,
+)
+from predictor.validation.survival_performance import (
+    RiskPerformance,
+    censoring_survival,
+    concordance,
+    risk_performance,
 )
 
 CASE = expected("case08_survival")
@@ -94,3 +101,93 @@ def test_cumulative_incidence_by_arm(label: str) -> None:
     agree_all(cumulative_incidence(time, event, cause=cause, at=WEEKS).risk, want["est"], 1e-8)
     variance = cumulative_incidence_variance(time, event, cause=cause, at=WEEKS)
     agree_all(variance / np.array(want["var"]), np.ones(3), 1e-8)
+
+
+TERMS = ["x1", "x2", "x3", "arm"]
+X = DATA[TERMS].to_numpy(dtype=float)
+COX: list[tuple[str, Any, Ties]] = [
+    ("cox_any_efron", ANY, "efron"),
+    ("cox_any_breslow", ANY, "breslow"),
+    ("cox_cause1_efron", EVENT == 1, "efron"),
+    ("cox_cause2_efron", EVENT == 2, "efron"),
+]
+
+
+@pytest.mark.parametrize(("name", "observed", "ties"), COX, ids=[one[0] for one in COX])
+def test_cox(name: str, observed: Any, ties: Ties) -> None:
+    want, got = CASE[name], fit_cox(X, TIME, observed, ties=ties)
+    agree_all(got.coef, [want["coef"][term] for term in TERMS], 1e-6)
+    agree_all(got.se, [want["se"][term] for term in TERMS], 1e-6)
+    agree_all(got.covariance, want["vcov"], 1e-6)
+    agree(got.log_likelihood, want["loglik"], 1e-6)
+    agree(got.null_log_likelihood, want["loglik_null"], 1e-6)
+    agree(got.score_test, want["score_test"], 1e-6)
+    agree(got.wald_test, want["wald_test"], 1e-6)
+    agree(got.likelihood_ratio_test, want["lr_test"], 1e-6)
+    _, low, high = got.hazard_ratios()
+    agree_all(low, want["lower95_hr"], 1e-6)
+    agree_all(high, want["upper95_hr"], 1e-6)
+
+
+@pytest.mark.parametrize("ties", ["efron", "breslow"])
+def test_predicted_survival(ties: Ties) -> None:
+    want = CASE["cox_predicted_survival"]
+    patients = [[row[term] for term in TERMS] for row in want["newdata"]]
+    got = fit_cox(X, TIME, ANY, ties=ties).survival(patients, at=want["times"])
+    agree_all(got.T, want[f"{ties}_rows_are_times"], 1e-7)
+
+
+@pytest.mark.parametrize("name", ["harrell", "uno", "harrell_tau26", "uno_tau26"])
+def test_concordance(name: str) -> None:
+    want = CASE["concordance_any26"][name]
+    until = 26.0 if name.endswith("tau26") else np.inf
+    got = concordance(TIME, EVENT, DATA["any_26"], until=until, uno=name.startswith("uno"))
+    agree(got.value, want["C"], 1e-8)
+    counts = want["counts"]
+    if name.startswith("harrell"):
+        assert (got.concordant, got.discordant, got.tied) == (
+            counts["concordant"],
+            counts["discordant"],
+            counts["tied.x"],
+        )
+    # R scales the weighted pairs by a constant, which a ratio does not have.
+    agree(got.concordant / got.discordant, counts["concordant"] / counts["discordant"], 1e-8)
+
+
+def test_the_probability_of_not_being_censored() -> None:
+    agree_all(censoring_survival(TIME, EVENT, at=WEEKS), CASE["censoring_km_at_times"], 1e-8)
+
+
+SCORES = [("m1", EVENT, "competing_cause1"), ("m2", EVENT, "competing_cause1")]
+SCORES += [("any", ANY.astype(int), "survival_any")]
+
+
+def performance(model: str, event: Any, i: int) -> RiskPerformance:
+    return risk_performance(TIME, event, DATA[f"{model}_{WEEKS[i]}"], at=WEEKS[i])
+
+
+@pytest.mark.parametrize("i", range(3))
+@pytest.mark.parametrize(("model", "event", "block"), SCORES, ids=[one[0] for one in SCORES])
+def test_the_brier_score_and_the_auc_by_a_time(model: str, event: Any, block: str, i: int) -> None:
+    want, null = CASE[f"score_{block}"][model], CASE[f"score_{block}"]["null_model"]
+    got = performance(model, event, i)
+    agree(got.brier.value, want["brier"][i], 1e-8)
+    agree(got.auc.value, want["auc"][i], 1e-8)
+    agree(got.brier_null, null["brier"][i], 1e-8)
+    agree(got.scaled_brier, want["ipa"][i], 1e-8)
+    agree(got.auc.se, want["auc_se_infinitesimal_jackknife"][i], 1e-6)
+    agree(got.brier.se, want["brier_se_infinitesimal_jackknife"][i], 1e-6)
+    # riskRegression itself treats tied times differently.
+    assert got.auc.se == pytest.approx(want["auc_se"][i], rel=0.02)
+    assert got.brier.se == pytest.approx(want["brier_se"][i], rel=0.12)
+    assert got.auc.low == pytest.approx(want["auc_lower"][i], abs=0.04 * want["auc_se"][i])
+    assert got.auc.high == pytest.approx(want["auc_upper"][i], abs=0.04 * want["auc_se"][i])
+
+
+@pytest.mark.parametrize("i", range(3))
+def test_two_models_are_compared_by_their_influence(i: int) -> None:
+    want = CASE["score_competing_cause1"]["contrast_auc_m2_minus_m1"]
+    one, two = performance("m1", EVENT, i), performance("m2", EVENT, i)
+    agree(two.auc.value - one.auc.value, want["delta"][i], 1e-8)
+    spread = np.std(two.auc_influence - one.auc_influence, ddof=1) / np.sqrt(len(TIME))
+    assert spread == pytest.approx(want["se"][i], rel=0.02)
