@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 from r_numbers import agree, agree_all, expected, table
 
+from predictor.validation.censoring import censoring_survival
 from predictor.validation.competing_risks import cumulative_incidence, cumulative_incidence_variance
-from predictor.validation.cox import Ties, fit_cox
+from predictor.validation.cox import fit_cox
+from predictor.validation.fine_gray import fit_fine_gray
+from predictor.validation.partial_likelihood import Ties
 from predictor.validation.survival import (
     Scale,
     kaplan_meier,
@@ -19,7 +22,6 @@ from predictor.validation.survival import (
 )
 from predictor.validation.survival_performance import (
     RiskPerformance,
-    censoring_survival,
     concordance,
     risk_performance,
 )
@@ -191,3 +193,10 @@ def test_two_models_are_compared_by_their_influence(i: int) -> None:
     agree(two.auc.value - one.auc.value, want["delta"][i], 1e-8)
     spread = np.std(two.auc_influence - one.auc_influence, ddof=1) / np.sqrt(len(TIME))
     assert spread == pytest.approx(want["se"][i], rel=0.02)
+
+
+def test_fine_gray() -> None:
+    want, got = CASE["fine_gray_cause1"], fit_fine_gray(X, TIME, EVENT, cause=1)
+    agree_all(got.coef, [want["coef"][term] for term in TERMS], 1e-5)
+    agree(got.log_likelihood, want["loglik"], 1e-5)
+    assert got.se == pytest.approx([want["se_robust"][term] for term in TERMS], rel=1e-3)

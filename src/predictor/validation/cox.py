@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
 
-from predictor.validation.risk_table import RiskTable, running_sum
+from predictor.validation.partial_likelihood import RiskSets, Ties, derivatives, maximise
+from predictor.validation.risk_table import running_sum
 
-__all__ = ["CoxFit", "Ties", "fit_cox"]
+__all__ = ["CoxFit", "fit_cox"]
 
 Floats = NDArray[np.float64]
-Ties = Literal["efron", "breslow"]
-
-STEPS = 50
-TOLERANCE = 1e-10  # of the last step, in standardised log hazards
 
 
 @dataclass(frozen=True)
@@ -95,40 +91,6 @@ class CoxFit:
         return np.asarray(np.exp(-np.exp(np.asarray(X, dtype=float) @ self.coef)[:, np.newaxis] * reached))
 
 
-@dataclass(frozen=True)
-class _Events:
-    """Events in the order of their times, as the partial likelihood needs them.
-
-    ``position`` is the time of each event among all distinct times, and ``share`` how much of the events of
-    the same time is thought to have left the risk set before it: l/d for Efron, 0 for Breslow.
-    """
-
-    table: RiskTable
-    seen: NDArray[np.bool_]
-    position: NDArray[np.intp]
-    share: Floats
-
-    @classmethod
-    def of(cls, time: ArrayLike, observed: ArrayLike, ties: Ties) -> _Events:
-        table, seen = RiskTable.of(time), np.asarray(observed).astype(bool)
-        deaths = table.count(seen).astype(int)
-        position = np.repeat(np.arange(len(deaths)), deaths)
-        rank = np.arange(len(position)) - np.repeat(np.cumsum(deaths) - deaths, deaths)
-        share = rank / deaths[position] if ties == "efron" else np.zeros(len(position))
-        return cls(table, seen, position, share)
-
-    def at_risk(self, values: Floats) -> Floats:
-        """Sum values, of shape (n, …), over the patients at risk for each event."""
-        flat = values.reshape(len(values), -1)
-        place, k = self.table.place, len(self.table.times)
-        here = np.stack([np.bincount(place, weights=column, minlength=k) for column in flat.T], axis=1)
-        dying = flat * self.seen[:, np.newaxis]
-        own = np.stack([np.bincount(place, weights=column, minlength=k) for column in dying.T], axis=1)
-        later = np.cumsum(here[::-1], axis=0)[::-1]
-        summed = later[self.position] - self.share[:, np.newaxis] * own[self.position]
-        return summed.reshape(len(self.position), *values.shape[1:])
-
-
 def fit_cox(X: ArrayLike, time: ArrayLike, observed: ArrayLike, *, ties: Ties = "efron") -> CoxFit:
     """Fit a proportional hazards model by Newton's method.
 
@@ -158,12 +120,12 @@ def fit_cox(X: ArrayLike, time: ArrayLike, observed: ArrayLike, *, ties: Ties = 
     """
     columns = np.asarray(X, dtype=float)
     centre, spread = columns.mean(axis=0), columns.std(axis=0)
-    events = _Events.of(time, observed, ties)
+    events = RiskSets.of(time, observed, ties)
     if len(events.position) == 0 or not np.all(spread > 0):
         raise ValueError("A proportional hazards model needs events, and columns that vary.")
     Z = (columns - centre) / spread
-    null = _derivatives(Z, events, np.zeros(Z.shape[1]))
-    beta, (value, _, information) = _maximise(Z, events)
+    null = derivatives(Z, events, np.zeros(Z.shape[1]))
+    beta, (value, _, information) = maximise(Z, events)
     covariance = np.linalg.inv(information) / np.outer(spread, spread)
     hazard = running_sum(1 / events.at_risk(np.exp(Z @ beta)[:, np.newaxis])[:, 0])
     last = np.append(np.flatnonzero(np.diff(events.position)), len(events.position) - 1)
@@ -176,33 +138,3 @@ def fit_cox(X: ArrayLike, time: ArrayLike, observed: ArrayLike, *, ties: Ties = 
         events.table.times[events.position[last]],
         hazard[last + 1] * float(np.exp(-centre @ (beta / spread))),
     )
-
-
-def _maximise(Z: Floats, events: _Events) -> tuple[Floats, tuple[float, Floats, Floats]]:
-    beta = np.zeros(Z.shape[1])
-    state = _derivatives(Z, events, beta)
-    for _ in range(STEPS):
-        if np.linalg.cond(state[2]) > 1e12:
-            break
-        step, size = np.linalg.solve(state[2], state[1]), 1.0
-        trial = _derivatives(Z, events, beta + step)
-        while not trial[0] >= state[0] - 1e-9 * abs(state[0]) and size > 1e-6:
-            size /= 2
-            trial = _derivatives(Z, events, beta + size * step)
-        beta, state = beta + size * step, trial
-        if np.abs(step).max() < TOLERANCE:
-            return beta, state
-    raise ValueError(
-        "The partial likelihood has no single maximum: columns separate or determine each other."
-    )
-
-
-def _derivatives(Z: Floats, events: _Events, beta: Floats) -> tuple[float, Floats, Floats]:
-    """Value, gradient and information of the log partial likelihood."""
-    linear = Z @ beta
-    weight = np.exp(linear)[:, np.newaxis]
-    total = events.at_risk(weight)
-    mean = events.at_risk(weight * Z) / total
-    square = events.at_risk((weight * Z)[:, :, np.newaxis] * Z[:, np.newaxis, :]) / total[:, :, np.newaxis]
-    value = float(linear[events.seen].sum() - np.log(total).sum())
-    return value, Z[events.seen].sum(axis=0) - mean.sum(axis=0), square.sum(axis=0) - mean.T @ mean

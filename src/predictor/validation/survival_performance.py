@@ -12,14 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from predictor.validation.censoring import Censoring
 from predictor.validation.competing_risks import cumulative_incidence
-from predictor.validation.risk_table import RiskTable, running_sum, share
+from predictor.validation.risk_table import running_sum
 from predictor.validation.uncertainty import Estimate
 
 __all__ = [
     "Concordance",
     "RiskPerformance",
-    "censoring_survival",
     "concordance",
     "risk_performance",
 ]
@@ -75,60 +75,6 @@ class RiskPerformance:
         return 1 - self.brier.value / self.brier_null
 
 
-@dataclass(frozen=True)
-class _Censoring:
-    """Kaplan-Meier of censoring, in which events leave before the censorings of the same time.
-
-    ``leave`` is 1/(Y − c) and ``passed`` the running sum of c/[Y(Y − c)]: with them a patient's weight changes
-    ln G just before the k-th distinct time by −[1(censored before)·leave − passed].
-    """
-
-    table: RiskTable
-    censored: NDArray[np.bool_]
-    survival: Floats
-    leave: Floats
-    passed: Floats
-
-    @classmethod
-    def of(cls, time: ArrayLike, event: ArrayLike) -> _Censoring:
-        table, censored = RiskTable.of(time), np.asarray(event) == 0
-        count = table.count(censored)
-        at_risk = table.at_risk - table.count(~censored)
-        left = at_risk - count
-        survival = np.concatenate([[1.0], np.cumprod(1 - share(count, at_risk))])
-        leave = share(np.ones_like(left), left)
-        return cls(table, censored, survival, leave, running_sum(share(count, at_risk * left)))
-
-    def weighted_derivative(self, amount: Floats, before: NDArray[np.intp]) -> Floats:
-        """Σⱼ amountⱼ·∂ln G(before j)/∂wᵢ for each patient i; `before` counts the distinct times up to there."""
-        k = len(self.table.times)
-        by_count = np.bincount(before, weights=amount, minlength=k + 1)
-        up_to = np.cumsum(by_count * self.passed)  # of those whose time is reached, by their count
-        beyond = np.append(np.cumsum(by_count[::-1])[::-1], 0.0)
-        # At risk of censoring a patient with an event is only before the own time.
-        until = self.table.place + self.censored
-        reached = up_to[until] + self.passed[until] * beyond[until + 1]
-        left = self.censored * self.leave[self.table.place] * beyond[self.table.place + 1]
-        return np.asarray(reached - left)
-
-
-def censoring_survival(time: ArrayLike, event: ArrayLike, *, at: ArrayLike) -> Floats:
-    """Estimate the probability of not being censored by each time.
-
-    Parameters
-    ----------
-    time, event : array of shape (n,)
-        An event of 0 is censoring.
-    at : array of shape (m,)
-
-    Returns
-    -------
-    ndarray of shape (m,)
-    """
-    censoring = _Censoring.of(time, event)
-    return censoring.survival[censoring.table.up_to(at)]
-
-
 def concordance(
     time: ArrayLike, event: ArrayLike, score: ArrayLike, *, until: float = np.inf, uno: bool = False
 ) -> Concordance:
@@ -156,7 +102,7 @@ def concordance(
     2011;30:1105-1117.
     """
     t, kind, risk = (np.asarray(values) for values in (time, event, score))
-    censoring = _Censoring.of(t, kind)
+    censoring = Censoring.of(t, kind)
     weight = censoring.survival[censoring.table.place] ** -2.0 if uno else np.ones(len(t))
     concordant = discordant = tied = 0.0
     for i in np.flatnonzero((kind > 0) & (t <= until)):
@@ -196,7 +142,7 @@ def risk_performance(
     2013;32:5381-5397.
     """
     t, kind, score = np.asarray(time, dtype=float), np.asarray(event), np.asarray(risk, dtype=float)
-    censoring = _Censoring.of(t, kind)
+    censoring = Censoring.of(t, kind)
     happened = (kind > 0) & (t <= at)
     known = happened | (t > at)
     before = np.where(happened, censoring.table.place, censoring.table.up_to(at)[0])
@@ -224,7 +170,7 @@ def _with_error(value: float, influence: Floats, level: float) -> Estimate:
 
 
 def _weighted_brier(
-    case: Floats, score: Floats, weight: Floats, before: NDArray[np.intp], censoring: _Censoring
+    case: Floats, score: Floats, weight: Floats, before: NDArray[np.intp], censoring: Censoring
 ) -> tuple[float, Floats]:
     loss = weight * (case - score) ** 2
     value = float(loss.mean())
@@ -232,7 +178,7 @@ def _weighted_brier(
 
 
 def _weighted_auc(
-    case: Floats, score: Floats, weight: Floats, before: NDArray[np.intp], censoring: _Censoring
+    case: Floats, score: Floats, weight: Floats, before: NDArray[np.intp], censoring: Censoring
 ) -> tuple[float, Floats]:
     """Weighted share of the pairs that the case wins, and its influence.
 

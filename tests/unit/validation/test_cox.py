@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from statsmodels.duration.hazard_regression import PHReg
 
-from predictor.validation.cox import Ties, fit_cox
+from predictor.validation.cox import fit_cox
+from predictor.validation.partial_likelihood import Ties
 from predictor.validation.survival import kaplan_meier, log_rank
 
 

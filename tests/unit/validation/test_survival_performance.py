@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from predictor.validation.censoring import censoring_survival
 from predictor.validation.discrimination import delong
 from predictor.validation.overall import brier
-from predictor.validation.survival_performance import censoring_survival, concordance, risk_performance
+from predictor.validation.survival_performance import concordance, risk_performance
 
 
 def cohort(n: int = 60) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
