@@ -8,20 +8,40 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from r_numbers import HERE, agree, agree_estimate, expected, table
+from r_numbers import HERE, agree, agree_all, agree_estimate, expected, table
 from scipy.stats import norm
 
 from predictor.validation.calibration import (
     calibration_in_the_large,
     logistic_recalibration,
     observed_expected,
+    recalibration_line,
     spiegelhalter,
 )
-from predictor.validation.discrimination import auc, average_precision, delong, delong_difference
+from predictor.validation.calibration_likelihood import calibration_tests, profile_limits
+from predictor.validation.discrimination import (
+    auc,
+    average_precision,
+    delong,
+    delong_difference,
+    delong_unpaired,
+)
 from predictor.validation.loess import loess_calibration
-from predictor.validation.overall import brier, cox_snell_r2, log_loss, nagelkerke_r2, scaled_brier
+from predictor.validation.overall import (
+    brier,
+    cox_snell_r2,
+    log_loss,
+    mcfadden_r2,
+    nagelkerke_r2,
+    scaled_brier,
+)
 from predictor.validation.sample_size import max_r_squared
-from predictor.validation.utility import net_benefit, treat_all
+from predictor.validation.utility import (
+    interventions_avoided,
+    net_benefit,
+    standardized_net_benefit,
+    treat_all,
+)
 
 SETS = ["a", "b", "c", "d"]
 PREDICTIONS = [(name, column) for name in SETS for column in ("p1", "p2")]
@@ -53,6 +73,14 @@ def test_the_paired_comparison_agrees_with_proc(name: str) -> None:
     agree_estimate(
         got, want["auc_diff"], (want["diff_ci_lower"], want["diff_ci_upper"]), want["se_diff"], 1e-9
     )
+    agree(got.p_value, want["p_value"], 1e-9)
+
+
+def test_the_unpaired_comparison_agrees_with_proc() -> None:
+    one, two, want = table("preds_a"), table("preds_b"), expected("case01_discrimination")
+    got, want = delong_unpaired(one.y, one.p1, two.y, two.p1), want["unpaired_a_p1_vs_b_p1"]
+    agree(got.difference.value / got.difference.se, want["D"], 1e-9)
+    agree(got.df, want["df"], 1e-9)
     agree(got.p_value, want["p_value"], 1e-9)
 
 
@@ -92,6 +120,35 @@ def test_calibration_intercept_slope_and_ratio_agree_with_glm(name: str, column:
     agree(got.covariance, line["cov_int_slope"], 1e-7)
     limits = (ratio["ci_lower"], ratio["ci_upper"])
     agree_estimate(observed_expected(frame.y, frame[column]), ratio["oe"], limits, ratio["log_oe_se"], 1e-7)
+
+
+@pytest.mark.parametrize(("name", "column"), PREDICTIONS)
+def test_likelihood_ratio_tests_of_calibration_agree_with_glm(name: str, column: str) -> None:
+    frame, want = table(f"preds_{name}"), expected("case02_calibration")[name][column]
+    got, ratios = calibration_tests(frame.y, frame[column]), want["lr_tests"]
+    for ours, key, p in (
+        (got.joint, "joint_int0_slope1_chisq", "joint_p"),
+        (got.intercept, "citl_given_slope1_chisq", "citl_p"),
+        (got.slope, "slope1_given_free_intercept_chisq", "slope_p"),
+    ):
+        agree(ours.statistic, ratios[key], 1e-8)
+        agree(ours.p_value, ratios[p], 1e-8)
+    agree(got.joint.statistic, want["val_prob"]["U:Chi-sq"], 1e-5)
+    agree((got.joint.statistic - 2) / len(frame), want["val_prob"]["U"], 1e-5)
+    agree(got.joint.p_value, want["val_prob"]["U:p"], 1e-5)
+
+
+@pytest.mark.parametrize(("name", "column"), PREDICTIONS)
+def test_profile_limits_of_calibration_agree_with_glm(name: str, column: str) -> None:
+    frame, want = table(f"preds_{name}"), expected("case02_calibration")[name][column]
+    got, line = profile_limits(frame.y, frame[column]), want["recalibration"]
+    for key, exact, spline in (
+        ("in_the_large", want["citl"]["profile_exact"], want["citl"]["confint_profile"]),
+        ("intercept", line["profile_exact_intercept"], line["confint_profile_intercept"]),
+        ("slope", line["profile_exact_slope"], line["confint_profile_slope"]),
+    ):
+        agree_all(got[key], exact, 1e-6)
+        agree_all(got[key], spline, 1e-3)
 
 
 @pytest.mark.parametrize(("name", "column"), PREDICTIONS)
@@ -140,7 +197,13 @@ def test_overall_performance_agrees_with_r(name: str, column: str) -> None:
     agree(log_loss(frame.y, frame[column]), want["log_loss"], 1e-9)
     agree(cox_snell_r2(frame.y, frame[column]), want["cox_snell_r2_as_is"], 1e-9)
     agree(nagelkerke_r2(frame.y, frame[column]), want["nagelkerke_r2_as_is"], 1e-9)
+    agree(mcfadden_r2(frame.y, frame[column]), want["mcfadden_r2_as_is"], 1e-9)
     agree(max_r_squared(float(frame.y.mean())), want["max_cox_snell_r2"], 1e-9)
+    p = frame[column].to_numpy()
+    intercept, slope = recalibration_line(frame.y, p)
+    recalibrated = 1 / (1 + np.exp(-intercept - slope * np.log(p / (1 - p))))
+    agree(cox_snell_r2(frame.y, recalibrated), want["cox_snell_r2_recalibrated"], 1e-9)
+    agree(nagelkerke_r2(frame.y, recalibrated), want["nagelkerke_r2_recalibrated"], 1e-9)
 
 
 @pytest.mark.parametrize("name", ["dev_small", "dev_large"])
@@ -155,6 +218,7 @@ def test_apparent_performance_of_a_fitted_model_agrees_with_lrm(name: str) -> No
     agree(log_loss(frame.y, p), want["log_loss"], 1e-7)
     agree(cox_snell_r2(frame.y, p), want["cox_snell_r2"], 1e-7)
     agree(nagelkerke_r2(frame.y, p), want["nagelkerke_r2"], 1e-7)
+    agree(mcfadden_r2(frame.y, p), want["mcfadden_r2"], 1e-7)
     # At the maximum of its own likelihood a logistic model is perfectly calibrated.
     line = logistic_recalibration(frame.y, p)
     assert line.slope.value == pytest.approx(1, abs=1e-6)
@@ -168,6 +232,9 @@ def test_net_benefit_agrees_with_r(name: str) -> None:
     for ours, theirs in zip(treat_all(frame.y, thresholds), want["treat_all"], strict=True):
         agree(ours, theirs, 1e-11)
     for column in ("p1", "p2"):
-        got = net_benefit(frame.y, frame[column], thresholds)
-        for ours, theirs in zip(got, want[column]["net_benefit"], strict=True):
-            agree(ours, theirs, 1e-11)
+        for function, key in (
+            (net_benefit, "net_benefit"),
+            (standardized_net_benefit, "standardized_net_benefit"),
+            (interventions_avoided, "net_reduction_in_interventions_per100"),
+        ):
+            agree_all(function(frame.y, frame[column], thresholds), want[column][key], 1e-11)

@@ -6,24 +6,47 @@ models that hold up in new patients reach 0.65 to 0.75.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import t as student
 
 from predictor.validation.uncertainty import Estimate
 
 __all__ = [
+    "UnpairedTest",
     "auc",
     "average_precision",
     "delong",
     "delong_difference",
+    "delong_unpaired",
     "roc_curve_points",
     "within_fold_auc",
     "within_fold_roc",
 ]
 
 Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class UnpairedTest:
+    """Comparison of two AUCs on different patients.
+
+    Parameters
+    ----------
+    difference : Estimate
+        First minus second, with its t interval.
+    df : float
+        Degrees of freedom, as Welch's.
+    p_value : float
+        Two-sided, of no difference.
+    """
+
+    difference: Estimate
+    df: float
+    p_value: float
 
 
 def _split(y: ArrayLike, p: ArrayLike) -> tuple[Floats, Floats]:
@@ -119,6 +142,36 @@ def delong_difference(y: ArrayLike, p1: ArrayLike, p2: ArrayLike, *, level: floa
     variance -= 2 * _delong_covariance(y, p1, p2)
     # Two scores with the same ranking differ by rounding only, which may come out just below 0.
     return Estimate.wald(difference, float(np.sqrt(np.maximum(variance, 0.0))), level=level)
+
+
+def delong_unpaired(
+    y1: ArrayLike, p1: ArrayLike, y2: ArrayLike, p2: ArrayLike, *, level: float = 0.95
+) -> UnpairedTest:
+    """Difference of AUCs between two sets of patients, as men and women or two sites.
+
+    (AUC₁ − AUC₂)/√(v₁ + v₂) with DeLong's variances and (v₁ + v₂)²/[v₁²/(n₁ − 1) + v₂²/(n₂ − 1)] degrees of
+    freedom.
+
+    Parameters
+    ----------
+    y1, p1 : array of shape (n1,)
+    y2, p2 : array of shape (n2,)
+    level : float
+
+    Returns
+    -------
+    UnpairedTest
+        NaN where either has no standard error.
+    """
+    first, second = delong(y1, p1), delong(y2, p2)
+    v1, v2 = first.se**2, second.se**2
+    difference, se = first.value - second.value, float(np.sqrt(v1 + v2))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        spread = np.float64(v1**2 / (np.size(y1) - 1) + v2**2 / (np.size(y2) - 1))
+        df = float((v1 + v2) ** 2 / spread)
+        half = float(student.ppf((1 + level) / 2, df)) * se
+        p_value = float(2 * student.sf(abs(np.float64(difference) / se), df))
+    return UnpairedTest(Estimate(difference, difference - half, difference + half, se), df, p_value)
 
 
 def average_precision(y: ArrayLike, p: ArrayLike) -> float:

@@ -15,6 +15,7 @@ __all__ = [
     "cox_snell_r2",
     "log_loss",
     "log_losses",
+    "mcfadden_r2",
     "nagelkerke_r2",
     "scaled_brier",
 ]
@@ -158,6 +159,21 @@ def nagelkerke_r2(y: ArrayLike, p: ArrayLike, *, weights: ArrayLike | None = Non
     gain = null - weighted_mean(log_losses(y, p), weights)
     explained = np.asarray((1 - np.exp(-2 * gain)) / (1 - np.exp(-2 * null)))
     return float(explained) if weights is None else explained
+
+
+def mcfadden_r2(y: ArrayLike, p: ArrayLike) -> float:
+    """Share of the prevalence's log loss that the predictions save: 1 − ll/ll₀.
+
+    Parameters
+    ----------
+    y, p : array of shape (n,)
+
+    Returns
+    -------
+    float
+        1 is perfect, 0 no better than the prevalence of these patients; NaN with one class only.
+    """
+    return float(1 - log_loss(y, p) / _null_log_loss(y, None))
 
 
 def _null_log_loss(y: ArrayLike, weights: ArrayLike | None) -> Floats:

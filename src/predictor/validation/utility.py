@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from predictor.validation.uncertainty import weighted_mean
 
-__all__ = ["net_benefit", "treat_all"]
+__all__ = ["interventions_avoided", "net_benefit", "standardized_net_benefit", "treat_all"]
 
 Floats = NDArray[np.float64]
 
@@ -74,6 +74,47 @@ def treat_all(y: ArrayLike, thresholds: ArrayLike, *, weights: ArrayLike | None 
     """
     prevalence = weighted_mean(y, weights)[..., np.newaxis]
     return np.asarray(prevalence - (1 - prevalence) * _odds(thresholds))
+
+
+def standardized_net_benefit(
+    y: ArrayLike, p: ArrayLike, thresholds: ArrayLike, *, weights: ArrayLike | None = None
+) -> Floats:
+    """Net benefit as a share of the largest possible: divided by the prevalence.
+
+    Parameters
+    ----------
+    y, p, thresholds, weights
+        As in `net_benefit`.
+
+    Returns
+    -------
+    ndarray of shape (T,) or (B, T)
+        1 is knowing the future; NaN without a responder.
+    """
+    prevalence = weighted_mean(y, weights)[..., np.newaxis]
+    with np.errstate(invalid="ignore"):
+        return net_benefit(y, p, thresholds, weights=weights) / np.where(prevalence > 0, prevalence, np.nan)
+
+
+def interventions_avoided(
+    y: ArrayLike, p: ArrayLike, thresholds: ArrayLike, *, weights: ArrayLike | None = None
+) -> Floats:
+    """Treatments of non-responders spared per 100 patients, no responder lost, compared with treating all.
+
+    100·(net benefit − that of treating all) / [t/(1 − t)].
+
+    Parameters
+    ----------
+    y, p, thresholds, weights
+        As in `net_benefit`.
+
+    Returns
+    -------
+    ndarray of shape (T,) or (B, T)
+        Below 0 where treating all does better.
+    """
+    gained = net_benefit(y, p, thresholds, weights=weights) - treat_all(y, thresholds, weights=weights)
+    return np.asarray(100 * gained / _odds(thresholds))
 
 
 def _odds(thresholds: ArrayLike) -> Floats:

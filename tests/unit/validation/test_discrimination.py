@@ -13,6 +13,7 @@ from predictor.validation.discrimination import (
     average_precision,
     delong,
     delong_difference,
+    delong_unpaired,
     roc_curve_points,
     within_fold_auc,
     within_fold_roc,
@@ -158,3 +159,16 @@ def test_the_area_under_the_mean_curve_is_the_within_fold_auc(sample: Sample) ->
     assert np.trapezoid(rate, grid) == pytest.approx(within_fold_auc(y, p, fold), abs=2e-3)
     assert (np.diff(rate) >= -1e-12).all()
     assert rate[-1] == pytest.approx(1)
+
+
+def test_two_groups_of_patients_are_compared_by_hand() -> None:
+    y, p = np.tile([0.0, 1.0], 10), np.linspace(0.05, 0.95, 20)
+    other = np.concatenate([p[::2], p[1::2]])
+    first, second = delong(y, p), delong(y, other)
+    got = delong_unpaired(y, p, y, other)
+    assert got.difference.value == pytest.approx(first.value - second.value)
+    assert got.difference.se == pytest.approx(np.hypot(first.se, second.se))
+    same = delong_unpaired(y, p, y, p)
+    assert same.df == pytest.approx(2 * 19)  # equal variances: both samples' degrees of freedom
+    assert same.p_value == pytest.approx(1)
+    assert np.isnan(delong_unpaired(y, p, [0, 0, 1], [0.1, 0.2, 0.3]).p_value)

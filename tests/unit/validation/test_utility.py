@@ -7,7 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from predictor.validation.utility import net_benefit, treat_all
+from predictor.validation.utility import (
+    interventions_avoided,
+    net_benefit,
+    standardized_net_benefit,
+    treat_all,
+)
 
 
 def test_the_worked_example() -> None:
@@ -16,6 +21,9 @@ def test_the_worked_example() -> None:
     p = np.repeat([0.7, 0.6, 0.1, 0.2], [60, 30, 30, 80])
     assert net_benefit(y, p, [0.4]) == pytest.approx([0.2])
     assert treat_all(y, [0.4]) == pytest.approx([0.45 - 0.55 * 0.4 / 0.6])
+    assert standardized_net_benefit(y, p, [0.4]) == pytest.approx([0.2 / 0.45])
+    # 80 of 110 non-responders are spared, at the price of 30 responders, each worth 0.6/0.4 non-responders.
+    assert interventions_avoided(y, p, [0.4]) == pytest.approx([(80 - 30 * 1.5) / 2])
 
 
 def test_a_prediction_equal_to_the_threshold_is_positive() -> None:
