@@ -11,7 +11,12 @@ from predictor.data.frames import rows_of
 from predictor.errors import Problem, RefusedError
 from predictor.features.preprocessing import build_preprocessor, encoded_columns
 from predictor.study import Study
-from predictor.validation.sample_size import r_squared_from_auc, sample_size_binary
+from predictor.validation.sample_size import (
+    affordable_parameters,
+    expected_shrinkage,
+    r_squared_from_auc,
+    sample_size_binary,
+)
 from predictor.validation.verdict import FEWEST
 
 __all__ = ["Adequacy", "assess_adequacy", "require_adequacy"]
@@ -121,9 +126,9 @@ def _table(study: Study, y: np.ndarray, r_squared: float) -> pd.DataFrame:
                 "n": n,
                 "events": events,
                 "events_per_parameter": events / p if p else np.inf,
-                "shrinkage": 1 + p / (n * np.log1p(-r_squared)),
+                "shrinkage": expected_shrinkage(p, n, r_squared),
                 "n_needed": sample_size_binary(p, r_squared=r_squared, prevalence=phi).n,
-                "affordable": int(-(1 - WANTED_SHRINKAGE) * n * np.log1p(-r_squared)),
+                "affordable": affordable_parameters(n, r_squared, shrinkage=WANTED_SHRINKAGE),
             }
         )
     return pd.DataFrame(rows)

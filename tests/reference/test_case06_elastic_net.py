@@ -12,6 +12,7 @@ from scipy.optimize import brentq
 from scipy.special import expit
 
 from predictor.models.elastic_net import Solution, elastic_net_path, minimise_elastic_net
+from predictor.validation.sample_size import expected_shrinkage
 
 Floats = NDArray[np.float64]
 CASE = expected("case06_elastic_net")
@@ -136,3 +137,24 @@ def test_the_cross_validated_lasso_is_glmnets() -> None:
     agree(strengths[best], want["lambda_min"], 1e-12)
     within = [one for one, loss in zip(strengths, mean, strict=True) if loss <= mean[best] + spread[best]]
     agree(max(within), want["lambda_1se"], 1e-12)
+
+
+@pytest.mark.parametrize("name", ["dev_small", "dev_large"])
+def test_without_a_penalty_it_is_glm(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("predictor.models.proximal_newton.SMALLEST_MOVE", 1e-11)
+    frame, want = table(name), expected("case03_overall")["development"][name]
+    terms = [column for column in frame.columns if column != "y"]
+    columns, y = frame[terms].to_numpy(dtype=float), frame["y"].to_numpy(dtype=float)
+    got = fit(columns, y, [1e-13], 0.0)[0]
+    agree_all([got.intercept, *got.coef], list(want["coef"].values()), 1e-7)
+    eta = got.intercept + columns @ got.coef
+    loglik = float(y @ eta - np.logaddexp(0, eta).sum())
+    agree(loglik, want["logLik"], 1e-7)
+    null = len(y) * (y.mean() * np.log(y.mean()) + (1 - y.mean()) * np.log(1 - y.mean()))
+    agree(null, want["logLik_null"], 1e-7)
+    agree(2 * (loglik - null), want["model_lr_chisq"], 1e-7)
+    agree(1 - 8 / (2 * (loglik - null)), want["heuristic_shrinkage_van_houwelingen"], 1e-7)
+    # Van Houwelingen's shrinkage is the expected one at the model's own Cox-Snell R².
+    agree(
+        expected_shrinkage(8, len(y), want["cox_snell_r2"]), want["heuristic_shrinkage_van_houwelingen"], 1e-7
+    )
