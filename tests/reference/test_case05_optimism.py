@@ -14,8 +14,9 @@ from scipy.special import expit
 from scipy.stats import chi2
 
 from predictor.validation.calibration import recalibration_line
-from predictor.validation.optimism import METRICS, Optimism, draw_patients, optimism_bootstrap
+from predictor.validation.optimism import METRICS, Optimism, optimism_bootstrap
 from predictor.validation.overall import nagelkerke_r2
+from predictor.validation.resamples import draw_patients
 
 Floats = NDArray[np.float64]
 CASE = expected("case05_optimism_bootstrap")

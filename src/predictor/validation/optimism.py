@@ -7,9 +7,8 @@ calibration), or the optimism of the step that was left out stays in the number.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from predictor.validation.calibration import calibration_intercept, calibration_slope
 from predictor.validation.discrimination import within_fold_auc
 from predictor.validation.overall import brier, log_loss, scaled_brier
+from predictor.validation.resamples import membership_counts
 from predictor.validation.uncertainty import UNDEFINED_ALLOWED
 
 __all__ = [
@@ -25,8 +25,6 @@ __all__ = [
     "Metric",
     "Optimism",
     "correct_optimism",
-    "draw_patients",
-    "membership_counts",
     "no_information_value",
     "optimism_bootstrap",
     "optimism_table",
@@ -141,66 +139,6 @@ def _monte_carlo_error(draws: Floats) -> float:
     return float(defined.std(ddof=1) / np.sqrt(len(defined))) if len(defined) > 1 else float("nan")
 
 
-def draw_patients(
-    groups: ArrayLike, *, resamples: int, seed: int, outcome: ArrayLike | None = None
-) -> list[Rows]:
-    """Draw bootstrap resamples of whole groups, as many groups as there are.
-
-    Parameters
-    ----------
-    groups : array of shape (n,)
-        Cluster, or the patient's own key: all rows of a drawn group come along.
-    resamples : int
-    seed : int
-        Each resample has its own child of it, so the rows do not depend on how many are drawn.
-    outcome : array of shape (n,), optional
-        A resample with a single class is drawn again.
-
-    Returns
-    -------
-    list of ndarray
-        Row numbers, of as many rows as the drawn groups have.
-
-    Raises
-    ------
-    ValueError
-        With fewer than two groups, or an outcome of one class, which no draw would mend.
-    """
-    labels, codes = np.unique(np.asarray(groups), return_inverse=True)
-    target = None if outcome is None else np.asarray(outcome)
-    if len(labels) < 2 or (target is not None and len(np.unique(target)) < 2):
-        raise ValueError("A bootstrap needs two groups at least and both outcomes.")
-    order = np.argsort(codes, kind="stable")
-    members = np.split(order, np.cumsum(np.bincount(codes))[:-1])
-    children = np.random.SeedSequence(seed).spawn(resamples)
-    return [_draw(members, target, np.random.default_rng(child)) for child in children]
-
-
-def _draw(members: Sequence[Rows], target: NDArray[Any] | None, random: np.random.Generator) -> Rows:
-    while True:
-        drawn = random.integers(len(members), size=len(members))
-        rows = np.concatenate([members[group] for group in drawn])
-        if target is None or len(np.unique(target[rows])) == 2:
-            return rows
-
-
-def membership_counts(resamples: Iterable[ArrayLike], n: int) -> Floats:
-    """Count how often each patient occurs in each resample.
-
-    Parameters
-    ----------
-    resamples : iterable of row numbers
-    n : int
-        Patients.
-
-    Returns
-    -------
-    ndarray of shape (B, n)
-        As floats, so that they can be used as weights.
-    """
-    return np.stack([np.bincount(np.asarray(rows), minlength=n) for rows in resamples]).astype(float)
-
-
 def optimism_bootstrap(
     fit: Callable[[Rows], ArrayLike],
     y: ArrayLike,
@@ -217,7 +155,7 @@ def optimism_bootstrap(
     y : array of shape (n,)
         1 responder, 0 not.
     resamples : iterable of row numbers
-        From `draw_patients`.
+        From `resamples.draw_patients`.
     metrics : mapping of name to metric
 
     Returns
@@ -249,7 +187,7 @@ def correct_optimism(
     resampled_p : array of shape (B, n)
         Each refit's probabilities for all patients.
     counts : array of shape (B, n)
-        How often each patient was in the resample (`membership_counts`).
+        How often each patient was in the resample (`resamples.membership_counts`).
     metrics : mapping of name to metric
         A metric takes outcomes, probabilities and frequency weights, all of shape (n,).
 

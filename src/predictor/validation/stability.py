@@ -46,6 +46,11 @@ def prediction_instability(original: ArrayLike, refits: ArrayLike, *, level: flo
         absolute difference from the original; its mean over patients describes the model: 0.02 is a stable
         one, 0.1 is "60 in 100" that could as well have been 50 or 70).
 
+    Raises
+    ------
+    ValueError
+        For refits of other patients, here and in the functions below.
+
     References
     ----------
     Riley RD, Collins GS. Stability of clinical prediction models developed using statistical or machine

@@ -11,12 +11,11 @@ from predictor.validation.optimism import (
     METRICS,
     Optimism,
     correct_optimism,
-    draw_patients,
-    membership_counts,
     no_information_value,
     optimism_bootstrap,
     optimism_table,
 )
+from predictor.validation.resamples import draw_patients, membership_counts
 
 Floats = NDArray[np.float64]
 
@@ -103,25 +102,6 @@ def test_one_call_and_predictions_made_elsewhere_agree() -> None:
     other = optimism_table(correct_optimism(y, apparent, refits, membership_counts(resamples, 40)))
     assert one.equals(other)
     assert list(one["metric"]) == list(METRICS)
-
-
-def test_groups_come_along_whole_and_a_resample_depends_on_its_number_alone() -> None:
-    groups = np.array(["a", "b", "a", "c", "b", "d", "d", "d"])
-    few, many = (draw_patients(groups, resamples=count, seed=7) for count in (3, 30))
-    assert all(np.array_equal(one, other) for one, other in zip(few, many, strict=False))
-    counts = membership_counts(many, 8)
-    for label in "abcd":
-        assert np.all(np.ptp(counts[:, groups == label], axis=1) == 0)
-    assert np.all(counts[:, [0, 1, 3, 5]].sum(axis=1) == 4)
-
-
-def test_a_resample_has_both_classes_or_there_is_none() -> None:
-    y = np.array([1.0, 0, 0, 0, 0, 0])
-    assert all(
-        len(np.unique(y[rows])) == 2 for rows in draw_patients(range(6), resamples=50, seed=0, outcome=y)
-    )
-    with pytest.raises(ValueError, match="both outcomes"):
-        draw_patients(range(6), resamples=1, seed=0, outcome=np.zeros(6))
 
 
 def test_too_many_undefined_resamples_leave_no_number() -> None:
