@@ -379,6 +379,7 @@ def _config(
             "inner": {"n_splits": 3},
             "interval": {"resamples": 100},
             "refits": 20,
+            "bootstrap": {"resamples": 4},
         },
     }
     if sites and not cluster:

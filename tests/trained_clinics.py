@@ -91,6 +91,7 @@ validation:
   inner: {n_splits: 2}
   interval: {resamples: 100}
   refits: 20
+  bootstrap: {resamples: 4}
 report: {owner: Example clinic, contact: ward 3, valid_days: 36500}
 """
 

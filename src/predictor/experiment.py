@@ -15,6 +15,7 @@ import pandas as pd
 from predictor.adequacy import require_adequacy
 from predictor.config.loading import LoadedConfig, dump_config, load_config
 from predictor.errors import ResourceError
+from predictor.evidence import Evidence, gather_evidence
 from predictor.execution import Execution
 from predictor.experiment_log import log_items
 from predictor.explanation.summary import importance
@@ -144,6 +145,7 @@ def train(
         if len(secondary):
             run.write_frame("secondary.csv", secondary)
         transport = transport_validation(study, run, execution=execution, progress=say)
+        evidence = gather(study, results, evaluation, run, execution=execution, progress=say)
         say("final fit", 0, 1)
         final = fit_final(study)
         shares = out_of_fold_importance(study, results, run)
@@ -157,6 +159,7 @@ def train(
             results=results,
             importance=shares,
             transport=transport,
+            evidence=evidence,
             secondary=secondary,
             run_id=run.id,
             created=now,
@@ -318,6 +321,35 @@ def transport_validation(study: Study, run: Run, *, execution: Execution, progre
     if len(frame):
         run.write_frame("transport.csv", frame)
     return frame
+
+
+def gather(
+    study: Study,
+    results: Sequence[FoldResult],
+    evaluation: Evaluation,
+    run: Run,
+    *,
+    execution: Execution,
+    progress: Progress,
+) -> Evidence:
+    """Gather what a reviewer asks beyond the verdict, and keep every table.
+
+    Parameters
+    ----------
+    study : Study
+    results : sequence of FoldResult
+    evaluation : Evaluation
+    run : Run
+    execution : Execution
+    progress : callable
+    """
+    evidence = gather_evidence(study, results, evaluation, execution=execution, progress=progress)
+    for name, table in evidence.tables().items():
+        run.write_frame(f"{name}.csv", table)
+    if evidence.stability is not None:
+        rows, _ = study.evaluable(study.loaded.config.primary)
+        run.write_frame("instability.parquet", evidence.stability.patients.assign(row=rows))
+    return evidence
 
 
 def out_of_fold_importance(study: Study, results: Sequence[FoldResult], run: Run) -> pd.DataFrame:

@@ -121,6 +121,7 @@ def prepare_study(loaded: LoadedConfig) -> Study:
         inner_splits=config.validation.inner.n_splits,
         calibration=config.calibration,
         seed=config.experiment.seed,
+        arms=_arms(loaded, extraction),
     )
     study = Study(loaded, tables, cohort, outcomes, extraction, protocol, severity)
     _check_events(study)
@@ -211,6 +212,18 @@ def _candidates(loaded: LoadedConfig, extraction: Extraction) -> tuple[Candidate
         for name, section in loaded.config.models.items()
         for feature_set in section.features
     )
+
+
+def _arms(loaded: LoadedConfig, extraction: Extraction) -> dict[str, tuple[str, str]]:
+    """Arms that chance decided on, where the arm is a feature; none of doses or of what was chosen by indication."""
+    treatment = loaded.config.cohort.treatment
+    if treatment is None or treatment.assignment == "observational" or treatment.bands:
+        return {}
+    plan = next((f for f in extraction.dataset.features if f.source == treatment.column), None)
+    if plan is None or plan.kind != "category":
+        return {}
+    values = sorted(extraction.dataset.X[plan.name].dropna().unique())
+    return {str(value): (plan.name, str(value)) for value in values}
 
 
 def _judge(loaded: LoadedConfig) -> str:

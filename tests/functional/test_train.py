@@ -245,7 +245,15 @@ def test_the_three_open_trials_end_as_their_cards_say(
     name: str, evaluable: int, events: int, verdicts: set[str], tmp_path: Path
 ) -> None:
     answer = command_line(
-        "train", PROJECT / "configs" / f"{name}.yaml", "--runs-folder", tmp_path, "--workers", "2", "--json"
+        "train",
+        PROJECT / "configs" / f"{name}.yaml",
+        "--runs-folder",
+        tmp_path,
+        "--workers",
+        "2",
+        "--json",
+        "--set",
+        "validation.bootstrap.resamples=10",
     )
     assert answer.code == 0, answer.err
     assert answer.record["verdict"]["label"] in verdicts

@@ -304,6 +304,13 @@ class Interval(Declared):
     resamples: Annotated[int, Field(ge=100, le=20_000)] = 2000
 
 
+class Bootstrap(Declared):
+    """The whole procedure repeated on resampled patients: optimism, and how stable each patient's prediction is."""
+
+    resamples: Annotated[int, Field(ge=0, le=2000)] = 200
+    """0: none."""
+
+
 class Validation(Declared):
     """How the procedure is judged."""
 
@@ -319,6 +326,7 @@ class Validation(Declared):
     )
     """The clinic's, for net benefit; never tuned."""
     interval: Interval = Field(default_factory=Interval)
+    bootstrap: Bootstrap = Field(default_factory=Bootstrap)
     expected_auc: Annotated[float, Field(gt=0.5, lt=1)] = 0.65
     """What the plan expects, from other studies and not from these data: how many parameters are affordable."""
     expected_r_squared: Annotated[float, Field(gt=0, lt=0.75)] | None = None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from predictor.evidence import Evidence
 from predictor.provenance import software_version
 from predictor.reports.content_model import (
     Comparison,
@@ -75,6 +76,7 @@ class ModelFacts:
     results: Sequence[FoldResult]
     importance: pd.DataFrame
     transport: pd.DataFrame
+    evidence: Evidence
     secondary: pd.DataFrame
     run_id: str
     created: datetime

@@ -54,6 +54,9 @@ class Protocol:
     inner_splits : int
     calibration : {"auto", "none", "sigmoid"}
     seed : int
+    arms : dict of str to (str, str)
+        Arms that patients were randomised to, each with the feature that says so and its value; every test unit is
+        predicted under each of them.
     """
 
     candidates: tuple[Candidate, ...]
@@ -62,6 +65,7 @@ class Protocol:
     inner_splits: int
     calibration: str
     seed: int
+    arms: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,8 @@ class FoldResult:
         Probability of each test unit by the average of all models on one feature set; empty with a single set.
     kept : dict of str to ndarray of bool
         Which features each penalised linear candidate did not drop.
+    by_arm : dict of str to ndarray
+        Probability of each test unit under each arm, by the judged procedure.
     """
 
     fold: Fold
@@ -92,6 +98,7 @@ class FoldResult:
     points: np.ndarray
     by_set: Mapping[str, np.ndarray] = field(default_factory=dict)
     kept: Mapping[str, np.ndarray] = field(default_factory=dict)
+    by_arm: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -109,6 +116,7 @@ class Fitted:
     points : ndarray of shape (test units, features) or (0, 0)
     kept : ndarray of bool of shape (features,) or None
         Which features a penalised linear model did not drop; None for other families.
+    by_arm : dict of str to ndarray of shape (test units,)
     """
 
     name: str
@@ -117,6 +125,7 @@ class Fitted:
     by_others: np.ndarray
     points: np.ndarray
     kept: np.ndarray | None = None
+    by_arm: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def candidate_weights(
@@ -211,7 +220,17 @@ def assemble(
         points=np.sum([weights[name] * points for name, (_, points) in straight.items()], axis=0),
         by_set=_averages_by_set(protocol, members, y[fold.train]),
         kept={one.name: one.kept for one in members if one.kept is not None},
+        by_arm={
+            arm: _weighted({one.name: one.by_arm[arm] for one in members}, weights, line)
+            for arm in protocol.arms
+        },
     )
+
+
+def _weighted(p: Mapping[str, np.ndarray], weights: Mapping[str, float], line: Sigmoid) -> np.ndarray:
+    nothing = np.zeros((0, 0))
+    straight = [weights[name] * straighten(one, nothing, line)[0] for name, one in p.items()]
+    return np.asarray(np.sum(straight, axis=0))
 
 
 def _averages_by_set(
@@ -230,8 +249,5 @@ def _averages_by_set(
         losses = {name: member.inner_log_loss for name, member in own.items()}
         weights = candidate_weights(apart, losses, by_others, target)
         line = candidate_line(apart, weights, by_others, target)
-        nothing = np.zeros((0, 0))
-        found[one] = np.sum(
-            [weights[name] * straighten(member.p, nothing, line)[0] for name, member in own.items()], axis=0
-        )
+        found[one] = _weighted({name: member.p for name, member in own.items()}, weights, line)
     return found

@@ -27,7 +27,7 @@ from predictor.validation.curves import (
 )
 from predictor.validation.discrimination import within_fold_auc
 from predictor.validation.overall import brier, log_loss, log_losses, scaled_brier
-from predictor.validation.procedures import Positions, Procedure, arrange, over_repeats, table_row
+from predictor.validation.procedures import Positions, Procedure, arrange, fold_means, over_repeats, table_row
 from predictor.validation.uncertainty import cluster_weights
 from predictor.validation.verdict import Comparison, Verdict, compare_losses, decide
 
@@ -194,18 +194,10 @@ def _compare(
         among = one.kind == "reference"
         for reference in references[:i] if among else references:
             losses = [np.stack([log_losses(y, p) for p in each.p]) for each in (reference, one)]
-            gains = _fold_means(losses[0] - losses[1], one.fold)
+            gains = fold_means(losses[0] - losses[1], one.fold)
             name = f"{one.name} over {reference.name}" if among else reference.name
             found.append(compare_losses(*losses, groups=groups, fold_gains=gains, reference=name))
     return found
-
-
-def _fold_means(d: Floats, fold: Positions) -> Floats:
-    """Average d in every fold of every repeat, shape (R, K); NaN where a fold tested nobody."""
-    labels = np.unique(fold)
-    inside = fold[:, np.newaxis, :] == labels[:, np.newaxis]
-    with np.errstate(invalid="ignore"):
-        return np.asarray((inside * d[:, np.newaxis, :]).sum(axis=2) / inside.sum(axis=2), dtype=float)
 
 
 def _performance(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from predictor.validation.uncertainty import percentile_interval
 
-__all__ = ["Procedure", "arrange", "over_repeats", "table_row"]
+__all__ = ["Procedure", "arrange", "fold_means", "over_repeats", "procedures_of", "table_row"]
 
 Floats = NDArray[np.float64]
 Positions = NDArray[np.int64]
@@ -63,6 +63,26 @@ def arrange(predictions: pd.DataFrame) -> tuple[Positions, list[Procedure]]:
         Unless every procedure has one row per repeat and patient, a probability in each, the same folds and
         one kind, exactly one is judged, and at least one is a reference.
     """
+    rows, procedures = procedures_of(predictions)
+    kinds = [one.kind for one in procedures]
+    if kinds.count("judged") != 1 or "reference" not in kinds:
+        raise ValueError("Exactly one judged procedure and at least one reference were expected.")
+    return rows, procedures
+
+
+def procedures_of(predictions: pd.DataFrame) -> tuple[Positions, list[Procedure]]:
+    """Turn a tidy frame of any kinds of procedures into the patients' positions and one table per procedure.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        As for `arrange`.
+
+    Raises
+    ------
+    ValueError
+        Unless every procedure has one row per repeat and patient, a probability in each, the same folds and one kind.
+    """
     frame = predictions.sort_values(["repeat", "row"], kind="stable")
     rows, repeats = np.unique(frame["row"]).astype(np.int64), int(frame["repeat"].nunique())
     procedures: list[Procedure] = []
@@ -71,10 +91,26 @@ def arrange(predictions: pd.DataFrame) -> tuple[Positions, list[Procedure]]:
         if procedures and not np.array_equal(one.fold, procedures[0].fold):
             raise ValueError(f"{name}: its folds differ from those of {procedures[0].name}.")
         procedures.append(one)
-    kinds = [one.kind for one in procedures]
-    if kinds.count("judged") != 1 or "reference" not in kinds:
-        raise ValueError("Exactly one judged procedure and at least one reference were expected.")
     return rows, procedures
+
+
+def fold_means(d: Floats, fold: Positions) -> Floats:
+    """Average patients' values in every fold of every repeat.
+
+    Parameters
+    ----------
+    d : ndarray of shape (R, n)
+    fold : ndarray of int of shape (R, n)
+
+    Returns
+    -------
+    ndarray of shape (R, K)
+        NaN where a fold tested nobody.
+    """
+    labels = np.unique(fold)
+    inside = fold[:, np.newaxis, :] == labels[:, np.newaxis]
+    with np.errstate(invalid="ignore"):
+        return np.asarray((inside * d[:, np.newaxis, :]).sum(axis=2) / inside.sum(axis=2), dtype=float)
 
 
 def _table(name: str, own: pd.DataFrame, shape: tuple[int, int]) -> Procedure:

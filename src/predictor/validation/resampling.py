@@ -7,7 +7,7 @@ by arithmetic alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -189,10 +189,12 @@ def _fit_part(part: _Part, protocol: Protocol, dataset: Dataset, y: np.ndarray) 
             nothing = np.zeros(0)
             return [Fitted(name, p, np.nan, nothing, np.zeros((0, 0))) for name, p in found.items()]
         fitted = fit_candidates(protocol, dataset, y, fold.train, seed=seed, names=part.names)
-        return [_tested(name, one, dataset, part) for name, one in fitted.items()]
+        return [_tested(name, one, dataset, part, protocol.arms) for name, one in fitted.items()]
 
 
-def _tested(name: str, one: Tuned, dataset: Dataset, part: _Part) -> Fitted:
+def _tested(
+    name: str, one: Tuned, dataset: Dataset, part: _Part, arms: Mapping[str, tuple[str, str]]
+) -> Fitted:
     """Predict and explain the test part by one candidate."""
     columns, names = list(dataset.X.columns), [str(name) for name in one.model.feature_names_in_]
     train, test = dataset.X.iloc[part.fold.train][names], dataset.X.iloc[part.fold.test][names]
@@ -201,7 +203,18 @@ def _tested(name: str, one: Tuned, dataset: Dataset, part: _Part) -> Fitted:
         points[:, [columns.index(feature) for feature in names]] = explain_points(one.model, train, test)
     p = one.model.predict_proba(test)[:, 1]
     kept = kept_features(one.model, columns)
-    return Fitted(name, p, float(one.model.inner_log_loss_), one.log_odds, points, kept)
+    # A model without the plan says the same under every arm.
+    by_arm = {
+        arm: one.model.predict_proba(_under(test, column, value))[:, 1] if column in test else p
+        for arm, (column, value) in arms.items()
+    }
+    return Fitted(name, p, float(one.model.inner_log_loss_), one.log_odds, points, kept, by_arm)
+
+
+def _under(X: pd.DataFrame, column: str, value: str) -> pd.DataFrame:
+    changed = X.copy()
+    changed[column] = value
+    return changed
 
 
 def kept_features(model: TunedClassifier, columns: Sequence[str]) -> np.ndarray | None:
