@@ -15,12 +15,8 @@ import pandas as pd
 from predictor.execution import Execution
 from predictor.features.dataset import Dataset
 from predictor.validation.assembly import FoldResult, Protocol
-from predictor.validation.optimism import (
-    correct_optimism,
-    draw_patients,
-    membership_counts,
-    optimism_table,
-)
+from predictor.validation.optimism import correct_optimism, optimism_table
+from predictor.validation.resamples import draw_patients, membership_counts
 from predictor.validation.resampling import cross_validate
 from predictor.validation.splits import Fold
 from predictor.validation.stability import (
