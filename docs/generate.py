@@ -20,6 +20,7 @@ from pydantic import BaseModel, RootModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from predictor.checks.finding import CHECKS
 from predictor.cli import app
 from predictor.codes import CODES
 from predictor.config.dictionary import Column, Source, Table, Visits
@@ -57,6 +58,7 @@ def pages() -> dict[str, str]:
         "config.md": config_page(),
         "dictionary.md": dictionary_page(),
         "errors.md": errors_page(),
+        "checks.md": checks_page(),
         "instruments.md": instruments_page(),
         "models.md": models_page(),
         "commands.md": commands_page(),
@@ -99,7 +101,29 @@ def errors_page() -> str:
     for prefix, (title, exit_code) in CODE_FAMILIES.items():
         rows = [(f"`{code}`", text) for code, text in CODES.items() if code.startswith(prefix)]
         parts += [f"## {title}\n\nExit code {exit_code}.", _table(("code", "meaning"), rows)]
+    leaks = [
+        (f"[`{code}`](checks.md#{code.lower()})", f"{check.title}.")
+        for code, check in CHECKS.items()
+        if "error" in check.severities
+    ]
+    parts += ["## Suspected leaks\n\nExit code 6.", _table(("code", "meaning"), leaks)]
     return _page("Error codes", *parts)
+
+
+def checks_page() -> str:
+    """Explain every coded check in a section of its own, which each finding names."""
+    parts = [
+        "A finding is one line: code, severity, what was measured, what to do. Those *before* the first fit are "
+        "printed by `predictor check` and `predictor train`, those *after* it by `predictor train`; all are in the model "
+        "report and in `checks.csv` of the run. A leak of severity *error* stops the training with exit code 6. Where it "
+        "is right after all, `validation.acknowledged` of the [config](config.md#validation) gives the reason, which "
+        "every report then prints."
+    ]
+    for code, check in CHECKS.items():
+        severities = " or ".join(check.severities)
+        head = f"**{check.title}.** Severity: {severities}; looked for {check.when} the first fit."
+        parts.append(f"## {code}\n\n{head}\n\n{check.meaning}\n\nWhat to do: {check.remedy}.")
+    return _page("Checks P001 to " + max(CHECKS), *parts)
 
 
 def instruments_page() -> str:

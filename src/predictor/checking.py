@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 
 from predictor.adequacy import Adequacy, assess_adequacy
+from predictor.checks.collecting import check_study
+from predictor.checks.finding import Finding, forbidding
 from predictor.cohort.selection import patient_table
 from predictor.config.loading import LoadedConfig, load_config
 from predictor.data.frames import rows_of
@@ -51,6 +53,8 @@ class CheckReport:
         What does not forbid the training but has to be known.
     problems : tuple of Problem
         What forbids it; empty when `train` can start.
+    findings : tuple of Finding
+        Suspected leaks; those of severity error that nobody has acknowledged are among the problems.
     """
 
     attrition: pd.DataFrame
@@ -61,6 +65,7 @@ class CheckReport:
     cpu_seconds: float
     notices: tuple[str, ...]
     problems: tuple[Problem, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 def check(config: LoadedConfig | str | Path) -> CheckReport:
@@ -76,7 +81,8 @@ def check(config: LoadedConfig | str | Path) -> CheckReport:
         With every problem that was found.
     """
     study = prepare_study(config if isinstance(config, LoadedConfig) else load_config(config))
-    adequacy = assess_adequacy(study)
+    adequacy, findings = assess_adequacy(study), check_study(study)
+    too_few = () if adequacy.override else adequacy.problems
     return CheckReport(
         attrition=study.cohort.attrition,
         outcomes=_outcomes(study),
@@ -85,7 +91,8 @@ def check(config: LoadedConfig | str | Path) -> CheckReport:
         fits=count_fits(study),
         cpu_seconds=_seconds(study),
         notices=(*_overridden(adequacy), *adequacy.warnings, *_notices(study)),
-        problems=() if adequacy.override else adequacy.problems,
+        problems=(*too_few, *(one.problem for one in forbidding(findings))),
+        findings=findings,
     )
 
 

@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 
 from predictor.adequacy import require_adequacy
+from predictor.checks.collecting import check_study, check_training
+from predictor.checks.finding import Finding, findings_frame, refuse
 from predictor.config.loading import LoadedConfig, dump_config, load_config
 from predictor.errors import ResourceError
 from predictor.evidence import Evidence, gather_evidence
@@ -79,6 +81,8 @@ class Training:
     tracking : TrackingRecord or None
         None where MLflow could not be reached; the run is complete without it.
     notices : tuple of str
+    findings : tuple of Finding
+        Of the checks before the first fit, then of those on the finished training.
     cpu_seconds : float
         Of this process; workers are not in it.
     """
@@ -92,6 +96,7 @@ class Training:
     patient_reports: tuple[Path, ...]
     tracking: TrackingRecord | None
     notices: tuple[str, ...]
+    findings: tuple[Finding, ...]
     cpu_seconds: float
 
 
@@ -132,6 +137,8 @@ def train(
     say("reading", 0, 1)
     study = prepare_study(loaded)
     require_adequacy(study)
+    findings = check_study(study)
+    refuse(findings)
     run = start_run(
         runs_folder or loaded.root / "experiments" / "runs", loaded.config.experiment.name, now=now
     )
@@ -149,6 +156,8 @@ def train(
         say("final fit", 0, 1)
         final = fit_final(study)
         shares = out_of_fold_importance(study, results, run)
+        findings += answer_checks(study, results, evaluation, final, transport)
+        run.write_frame("checks.csv", findings_frame(findings))
         say("model folder", 0, 1)
         model = release_model(study, final, evaluation, run, shares=shares, execution=execution, now=now)
         facts = ModelFacts(
@@ -161,6 +170,7 @@ def train(
             transport=transport,
             evidence=evidence,
             secondary=secondary,
+            findings=findings,
             run_id=run.id,
             created=now,
             commit=git_commit(loaded.root),
@@ -181,6 +191,7 @@ def train(
         patient_reports=tuple(folder / name for name in reports[1:]),
         tracking=record,
         notices=notices,
+        findings=findings,
         cpu_seconds=time.process_time() - started,
     )
 
@@ -368,6 +379,34 @@ def out_of_fold_importance(study: Study, results: Sequence[FoldResult], run: Run
     table = importance(points, fold, repeat)
     run.write_frame("importance.csv", table)
     return table
+
+
+def answer_checks(
+    study: Study,
+    results: Sequence[FoldResult],
+    evaluation: Evaluation,
+    final: FinalFit,
+    transport: pd.DataFrame,
+) -> tuple[Finding, ...]:
+    """Let the finished training answer the coded checks.
+
+    Parameters
+    ----------
+    study : Study
+    results : sequence of FoldResult
+    evaluation : Evaluation
+    final : FinalFit
+    transport : DataFrame
+    """
+    return check_training(
+        study,
+        results,
+        evaluation,
+        fitted=final.fitted,
+        weights=final.weights,
+        apparent=final.model.predict_proba(study.dataset.X.iloc[final.rows])[:, 1],
+        transport=transport,
+    )
 
 
 def release_model(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pandas as pd
 
 from predictor.answers import WATERMARK
 from predictor.checking import CheckReport
+from predictor.checks.finding import Finding, findings_frame, forbidding
 from predictor.cohort.outcomes import sensitivity
 from predictor.data.frames import rows_of
 from predictor.experiment import Training
@@ -54,6 +56,8 @@ def check_text(report: CheckReport) -> str:
     ]
     if report.notices:
         parts += [_heading("To know before training"), *(f"- {notice}" for notice in report.notices)]
+    allowed = tuple(one for one in report.findings if one not in forbidding(report.findings))
+    parts += _findings(allowed, "Checks for leaks")
     if report.problems:
         parts += [_heading("What stops `predictor train`"), *(str(problem) for problem in report.problems)]
     else:
@@ -79,6 +83,7 @@ def check_record(report: CheckReport) -> dict[str, Any]:
         "cpu_seconds": report.cpu_seconds,
         "notices": list(report.notices),
         "problems": [str(problem) for problem in report.problems],
+        "findings": _records(findings_frame(report.findings)),
     }
 
 
@@ -103,6 +108,7 @@ def training_text(training: Training) -> str:
         _heading("Models side by side, out of fold (95 % limits; the references come first)"),
         _table(performance_table(evaluation.performance)),
         *_other_outcomes(training),
+        *_findings(training.findings, "Checks"),
         _heading("Verdict"),
         f"{training.model.model.card['verdict']['sentence']}",
         _heading("Where to look"),
@@ -113,6 +119,11 @@ def training_text(training: Training) -> str:
     if training.tracking is not None:
         parts.append("MLflow           predictor ui    (then open http://localhost:5000)")
     return "\n".join([*parts, *(f"Notice: {notice}" for notice in training.notices)])
+
+
+def _findings(findings: Sequence[Finding], heading: str) -> list[str]:
+    """List what the checks have found; nothing where they found nothing."""
+    return [_heading(heading), *(f"- {one}" for one in findings)] if findings else []
 
 
 def _other_outcomes(training: Training) -> list[str]:
@@ -170,6 +181,7 @@ def training_record(training: Training) -> dict[str, Any]:
         "model_report": str(training.model_report),
         "patient_reports": [str(path) for path in training.patient_reports],
         "mlflow_run": training.tracking.run_id if training.tracking else None,
+        "findings": _records(findings_frame(training.findings)),
         "notices": list(training.notices),
     }
 

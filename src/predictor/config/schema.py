@@ -335,6 +335,9 @@ class Validation(Declared):
     """Resampled fits behind the range of a personal estimate."""
     max_fits: Annotated[int, Field(ge=1)] = 20_000
     """More fits than this are refused before anything is fitted."""
+    acknowledged: dict[str, Annotated[str, Field(min_length=1)]] = Field(default_factory=dict)
+    """Reasons to train in spite of a suspected leak, by code and subject: ``P001 patients.crp: measured before the
+    infusion, see protocol 4.2``. Printed in every model report."""
 
 
 class WithholdIf(Declared):

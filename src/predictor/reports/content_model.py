@@ -19,6 +19,7 @@ __all__ = [
     "AttritionRow",
     "CalibrationBin",
     "CalibrationPlot",
+    "CheckRow",
     "Comparison",
     "CurvePoint",
     "DecisionCurve",
@@ -332,6 +333,18 @@ class SearchRow(View):
     final: str = ""
 
 
+class CheckRow(View):
+    """One finding of a coded check; `acknowledged` is the reason the config gives for going on."""
+
+    code: str
+    severity: Literal["error", "warning", "notice"]
+    subject: str
+    finding: str
+    remedy: str
+    page: str
+    acknowledged: str = ""
+
+
 class Statements(View):
     """What only people can say; each that is None makes the report a draft and prints NOT PROVIDED."""
 
@@ -379,4 +392,5 @@ class ModelReportV1(View):
     search: tuple[SearchRow, ...] = ()
     versions: tuple[Setting, ...] = ()
     limits: tuple[str, ...] = ()
+    checks: tuple[CheckRow, ...] = ()
     statements: Statements = Statements()

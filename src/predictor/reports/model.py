@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from predictor.checks.finding import Finding
 from predictor.evidence import Evidence
 from predictor.provenance import software_version
 from predictor.reports.content_model import (
+    CheckRow,
     Comparison,
     ModelReportV1,
     RunLabel,
@@ -78,6 +80,7 @@ class ModelFacts:
     transport: pd.DataFrame
     evidence: Evidence
     secondary: pd.DataFrame
+    findings: tuple[Finding, ...]
     run_id: str
     created: datetime
     commit: str
@@ -100,7 +103,7 @@ def model_view(facts: ModelFacts) -> ModelReportV1:
         and evaluation.verdict.label != "better",
         verdict=_verdict(facts, verdict_sentence(words)),
         plain_words=f"{capitalised(what_matters(words))}.",
-        warnings=warning_lines(study),
+        warnings=(*warning_lines(study), *finding_lines(facts.findings)),
         attrition=attrition_rows(study),
         sizes=size_rows(study),
         size_note=size_note(study),
@@ -122,6 +125,32 @@ def model_view(facts: ModelFacts) -> ModelReportV1:
         versions=tuple(Setting(name=name, value=value) for name, value in facts.versions.items()),
         statements=Statements(**study.loaded.config.report.statements.model_dump()),
         limits=(*LIMITS, *study_limits(study)),
+        checks=tuple(
+            CheckRow(
+                code=one.code,
+                severity=one.severity,
+                subject=one.subject,
+                finding=one.finding,
+                remedy=one.remedy,
+                page=one.page,
+                acknowledged=one.acknowledged,
+            )
+            for one in facts.findings
+        ),
+    )
+
+
+def finding_lines(findings: Sequence[Finding]) -> tuple[str, ...]:
+    """Say on the first page what the checks found, except for mere notices.
+
+    Parameters
+    ----------
+    findings : sequence of Finding
+    """
+    return tuple(
+        f"{one.code}: {one.finding}." + (f" Acknowledged: {one.acknowledged}" if one.acknowledged else "")
+        for one in findings
+        if one.severity != "notice"
     )
 
 
