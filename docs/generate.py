@@ -114,10 +114,10 @@ def checks_page() -> str:
     """Explain every coded check in a section of its own, which each finding names."""
     parts = [
         "A finding is one line: code, severity, what was measured, what to do. Those *before* the first fit are "
-        "printed by `predictor check` and `predictor train`, those *after* it by `predictor train`; all are in the model "
-        "report and in `checks.csv` of the run. A leak of severity *error* stops the training with exit code 6. Where it "
-        "is right after all, `validation.acknowledged` of the [config](config.md#validation) gives the reason, which "
-        "every report then prints."
+        "printed by `predictor check` and `predictor train`, those *after* it by `predictor train`; all are in the "
+        "model report and in `checks.csv` of the run. A leak of severity *error* stops the training with exit code 6. "
+        "Where it is right after all, `validation.acknowledged` of the [config](config.md#validation) gives the "
+        "reason, which every report then prints."
     ]
     for code, check in CHECKS.items():
         severities = " or ".join(check.severities)

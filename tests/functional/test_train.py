@@ -27,6 +27,7 @@ FILES = {
     "attrition.csv",
     "calibration.csv",
     "calibration_bins.csv",
+    "checks.csv",
     "comparisons.csv",
     "config.yaml",
     "counts.csv",

@@ -21,7 +21,7 @@ from predictor.checks.judgement import (
     sites_differ,
     unstable_predictions,
 )
-from predictor.checks.leaks import late_names, outcome_components, single_features
+from predictor.checks.leaks import late_names, outcome_components, same_day_values, single_features
 from predictor.study import Study
 from predictor.validation.procedures import arrange
 from predictor.validation.resampling import FoldResult, fold_predictions
@@ -39,6 +39,7 @@ BEFORE: tuple[Callable[[Study], Iterator[Finding]], ...] = (
     groups,
     order,
     duplicates,
+    same_day_values,
 )
 
 

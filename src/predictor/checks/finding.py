@@ -205,7 +205,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
             "before",
             "Two patients with different keys, who may come to stand on both sides of a split, agree in every feature "
             "(error), or in at least nine of ten (warning), though values so rare are not expected to agree in any "
-            "two patients of a cohort of this size. Above 3,000 patients only full agreement is looked for.",
+            "two patients of a cohort of this size. In cohorts of more than about 3,000 patients with a hundred features only full agreement is looked for.",
             "Compare the rows in the file: give one patient one key, or declare a group that keeps them together",
         ),
         "P007": Check(
@@ -277,6 +277,15 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
             "The AUC out of fold is 0.80 or more. Models of treatment response from baseline alone that hold up in "
             "new patients reach 0.65 to 0.75, so that a leak is more likely than a discovery.",
             "Before believing it, look at the features that carry most of it, and when each was recorded",
+        ),
+        "P015": Check(
+            "Values of day 0 may come from after the start of the treatment",
+            ("warning", "notice"),
+            "before",
+            "`cohort.baseline.same_day: include` lets all values of day 0 count as known. Some carry a time after that "
+            "of day 0 itself (warning), or no time that would tell (notice): a score taken an hour after an infusion "
+            "is a first outcome.",
+            "Write `same_day: pre_dose_only`, or `exclude` where times are not recorded",
         ),
     }
 )

@@ -19,7 +19,7 @@ __all__ = ["duplicate_pairs", "duplicates", "groups", "order"]
 GROUP, GROUP_AT_LEAST = 0.90, 0.80
 ORDER, ORDER_AT_LEAST = 0.80, 0.70
 NEARLY = 0.10
-MOST_COMPARED = 3_000
+MOST_COMPARED = 5e8  # values, about a second: 3,000 patients with a hundred features
 EXPECTED = 0.05
 ROWS_SHOWN = 3
 
@@ -149,7 +149,7 @@ def duplicate_pairs(X: pd.DataFrame, own: np.ndarray) -> pd.DataFrame:
     would give if every patient looked for a partner with these values, is at most 0.05. Common values make no pair.
     """
     codes = np.column_stack([pd.factorize(X[name])[0] for name in X]).astype(np.int32)
-    if len(codes) > MOST_COMPARED:
+    if len(codes) * codes.size / 2 > MOST_COMPARED:
         candidates, most = _equal_rows(codes), 0.0
     else:
         candidates, most = _close_rows(codes, NEARLY), NEARLY

@@ -86,7 +86,9 @@ def search_edges(
         for key, end in ends:
             if end:
                 value = f"{chosen[key]:.4g}" if isinstance(chosen[key], float) else str(chosen[key])
-                finding = f"{key} = {value} is the {end} of the searched values"
+                finding = (
+                    f"{name.replace(' | ', ' on ')}: {key} = {value} is the {end} of the searched values"
+                )
                 yield Finding("P008", "notice", name, finding)
 
 
@@ -116,7 +118,9 @@ def non_convergence(fitted: Mapping[str, TunedClassifier]) -> Iterator[Finding]:
     for name, model in fitted.items():
         if not getattr(model.model_, "converged_", True):
             steps = getattr(model.model_, "n_iter_", 0)
-            yield Finding("P009", "warning", name, f"the final fit of {name} stopped after {steps} steps")
+            yield Finding(
+                "P009", "warning", name, f"the final fit of {name} stopped at step {steps}, its last one"
+            )
         if not np.isfinite(model.inner_log_loss_):
             yield Finding("P009", "warning", name, f"no inner split of {name} was possible: it was not tuned")
 
@@ -259,7 +263,7 @@ def permuted_losses(
         stratum = fold * (arms.max() + 1) + arms
         order, places = np.argsort(stratum, kind="stable"), np.arange(len(y))
         for b in range(permutations):
-            drawn = np.lexsort((rng.random(len(y)), stratum))
+            drawn = np.argsort(stratum + rng.random(len(y)))  # by stratum, at random inside
             moved = np.empty(len(y), dtype=int)
             moved[order] = y[drawn].astype(int)
             exchanged[b] += float(either[moved, places].mean())

@@ -15,7 +15,7 @@ from predictor.cohort.outcomes import Outcome
 from predictor.features.dataset import Feature
 from predictor.study import Study
 
-__all__ = ["late_names", "outcome_components", "single_features", "suggests_later"]
+__all__ = ["late_names", "outcome_components", "same_day_values", "single_features", "suggests_later"]
 
 ALONE, ALONE_AT_LEAST = 0.95, 0.80
 SAME, SAME_AT_LEAST = 0.95, 0.80
@@ -154,6 +154,29 @@ def late_names(study: Study) -> Iterator[Finding]:
                 feature.source,
                 f"{feature.source} is declared as known at the baseline, and {' and '.join(hints)} sounds later",
             )
+
+
+def same_day_values(study: Study) -> Iterator[Finding]:
+    """P015: values of day 0 count as known, and some come from after its time, or nothing says when they come from.
+
+    Parameters
+    ----------
+    study : Study
+    """
+    cohort = study.loaded.config.cohort
+    if cohort.index.visits or cohort.baseline.same_day != "include":
+        return
+    records = study.cohort.timeline.records
+    today = records[records["day"] == 0]
+    for feature in study.dataset.features:
+        before = today.loc[today["reference"] == feature.source, "before_dose"]
+        later, untold = int((before == False).sum()), int(before.isna().sum())  # noqa: E712 - None is neither
+        if later:
+            finding = f"{later} values of {feature.source} carry a time of day 0 that is not before its own"
+            yield Finding("P015", "warning", feature.source, finding)
+        elif untold:
+            finding = f"{untold} values of {feature.source} are of day 0, and no time says whether they came before it"
+            yield Finding("P015", "notice", feature.source, finding)
 
 
 def suggests_later(name: str) -> bool:

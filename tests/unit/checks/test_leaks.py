@@ -48,7 +48,12 @@ def test_a_strong_true_predictor_is_no_leak(tmp_path: Path) -> None:
 
 
 def wide_clinic(
-    folder: Path, plant: Callable[[pd.DataFrame], dict[str, Any]], *, n: int = 120, seed: int = 2, **cohort: Any
+    folder: Path,
+    plant: Callable[[pd.DataFrame], dict[str, Any]],
+    *,
+    n: int = 120,
+    seed: int = 2,
+    **cohort: Any,
 ) -> Clinic:
     """Write one wide file of patients, of whom a third respond whatever their age, and plant further columns.
 
@@ -76,7 +81,10 @@ def wide_clinic(
         cohort=cohort,
         columns={**known, "patient": COLUMNS["age"]},
         features=["patients.age", *(f"patients.{name}" for name in planted if name in known)],
-        patients="patient age madrs_0 madrs_28 " + " ".join(planted) + "\na 30 30 10 " + " ".join("1" for _ in planted),
+        patients="patient age madrs_0 madrs_28 "
+        + " ".join(planted)
+        + "\na 30 30 10 "
+        + " ".join("1" for _ in planted),
     )
     clinic.write_table("patients", people)
     return clinic
@@ -120,7 +128,10 @@ def test_p001_a_value_that_only_responders_lack(tmp_path: Path) -> None:
 
 def test_p001_six_responders_raise_nothing_by_luck(tmp_path: Path) -> None:
     header = "patient age madrs_0 madrs_28 crp"
-    rows = [f"k{i} {30 + i} 30 {8 + i % 7 if i % 5 == 0 else 16 + i % 15} {9 + i / 10 if i % 5 == 0 else 1 + i / 100}" for i in range(29)]
+    rows = [
+        f"k{i} {30 + i} 30 {8 + i % 7 if i % 5 == 0 else 16 + i % 15} {9 + i / 10 if i % 5 == 0 else 1 + i / 100}"
+        for i in range(29)
+    ]
     clinic = small_clinic(
         tmp_path,
         columns={"crp": {"type": "number"}},
@@ -133,7 +144,9 @@ def test_p001_six_responders_raise_nothing_by_luck(tmp_path: Path) -> None:
 
 
 def test_p002_a_name_that_speaks_of_later(tmp_path: Path) -> None:
-    clinic = wide_clinic(tmp_path, lambda people: {"crp_week4": noise(people), "previous_responder": noise(people)})
+    clinic = wide_clinic(
+        tmp_path, lambda people: {"crp_week4": noise(people), "previous_responder": noise(people)}
+    )
     (finding,) = check_study(clinic.study())
     assert (finding.code, finding.severity, finding.subject) == ("P002", "warning", "patients.crp_week4")
 
@@ -213,6 +226,29 @@ def test_p005_a_file_sorted_by_outcome(tmp_path: Path, keys: bool, subject: str)
     assert found(clinic) == [f"P005 the order of the {subject} in patients"]
 
 
+@pytest.mark.parametrize(
+    ("taken", "severity"),
+    [("T08:00", None), ("T11:00", "warning"), ("", "notice")],
+    ids=["before the infusion", "after it", "that day"],
+)
+def test_p015_scores_of_the_day_itself(tmp_path: Path, taken: str, severity: str | None) -> None:
+    clinic = build_clinic(tmp_path)
+    courses, scores = clinic.table("courses"), clinic.table("scores")
+    started = dict(zip(courses["patient"], courses["started"], strict=True))
+    clinic.write_table("courses", courses.assign(started=courses["started"] + "T09:30"))
+    days = pd.to_datetime(scores["on"]) - pd.to_datetime(scores["patient"].map(started))
+    last = (days.dt.days == -3) & (scores["scale"] == "MADRS")
+    scores.loc[last, "on"] = scores.loc[last, "patient"].map(started) + taken
+    clinic.write_table("scores", scores)
+    findings = check_study(clinic.study())
+    assert [(one.key, one.severity) for one in findings] == (
+        [("P015 scores.madrs", severity)] if severity else []
+    )
+    if severity:
+        assert findings[0].finding.startswith(f"{last.sum()} values of scores.madrs ")
+    assert check_study(clinic.study("cohort.baseline.same_day=pre_dose_only")) == ()
+
+
 def twice(folder: Path, *, age: str | None = None) -> tuple[Clinic, int]:
     """Enter the fourth patient again under another key; return the number of the new row in the file."""
     clinic = wide_clinic(folder, lambda people: {f"marker{i}": np.roll(noise(people), i) for i in range(12)})
@@ -226,7 +262,9 @@ def test_p006_a_patient_under_two_keys_is_an_error(tmp_path: Path) -> None:
     clinic, row = twice(tmp_path)
     (finding,) = check_study(clinic.study())
     assert (finding.code, finding.severity) == ("P006", "error")
-    assert f"1 pair of patients with different keys agree in every feature (rows 5 and {row})" in finding.finding
+    assert (
+        f"1 pair of patients with different keys agree in every feature (rows 5 and {row})" in finding.finding
+    )
     assert "K9999" not in str(finding)
 
 
@@ -250,8 +288,8 @@ def test_p006_courses_of_one_patient_and_common_values_are_no_pair() -> None:
 
 def test_p006_large_cohorts_are_searched_for_exact_copies() -> None:
     rng = np.random.default_rng(4)
-    X = pd.DataFrame({f"x{i}": rng.normal(size=4000) for i in range(11)})
-    X.iloc[3990] = X.iloc[7]
-    X.iloc[3991] = X.iloc[8]
-    X.loc[3991, "x0"] = 0.0
-    assert duplicate_pairs(X, np.arange(4000)).to_numpy().tolist() == [[7, 3990, True]]
+    X = pd.DataFrame({f"x{i}": rng.normal(size=12_000) for i in range(11)})
+    X.iloc[11_990] = X.iloc[7]
+    X.iloc[11_991] = X.iloc[8]
+    X.loc[11_991, "x0"] = 0.0
+    assert duplicate_pairs(X, np.arange(12_000)).to_numpy().tolist() == [[7, 11_990, True]]

@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from predictor.checks.separation import correlation_limit, lower_limit, others_rate, separation, standard_error
+from predictor.checks.separation import (
+    correlation_limit,
+    lower_limit,
+    others_rate,
+    separation,
+    standard_error,
+)
 
 
 def test_newcombes_standard_error_for_two_hundred_patients() -> None:
@@ -39,7 +45,9 @@ def test_levels_of_noise_do_not_tell_the_outcome() -> None:
     rng = np.random.default_rng(3)
     y, labels = (rng.random(400) < 0.5).astype(float), rng.integers(0, 80, 400)
     own_rate = np.array([y[labels == one].mean() for one in labels])
-    assert separation(y, own_rate, level=0.95)[0] > 0.65  # with a patient's own outcome in it, noise looks good
+    assert (
+        separation(y, own_rate, level=0.95)[0] > 0.65
+    )  # with a patient's own outcome in it, noise looks good
     assert abs(separation(y, others_rate(labels, y), level=0.95, either=False)[0] - 0.5) < 0.08
 
 
