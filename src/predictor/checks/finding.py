@@ -205,7 +205,8 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
             "before",
             "Two patients with different keys, who may come to stand on both sides of a split, agree in every feature "
             "(error), or in at least nine of ten (warning), though values so rare are not expected to agree in any "
-            "two patients of a cohort of this size. In cohorts of more than about 3,000 patients with a hundred features only full agreement is looked for.",
+            "two patients of a cohort of this size. In cohorts of more than about 3,000 patients with a hundred "
+            "features only full agreement is looked for.",
             "Compare the rows in the file: give one patient one key, or declare a group that keeps them together",
         ),
         "P007": Check(
