@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import Any
 
+from predictor.checks.finding import CHECKS as CODED_CHECKS
 from predictor.reports.content import (
     Applicability,
     Check,
@@ -33,6 +34,7 @@ from predictor.reports.content_model import (
     AttritionRow,
     CalibrationBin,
     CalibrationPlot,
+    CheckRow,
     Comparison,
     CurvePoint,
     DecisionCurve,
@@ -636,5 +638,32 @@ def model_report(**changes: Any) -> ModelReportV1:
         ),
         "versions": (Setting(name="scikit-learn", value="1.9.0"),),
         "limits": ("One country, 1990s to 2000s care.",),
+        "checks": tuple(
+            CheckRow(
+                code=code,
+                severity=severity,
+                subject=subject,
+                finding=finding,
+                remedy=CODED_CHECKS[code].remedy,
+                page=f"docs/reference/checks.md#{code.lower()}",
+                acknowledged=reason,
+            )
+            for code, severity, subject, finding, reason in (
+                (
+                    "P001",
+                    "error",
+                    "serum.crp",
+                    "serum.crp alone has an AUC of 0.960",
+                    "Drawn before arm was known.",
+                ),
+                (
+                    "P014",
+                    "notice",
+                    "judged procedure",
+                    "an AUC of 0.830 (limits 0.790 to 0.870) out of fold",
+                    "",
+                ),
+            )
+        ),
     }
     return ModelReportV1(**(content | _curves() | changes))

@@ -117,7 +117,7 @@ def rendered(report: Any) -> str:
     return render_model_report(view) if isinstance(view, ModelReportV1) else render_patient_report(view)
 
 
-CLOSED = {"kind", "verdict", "status", "role", "better", "schema_name", "created_utc"}
+CLOSED = {"kind", "verdict", "status", "role", "better", "schema_name", "severity", "created_utc"}
 
 
 def hostile(content: Any) -> Any:
