@@ -192,7 +192,7 @@ def sites_differ(transport: pd.DataFrame, *, level: float) -> Iterator[Finding]:
                 "P012",
                 "warning",
                 f"site {site.site}",
-                f"{100 * site.observed:.0f} of 100 responded where {100 * site.expected:.0f} were expected "
+                f"in site {site.site}, {100 * site.observed:.0f} of 100 responded where {100 * site.expected:.0f} were expected "
                 f"(limits {100 * site.observed_low:.0f} to {100 * site.observed_high:.0f}, {site.n} patients)",
             )
     if len(judged) >= 2:
