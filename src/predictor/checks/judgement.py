@@ -192,8 +192,8 @@ def sites_differ(transport: pd.DataFrame, *, level: float) -> Iterator[Finding]:
                 "P012",
                 "warning",
                 f"site {site.site}",
-                f"in site {site.site}, {100 * site.observed:.0f} of 100 responded where {100 * site.expected:.0f} were expected "
-                f"(limits {100 * site.observed_low:.0f} to {100 * site.observed_high:.0f}, {site.n} patients)",
+                f"in site {site.site}, {100 * site.observed:.0f} of 100 responded where {100 * site.expected:.0f} were "
+                f"expected (limits {100 * site.observed_low:.0f} to {100 * site.observed_high:.0f}, {site.n} patients)",
             )
     if len(judged) >= 2:
         yield from _heterogeneity(judged, level=level)

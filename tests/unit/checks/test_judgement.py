@@ -162,7 +162,7 @@ def test_p012_a_site_responds_less_than_expected() -> None:
     (finding,) = sites_differ(sites(same, (0.30, 0.45, 0.65, 0.57, 0.73)), level=0.95)
     assert (finding.code, finding.severity, finding.subject) == ("P012", "warning", "site S1")
     assert finding.finding.startswith(
-        "30 of 100 responded where 45 were expected (limits 23 to 37, 200 patients)"
+        "in site S1, 30 of 100 responded where 45 were expected (limits 23 to 37, 200 patients)"
     )
 
 
