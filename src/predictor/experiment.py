@@ -156,7 +156,7 @@ def train(
         say("final fit", 0, 1)
         final = fit_final(study)
         shares = out_of_fold_importance(study, results, run)
-        findings += answer_checks(study, results, evaluation, final, transport)
+        findings += answer_checks(study, results, evaluation, final, transport, evidence)
         run.write_frame("checks.csv", findings_frame(findings))
         say("model folder", 0, 1)
         model = release_model(study, final, evaluation, run, shares=shares, execution=execution, now=now)
@@ -387,6 +387,7 @@ def answer_checks(
     evaluation: Evaluation,
     final: FinalFit,
     transport: pd.DataFrame,
+    evidence: Evidence,
 ) -> tuple[Finding, ...]:
     """Let the finished training answer the coded checks.
 
@@ -397,6 +398,7 @@ def answer_checks(
     evaluation : Evaluation
     final : FinalFit
     transport : DataFrame
+    evidence : Evidence
     """
     return check_training(
         study,
@@ -406,6 +408,7 @@ def answer_checks(
         weights=final.weights,
         apparent=final.model.predict_proba(study.dataset.X.iloc[final.rows])[:, 1],
         transport=transport,
+        instability=evidence.stability.instability if evidence.stability else None,
     )
 
 

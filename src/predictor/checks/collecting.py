@@ -13,6 +13,7 @@ from predictor.checks.finding import Finding, acknowledge
 from predictor.checks.identity import duplicates, groups, order
 from predictor.checks.judgement import (
     implausibly_good,
+    mean_difference,
     miscalibration,
     no_better_than_permuted,
     non_convergence,
@@ -68,7 +69,7 @@ def check_training(
     weights: Mapping[str, float],
     apparent: np.ndarray,
     transport: pd.DataFrame,
-    refits: np.ndarray | None = None,
+    instability: float | None = None,
 ) -> tuple[Finding, ...]:
     """Look at a finished training.
 
@@ -86,8 +87,9 @@ def check_training(
         Probabilities of the final model for the evaluable units.
     transport : DataFrame
         Empty where no group was left out.
-    refits : ndarray of shape (fits, n), optional
-        Probabilities of refits on resamples; without them the repeats of the cross-validation are compared.
+    instability : float, optional
+        Mean absolute difference between the probabilities of refits on resamples and of the model; without it the
+        repeats of the cross-validation are compared.
 
     Returns
     -------
@@ -105,9 +107,9 @@ def check_training(
         search_edges(spaces, fitted, weights),
         non_convergence(fitted),
         miscalibration(performance),
-        unstable_predictions(judged.p, source="repeats of the cross-validation")
-        if refits is None
-        else unstable_predictions(refits, source="refits on resamples"),
+        unstable_predictions(mean_difference(judged.p), source="between repeats of the cross-validation")
+        if instability is None
+        else unstable_predictions(instability, source="between the model and its refits on resamples"),
         sites_differ(transport, level=config.validation.interval.level),
         no_better_than_permuted(y, judged, study.cohort.plan[rows], seed=config.experiment.seed),
         implausibly_good(performance),

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "implausibly_good",
+    "mean_difference",
     "miscalibration",
     "no_better_than_permuted",
     "non_convergence",
@@ -146,32 +147,38 @@ def miscalibration(performance: pd.DataFrame) -> Iterator[Finding]:
             yield Finding("P010", "warning", name, f"the {name} out of fold is {finding}")
 
 
-def unstable_predictions(p: np.ndarray, *, source: str) -> Iterator[Finding]:
-    """P011: two fits on other samples of the same patients disagree about a patient.
+def unstable_predictions(difference: float, *, source: str) -> Iterator[Finding]:
+    """P011: fits on other samples of the same patients disagree about a patient.
+
+    Parameters
+    ----------
+    difference : float
+        Mean absolute difference of a patient's probabilities, averaged over patients; NaN where nothing is compared.
+    source : str
+        What is compared, for the text.
+    """
+    if difference > UNSTABLE:
+        finding = (
+            f"{source} a patient's probability differs by {100 * difference:.0f} points of 100 on average"
+        )
+        yield Finding("P011", "warning", "predictions", finding)
+
+
+def mean_difference(p: np.ndarray) -> float:
+    """Mean over patients and pairs of fits of |p_i - p_j|; NaN with one fit.
 
     Parameters
     ----------
     p : ndarray of shape (fits, n)
-        Probability of each patient by each fit; with one fit there is nothing to compare.
-    source : str
-        What the fits are, for the text.
-
-    Notes
-    -----
-    Mean over patients of the mean absolute difference between all pairs of fits.
+        Probability of each patient by each fit.
     """
     fits = len(p)
     if fits < 2:
-        return
-    ordered = np.sort(p, axis=0)
-    # Sum over pairs of |p_i - p_j| by order statistics, which needs no table of pairs.
-    total = ((2 * np.arange(fits) - fits + 1)[:, np.newaxis] * ordered).sum(axis=0)
-    difference = float((total / (fits * (fits - 1) / 2)).mean())
-    if difference > UNSTABLE:
-        finding = (
-            f"between {fits} {source} a patient's probability differs by {100 * difference:.0f} points of 100"
-        )
-        yield Finding("P011", "warning", "predictions", f"{finding} on average")
+        return float("nan")
+    # The sum over pairs by order statistics, which needs no table of pairs.
+    place = (2 * np.arange(fits) - fits + 1)[:, np.newaxis]
+    total = (place * np.sort(p, axis=0)).sum(axis=0)
+    return float((total / (fits * (fits - 1) / 2)).mean())
 
 
 def sites_differ(transport: pd.DataFrame, *, level: float) -> Iterator[Finding]:

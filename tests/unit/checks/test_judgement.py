@@ -13,6 +13,7 @@ import pytest
 from predictor.checks.finding import Finding
 from predictor.checks.judgement import (
     implausibly_good,
+    mean_difference,
     miscalibration,
     no_better_than_permuted,
     non_convergence,
@@ -135,11 +136,15 @@ def test_p011_unstable_predictions() -> None:
     rng = np.random.default_rng(3)
     centre = rng.uniform(0.3, 0.7, 500)
     shaky = centre + rng.uniform(-0.25, 0.25, (7, 500))
-    (finding,) = unstable_predictions(shaky, source="refits")
     pairs = [np.abs(shaky[i] - shaky[j]).mean() for i, j in itertools.combinations(range(7), 2)]
-    assert f"differs by {100 * np.mean(pairs):.0f} points of 100" in finding.finding
-    assert keys(unstable_predictions(centre + (shaky - centre) / 3, source="refits")) == []
-    assert keys(unstable_predictions(shaky[:1], source="refits")) == []
+    assert mean_difference(shaky) == pytest.approx(np.mean(pairs))
+    (finding,) = unstable_predictions(mean_difference(shaky), source="between refits")
+    assert (
+        "differs by 17 points of 100" in finding.finding
+    )  # a third of the range of 50, for two uniform draws
+    steady = centre + (shaky - centre) / 3
+    assert keys(unstable_predictions(mean_difference(steady), source="between refits")) == []
+    assert keys(unstable_predictions(mean_difference(shaky[:1]), source="between refits")) == []
 
 
 def sites(*rows: tuple[float, float, float, float, float]) -> pd.DataFrame:
