@@ -117,6 +117,7 @@ def _seconds(study: Study) -> float:
     config = study.loaded.config
     positions, _ = study.evaluable(config.primary)
     folds = config.validation.outer.n_splits * config.validation.outer.n_repeats + 1
+    folds += config.validation.bootstrap.resamples
     size = max(len(positions) / 300, 0.3)
     per_fold = sum(
         len(c.grid)

@@ -129,7 +129,7 @@ def prepare_study(loaded: LoadedConfig) -> Study:
 
 
 def count_fits(study: Study) -> int:
-    """Return how many models are fitted in the nested cross-validation and the final fit.
+    """Return how many models are fitted in the nested cross-validation, the bootstrap and the final fit.
 
     Parameters
     ----------
@@ -140,7 +140,9 @@ def count_fits(study: Study) -> int:
     once = grid * validation.inner.n_splits + len(study.protocol.candidates)
     outer = validation.outer.n_splits * validation.outer.n_repeats
     transport = len(np.unique(site_labels(study))) if validation.transport else 0
-    return once * (outer + transport + 1) + outer * len(study.protocol.references)
+    resamples = validation.bootstrap.resamples
+    bootstrap = resamples + 1 if resamples else 0
+    return once * (outer + transport + 1 + bootstrap) + outer * len(study.protocol.references)
 
 
 def site_labels(study: Study) -> np.ndarray:

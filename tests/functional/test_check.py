@@ -68,7 +68,7 @@ def test_prints_what_a_training_would_find_and_fits_nothing(clinic: Clinic) -> N
         assert f"\n{heading}" in answer.out
     assert "Adult" in answer.out
     # 2 candidates x 2 inner folds + 1, for 2 x 2 outer folds and the final fit; 4 references in each outer fold.
-    assert "41 fits" in answer.out
+    assert "66 fits" in answer.out
     assert answer.out.rstrip().endswith("`predictor train` can start.")
     assert sorted(path.name for path in clinic.folder.iterdir()) == sorted(
         ["config.yaml", "dictionary.yaml", "patients.csv", "pyproject.toml", "scores.csv", "treatments.csv"]
@@ -85,7 +85,7 @@ def test_json_holds_attrition_outcomes_parameters_and_fits(clinic: Clinic) -> No
         "Adult",
     ]
     assert record["outcomes"][0]["evaluable"] == 200
-    assert record["fits"] == 7 * 5 + 6 * 4
+    assert record["fits"] == 12 * 5 + 6 * 4
     (parameters,) = record["parameters"]
     # age, sex, site, MADRS, arm: one column each; CRP and the indicator that it is missing.
     assert parameters["parameters"] == 7

@@ -7,7 +7,7 @@ work is done, and spread over workers, by the same code as cross-validation.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -119,6 +119,7 @@ def bootstrap_procedure(
     progress : callable, optional
         Called with how much is done, and of how much.
     """
+    alone = replace(protocol, references={})
     everybody = np.arange(len(y))
     drawn = draw_patients(dataset.groups, resamples=resamples, seed=seed, outcome=y)
     folds = [Fold(REPEAT, number, train, everybody) for number, train in enumerate([everybody, *drawn])]
@@ -126,7 +127,7 @@ def bootstrap_procedure(
     results: list[FoldResult] = []
     for some, explain in ((folds[: 1 + EXPLAINED], True), (folds[1 + EXPLAINED :], False)):
         results += cross_validate(
-            protocol,
+            alone,
             dataset,
             y,
             some,
