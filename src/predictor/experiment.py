@@ -30,12 +30,12 @@ from predictor.reports.patient import example_patients, patient_views
 from predictor.reports.render import render_model_report, render_patient_report
 from predictor.run_store import Run, start_run
 from predictor.secondary import evaluate_secondary
-from predictor.study import Study, prepare_study, site_labels
+from predictor.study import Study, prepare_study, transport_splits
 from predictor.tracking import TrackingRecord, send
 from predictor.validation.evaluation import Evaluation, evaluate
 from predictor.validation.resampling import FoldResult, cross_validate, fold_predictions
 from predictor.validation.splits import Fold, repeated_folds
-from predictor.validation.transport import transport_frame
+from predictor.validation.transport import transport_frame, transport_summary
 
 if TYPE_CHECKING:
     from predictor.prediction_model import PredictionModel
@@ -309,7 +309,7 @@ def weight_table(results: Sequence[FoldResult]) -> pd.DataFrame:
 
 
 def transport_validation(study: Study, run: Run, *, execution: Execution, progress: Progress) -> pd.DataFrame:
-    """Leave one declared group out at a time; an empty table where none is declared.
+    """Predict each declared part from the others; an empty table where none is declared.
 
     Parameters
     ----------
@@ -319,18 +319,20 @@ def transport_validation(study: Study, run: Run, *, execution: Execution, progre
     progress : callable
     """
     rows, y = study.evaluable(study.loaded.config.primary)
-    labels = site_labels(study)[rows]
+    level = study.loaded.config.validation.interval.level
     frame = transport_frame(
         study.protocol,
         study.dataset.take(rows),
         y,
-        labels,
+        transport_splits(study),
         execution=execution,
-        level=study.loaded.config.validation.interval.level,
-        progress=lambda done, total: progress("leave one group out", done, total),
+        level=level,
+        progress=lambda done, total: progress("transport", done, total),
     )
     if len(frame):
         run.write_frame("transport.csv", frame)
+    if len(summary := transport_summary(frame, level=level)):
+        run.write_frame("transport_summary.csv", summary)
     return frame
 
 

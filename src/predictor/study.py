@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from predictor.cohort.outcomes import Outcome, define_outcomes
 from predictor.cohort.selection import Cohort, baseline_values, select_cohort
@@ -18,8 +19,16 @@ from predictor.features.dataset import Dataset
 from predictor.features.extraction import Extraction, extract_dataset
 from predictor.models.catalog import family_candidates, validate_params
 from predictor.validation.resampling import Candidate, Protocol, reference_columns
+from predictor.validation.splits import before_and_after, leave_one_group_out
 
-__all__ = ["Study", "count_fits", "describe_outcome", "prepare_study", "site_labels"]
+__all__ = [
+    "Study",
+    "count_fits",
+    "describe_outcome",
+    "prepare_study",
+    "site_labels",
+    "transport_splits",
+]
 
 FEWEST_EVENTS = 5
 SMALLEST_SITE = 5
@@ -125,6 +134,7 @@ def prepare_study(loaded: LoadedConfig) -> Study:
     )
     study = Study(loaded, tables, cohort, outcomes, extraction, protocol, severity)
     _check_events(study)
+    _check_cut(study)
     return study
 
 
@@ -139,7 +149,7 @@ def count_fits(study: Study) -> int:
     grid = sum(len(c.grid) for c in study.protocol.candidates)
     once = grid * validation.inner.n_splits + len(study.protocol.candidates)
     outer = validation.outer.n_splits * validation.outer.n_repeats
-    transport = len(np.unique(site_labels(study))) if validation.transport else 0
+    transport = len(transport_splits(study))
     resamples = validation.bootstrap.resamples
     bootstrap = resamples + 1 if resamples else 0
     return once * (outer + transport + 1 + bootstrap) + outer * len(study.protocol.references)
@@ -157,18 +167,43 @@ def site_labels(study: Study) -> np.ndarray:
     """
     transport = study.loaded.config.validation.transport
     n = len(study.cohort.groups)
-    if transport is None:
+    if transport is None or transport.type != "leave_one_group_out":
         return np.full(n, "", dtype=object)
-    values = baseline_values(
-        study.cohort.timeline,
-        study.loaded.dictionary,
-        transport.by,
-        baseline=study.loaded.config.cohort.baseline,
-    )
+    values = _baseline(study, transport.by)
     labels = np.array(["" if v is None or v != v else str(v) for v in values], dtype=object)
     names, counts = np.unique(labels[study.primary.evaluable], return_counts=True)
     named = np.isin(labels.astype(str), names[counts >= SMALLEST_SITE].astype(str))
     return np.where(named, labels, "").astype(object)
+
+
+def transport_splits(study: Study) -> list[tuple[str, np.ndarray, np.ndarray]]:
+    """Return each part that the transport check predicts from the others: name, training and test positions.
+
+    Parameters
+    ----------
+    study : Study
+
+    Returns
+    -------
+    list of (str, ndarray of int, ndarray of int)
+        Positions among the evaluable units; empty where no transport is declared.
+    """
+    transport = study.loaded.config.validation.transport
+    rows, y = study.evaluable(study.primary.name)
+    patients = study.cohort.groups[rows]
+    if transport is None:
+        return []
+    if transport.type == "leave_one_group_out":
+        return list(leave_one_group_out(site_labels(study)[rows], y, patients=patients))
+    days = pd.to_datetime(_baseline(study, transport.by).iloc[rows]).dt.normalize()
+    later = np.where(days.isna(), np.nan, (days >= pd.Timestamp(str(transport.cut))).astype(float))
+    parts = before_and_after(later, y, patients=patients)
+    return [] if parts is None else [(f"from {transport.cut} on", *parts)]
+
+
+def _baseline(study: Study, reference: str) -> pd.Series:
+    timeline, baseline = study.cohort.timeline, study.loaded.config.cohort.baseline
+    return baseline_values(timeline, study.loaded.dictionary, reference, baseline=baseline)
 
 
 def describe_outcome(study: Study, name: str) -> str:
@@ -284,6 +319,22 @@ def _check_events(study: Study) -> None:
         remedy = "At least two are needed, one to learn from and one to test on"
         raise DataError(Problem("DAT-22", message, remedy, path=path))
     _check_folds(study, fewest, min(events, others), clustered=len(np.unique(groups)) < len(groups))
+
+
+def _check_cut(study: Study) -> None:
+    """Refuse a date that leaves too few on one side, before anything is fitted."""
+    transport = study.loaded.config.validation.transport
+    if transport is None or transport.type != "temporal":
+        return
+    parts = transport_splits(study)
+    tested = len(parts[0][2]) if parts else 0
+    if tested < SMALLEST_SITE:
+        message = f"{tested} evaluable units can be tested from {transport.cut} on by those before it"
+        remedy = (
+            f"Choose a day with events and non-events before it and at least {SMALLEST_SITE} units from it on"
+        )
+        problem = Problem("CFG-12", message, remedy, path="validation.transport.cut")
+        raise ConfigError(study.loaded.locate(problem))
 
 
 def _check_folds(study: Study, fewest: int, rarer: int, *, clustered: bool) -> None:

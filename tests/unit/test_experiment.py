@@ -7,6 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from predictor.config.loading import load_config
+from predictor.errors import ConfigError
 from predictor.experiment import weight_table
 from predictor.validation.resampling import FoldResult
 from trained_clinics import NOW, new_patients, train_quietly, trained, write_clinic
@@ -71,6 +73,59 @@ def test_transport_leaves_each_site_out_once(tmp_path: Path) -> None:
     assert sorted(table["site"]) == ["north", "south"]
     assert table["n"].sum() == int(training.study.primary.evaluable.sum())
     assert table["events"].sum() == int(training.study.primary.label.sum())
+
+
+def test_the_sites_are_summarised_and_the_summary_is_in_the_report(tmp_path: Path) -> None:
+    clinic = write_clinic(tmp_path, n=400)
+    table = clinic.table("patients")
+    table["site"] = [("north", "south", "west")[i % 3] for i in range(len(table))]
+    table.to_csv(clinic.folder / "patients.csv", index=False)
+    clinic.change(
+        "interval: {resamples: 100}", "interval: {resamples: 100}\n  transport: {by: patients.site}"
+    )
+    training = train_quietly(clinic)
+    sites = pd.read_csv(training.folder / "transport.csv")
+    summary = pd.read_csv(training.folder / "transport_summary.csv").set_index("measure")
+    assert (summary["sites"] == 3).all()
+    assert sites["auc"].min() <= summary.loc["AUC", "value"] <= sites["auc"].max()
+    assert (summary["prediction_low"] < summary["value"]).all()
+    assert "A further site" in training.model_report.read_text(encoding="utf-8")
+
+
+def test_a_temporal_split_learns_before_the_cut_and_is_tested_from_it_on(tmp_path: Path) -> None:
+    clinic = write_clinic(tmp_path, n=200)
+    split = "transport: {type: temporal, by: treatments.started_at, cut: 2025-07-01}"
+    clinic.change("interval: {resamples: 100}", f"interval: {{resamples: 100}}\n  {split}")
+    training = train_quietly(clinic)
+    table = pd.read_csv(training.folder / "transport.csv")
+    started = pd.to_datetime(clinic.table("treatments")["started_at"])
+    assert table["site"].tolist() == ["from 2025-07-01 on"]
+    assert table["n"].tolist() == [int((started >= "2025-07-01").sum())]
+    assert not (training.folder / "transport_summary.csv").exists()
+
+
+def test_a_cut_that_leaves_nobody_to_test_is_refused_before_anything_is_fitted(tmp_path: Path) -> None:
+    clinic = write_clinic(tmp_path, n=120)
+    split = "transport: {type: temporal, by: treatments.started_at, cut: 2031-01-01}"
+    clinic.change("interval: {resamples: 100}", f"interval: {{resamples: 100}}\n  {split}")
+    with pytest.raises(ConfigError, match=r"CFG-12.*0 evaluable units"):
+        train_quietly(clinic)
+
+
+@pytest.mark.parametrize(
+    ("split", "code"),
+    [
+        ("{type: temporal, by: treatments.started_at}", "CFG-26"),
+        ("{type: temporal, by: patients.age, cut: 2025-07-01}", "CFG-38"),
+        ("{type: temporal, by: treatments.started_at, cut: 2025-02-30}", "CFG-28"),
+        ("{by: patients.site, cut: 2025-07-01}", "CFG-38"),
+    ],
+)
+def test_a_split_that_does_not_fit_its_column_is_refused(tmp_path: Path, split: str, code: str) -> None:
+    clinic = write_clinic(tmp_path, n=40)
+    clinic.change("interval: {resamples: 100}", f"interval: {{resamples: 100}}\n  transport: {split}")
+    with pytest.raises(ConfigError, match=code):
+        load_config(clinic.config)
 
 
 def test_without_transport_there_is_no_such_table() -> None:

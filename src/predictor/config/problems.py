@@ -16,6 +16,7 @@ from predictor.config.dictionary_problems import find_dictionary_problems
 from predictor.config.feature_problems import find_feature_problems
 from predictor.config.messages import nearest, suggestion
 from predictor.config.schema import PROCEDURES, Config, EventOutcome
+from predictor.config.validation_problems import find_validation_problems
 from predictor.errors import Problem
 from predictor.execution import address_problem
 
@@ -43,6 +44,7 @@ def find_problems(config: Config, dictionary: Dictionary, *, lost: Container[str
     yield from _undeclared(config, dictionary, lost)
     yield from find_cohort_problems(config, dictionary)
     yield from find_feature_problems(config, dictionary, lost=lost)
+    yield from find_validation_problems(config, dictionary)
     yield from _names(config, lost)
     yield from _fits(config)
     yield from _tracking(config)

@@ -36,6 +36,7 @@ __all__ = [
     "ResponseOutcome",
     "Rule",
     "Tracking",
+    "Transport",
     "Treatment",
     "Validation",
     "Window",
@@ -291,10 +292,13 @@ class Inner(Declared):
 
 
 class Transport(Declared):
-    """Leave one whole group out, to see whether the model travels."""
+    """Predict whole groups, or everybody from a date on, from all others, to see whether the model travels."""
 
-    type: Literal["leave_one_group_out"] = "leave_one_group_out"
+    type: Literal["leave_one_group_out", "temporal"] = "leave_one_group_out"
     by: Reference
+    """Column of the group, such as the site; for ``temporal``, of a date known at day 0."""
+    cut: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = None
+    """For ``temporal``: the model learns from everybody before this day and is tested on everybody from it on."""
 
 
 class Interval(Declared):

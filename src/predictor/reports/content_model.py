@@ -34,6 +34,7 @@ __all__ = [
     "ModelRow",
     "NetBenefit",
     "OperatingPoint",
+    "PooledRow",
     "RocCurve",
     "RocPoint",
     "RunLabel",
@@ -287,8 +288,20 @@ class SiteRow(View):
     n: int
     responders: int | None = None
     auc: Interval | None = None
+    calibration_intercept: Interval | None = None
     calibration_slope: Interval | None = None
     observed_minus_expected: Interval | None = None
+    note: str = ""
+
+
+class PooledRow(View):
+    """One figure over the sites: their random-effects mean, and the limits in which a further site's is expected."""
+
+    measure: str
+    sites: int
+    mean: Interval | None = None
+    prediction: Interval | None = None
+    i2: float | None = None
     note: str = ""
 
 
@@ -385,6 +398,7 @@ class ModelReportV1(View):
     net_benefit: tuple[NetBenefit, ...] = ()
     importance: ImportanceTable | None = None
     transport: tuple[SiteRow, ...] = ()
+    transport_summary: tuple[PooledRow, ...] = ()
     subgroups: tuple[SiteRow, ...] = ()
     sensitivity: tuple[Sensitivity, ...] = ()
     missingness: tuple[Missingness, ...] = ()

@@ -42,6 +42,7 @@ from predictor.reports.model_performance import (
     importance_view,
     model_rows,
     net_benefit_rows,
+    pooled_rows,
     roc_view,
     secondary_rows,
     site_rows,
@@ -52,6 +53,7 @@ from predictor.reports.wording import capitalised
 from predictor.study import Study
 from predictor.validation.evaluation import Evaluation
 from predictor.validation.resampling import FoldResult
+from predictor.validation.transport import transport_summary
 
 if TYPE_CHECKING:
     from predictor.models.tuning import TunedClassifier
@@ -118,6 +120,9 @@ def model_view(facts: ModelFacts) -> ModelReportV1:
         net_benefit=net_benefit_rows(study, evaluation),
         importance=importance_view(study, facts.importance),
         transport=site_rows(facts.transport),
+        transport_summary=pooled_rows(
+            transport_summary(facts.transport, level=study.loaded.config.validation.interval.level)
+        ),
         sensitivity=sensitivity_rows(study),
         missingness=missingness_rows(study),
         settings=setting_rows(study),

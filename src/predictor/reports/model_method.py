@@ -329,6 +329,7 @@ def study_limits(study: Study) -> tuple[str, ...]:
         found.append(
             "The plan was not randomised: differences between plans may come from who was given what."
         )
-    if study.loaded.config.validation.transport is None:
+    transport = study.loaded.config.validation.transport
+    if transport is None or transport.type == "temporal":
         found.append("Whether it travels to a site it has not seen was not tested.")
     return tuple(found)

@@ -22,6 +22,7 @@ from predictor.reports.content_model import (
     ModelRow,
     NetBenefit,
     OperatingPoint,
+    PooledRow,
     RocCurve,
     RocPoint,
     SecondaryRow,
@@ -40,6 +41,7 @@ __all__ = [
     "importance_view",
     "model_rows",
     "net_benefit_rows",
+    "pooled_rows",
     "roc_view",
     "secondary_rows",
     "site_rows",
@@ -302,23 +304,47 @@ def site_rows(table: pd.DataFrame) -> tuple[SiteRow, ...]:
     """
     rows = []
     for r in rows_of(table):
-        auc = Interval(value=r.auc, lo=r.auc_low, hi=r.auc_high) if np.isfinite(r.auc) else None
         gap = Interval(
             value=r.observed - r.expected, lo=r.observed_low - r.expected, hi=r.observed_high - r.expected
         )
-        slope = Interval(value=r.slope) if np.isfinite(r.slope) else None
         rows.append(
             SiteRow(
                 site=str(r.site),
                 n=int(r.n),
                 responders=int(r.events) if r.events >= SMALLEST_COUNT else None,
-                auc=auc,
-                calibration_slope=slope,
+                auc=_limits(r.auc, r.auc_low, r.auc_high),
+                calibration_intercept=_limits(r.intercept, r.intercept_low, r.intercept_high),
+                calibration_slope=_limits(r.slope, r.slope_low, r.slope_high),
                 observed_minus_expected=gap,
                 note=str(r.note),
             )
         )
     return tuple(rows)
+
+
+def pooled_rows(table: pd.DataFrame) -> tuple[PooledRow, ...]:
+    """Lay out what holds over the sites.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As `predictor.validation.transport.transport_summary` gives it.
+    """
+    return tuple(
+        PooledRow(
+            measure=str(r.measure),
+            sites=int(r.sites),
+            mean=_limits(r.value, r.low, r.high),
+            prediction=_limits(r.value, r.prediction_low, r.prediction_high),
+            i2=_finite(r.i2),
+            note=str(r.note),
+        )
+        for r in rows_of(table)
+    )
+
+
+def _limits(value: float, low: float, high: float) -> Interval | None:
+    return Interval(value=value, lo=_finite(low), hi=_finite(high)) if np.isfinite(value) else None
 
 
 def secondary_rows(secondary: pd.DataFrame) -> tuple[SecondaryRow, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-__all__ = ["Fold", "leave_one_group_out", "repeated_folds", "strata"]
+__all__ = ["Fold", "before_and_after", "leave_one_group_out", "repeated_folds", "strata"]
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,27 @@ def leave_one_group_out(
         outside = ~inside if patients is None else ~np.isin(patients, patients[inside])
         if len(np.unique(y[outside])) == 2:
             yield str(name), np.flatnonzero(outside), np.flatnonzero(inside)
+
+
+def before_and_after(
+    later: np.ndarray, y: np.ndarray, *, patients: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return the positions before and from a date on; None where a side is empty or the first has one class only.
+
+    Parameters
+    ----------
+    later : ndarray of float of shape (n,)
+        0 before, 1 from the date on, NaN where the date is unknown: on neither side.
+    y : ndarray of shape (n,)
+    patients : ndarray of int of shape (n,), optional
+        Whoever has a unit in the later part is left out of the earlier one with all others.
+    """
+    test, train = later == 1, later == 0
+    if patients is not None:
+        train &= ~np.isin(patients, patients[test])
+    if not test.any() or len(np.unique(y[train])) < 2:
+        return None
+    return np.flatnonzero(train), np.flatnonzero(test)
 
 
 def _split(

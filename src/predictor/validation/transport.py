@@ -1,40 +1,56 @@
-"""Does the procedure travel? Leave one whole group out, repeat everything, predict the group."""
+"""Does the procedure travel? Leave one whole part out, repeat everything, predict the part; then look over all."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
 
 from predictor.execution import Execution
 from predictor.features.dataset import Dataset
-from predictor.validation.calibration import logistic_recalibration
+from predictor.models.plain import expit
+from predictor.validation.calibration import (
+    calibration_in_the_large,
+    logistic_recalibration,
+    observed_expected,
+)
 from predictor.validation.discrimination import delong
+from predictor.validation.meta_analysis import logit_estimate, random_effects
 from predictor.validation.resampling import Protocol, cross_validate
-from predictor.validation.splits import Fold, leave_one_group_out
-from predictor.validation.uncertainty import wilson_interval
+from predictor.validation.splits import Fold
+from predictor.validation.uncertainty import Estimate, wilson_interval
 
-__all__ = ["transport_frame"]
+__all__ = ["FEWEST", "MEASURES", "transport_frame", "transport_summary"]
 
 FEWEST = 20
+MEASURES = ("auc", "intercept", "slope", "observed_expected")
 COLUMNS = [
     "site", "n", "events", "observed", "observed_low", "observed_high", "expected",
-    "auc", "auc_low", "auc_high", "slope", "note",
+    *(f"{measure}{part}" for measure in MEASURES for part in ("", "_low", "_high", "_se")), "note",
 ]  # fmt: skip
+SUMMARY = [
+    "measure", "sites", "value", "low", "high", "prediction_low", "prediction_high", "tau2", "i2", "note",
+]  # fmt: skip
+NAMES = {
+    "auc": "AUC",
+    "intercept": "calibration in the large",
+    "slope": "calibration slope",
+    "observed_expected": "observed / expected",
+}
 
 
 def transport_frame(
     protocol: Protocol,
     dataset: Dataset,
     y: np.ndarray,
-    labels: np.ndarray,
+    splits: Sequence[tuple[str, np.ndarray, np.ndarray]],
     *,
     execution: Execution,
     level: float,
     progress: Callable[[int, int], None],
 ) -> pd.DataFrame:
-    """Predict each group from all others.
+    """Predict each part from the others.
 
     Parameters
     ----------
@@ -42,8 +58,8 @@ def transport_frame(
     dataset : Dataset
         Evaluable units.
     y : ndarray of shape (n,)
-    labels : ndarray of str of shape (n,)
-        Group of each unit, empty where unknown; all empty where no transport is declared.
+    splits : sequence of (str, ndarray of int, ndarray of int)
+        Name, training and test positions of each part; empty where no transport is declared.
     execution : Execution
     level : float
     progress : callable
@@ -51,11 +67,11 @@ def transport_frame(
     Returns
     -------
     pandas.DataFrame
-        One row per group: events observed and expected, AUC and slope. A group with fewer than 20 events or non-events
-        gets neither of its own.
+        One row per part: events observed and expected, and each of `MEASURES` with limits and standard error (of the
+        AUC and of the logarithm of observed / expected). A part with fewer than 20 events or non-events gets none of
+        them of its own.
     """
-    left_out = list(leave_one_group_out(labels, y, patients=dataset.groups))
-    folds = [Fold(repeat=0, fold=i, train=train, test=test) for i, (_, train, test) in enumerate(left_out)]
+    folds = [Fold(repeat=0, fold=i, train=train, test=test) for i, (_, train, test) in enumerate(splits)]
     if not folds:
         return pd.DataFrame(columns=COLUMNS)
     done = iter(range(1, len(folds) + 1))
@@ -70,7 +86,7 @@ def transport_frame(
     )
     rows = [
         _site(name, y[result.fold.test], result.predictions[protocol.judge], level)
-        for (name, _, _), result in zip(left_out, results, strict=True)
+        for (name, _, _), result in zip(splits, results, strict=True)
     ]
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -86,19 +102,96 @@ def _site(name: str, y: np.ndarray, p: np.ndarray, level: float) -> dict[str, ob
         "observed_low": low,
         "observed_high": high,
         "expected": float(p.mean()),
-        "auc": np.nan,
-        "auc_low": np.nan,
-        "auc_high": np.nan,
-        "slope": np.nan,
         "note": "",
     }
     if min(events, n - events) < FEWEST:
         return {**row, "note": f"fewer than {FEWEST} events or non-events: too few to judge"}
-    estimate = delong(y, p)
-    return {
-        **row,
-        "auc": estimate.value,
-        "auc_low": estimate.low,
-        "auc_high": estimate.high,
-        "slope": logistic_recalibration(y, p).slope.value,
+    found = {
+        "auc": delong(y, p, level=level),
+        "intercept": calibration_in_the_large(y, p, level=level),
+        "slope": logistic_recalibration(y, p, level=level).slope,
+        "observed_expected": observed_expected(y, p, level=level),
     }
+    for measure, one in found.items():
+        row |= {measure: one.value, f"{measure}_low": one.low, f"{measure}_high": one.high}
+        row[f"{measure}_se"] = one.se
+    return row
+
+
+def transport_summary(frame: pd.DataFrame, *, level: float) -> pd.DataFrame:
+    """Average the parts by random effects, and say where a further one's true value is expected.
+
+    The AUC is averaged as log-odds and observed / expected as logarithm; both are given back on their own scale.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        From `transport_frame`.
+    level : float
+
+    Returns
+    -------
+    DataFrame
+        One row per measure, none with fewer than two parts in all: ``sites`` that could be judged, mean with Hartung
+        and Knapp's limits, prediction interval on t(k − 2), ``tau2`` and ``i2`` (per cent) on the averaged scale.
+
+    References
+    ----------
+    Debray TPA et al. A framework for meta-analysis of prediction model studies. Stat Methods Med Res 2019;28:2768-2786.
+    """
+    if len(frame) < 2:
+        return pd.DataFrame(columns=SUMMARY)
+    return pd.DataFrame([_pooled(frame, measure, level) for measure in MEASURES], columns=SUMMARY)
+
+
+def _pooled(frame: pd.DataFrame, measure: str, level: float) -> dict[str, object]:
+    forward, back = SCALES[measure]
+    own = frame[[measure, f"{measure}_se"]].to_numpy(dtype=float)
+    judged = [forward(value, se) for value, se in own if np.isfinite(value) and se > 0]
+    judged = [(value, se) for value, se in judged if np.isfinite(value)]
+    row: dict[str, object] = {"measure": NAMES[measure], "sites": len(judged), "note": ""}
+    if len(judged) < 2:
+        return {**row, "note": "fewer than two sites could be judged"}
+    values, errors = zip(*judged, strict=True)
+    found = random_effects(values, errors)
+    low, high = found.interval(level=level)
+    ends = found.prediction(level=level)
+    return row | {
+        "value": back(found.mean),
+        "low": back(low),
+        "high": back(high),
+        "prediction_low": back(ends[0]),
+        "prediction_high": back(ends[1]),
+        "tau2": found.tau2,
+        "i2": found.i2,
+        "note": "" if len(judged) > 2 else "two sites say nothing about a third",
+    }
+
+
+def _log_odds(value: float, se: float) -> tuple[float, float]:
+    one = logit_estimate(Estimate(value, np.nan, np.nan, se))
+    return one.value, one.se
+
+
+def _share(value: float) -> float:
+    return float(expit(np.float64(value)))  # type: ignore[arg-type]
+
+
+def _ratio(value: float) -> float:
+    return float(np.exp(value))
+
+
+def _as_is(value: float, se: float) -> tuple[float, float]:
+    return value, se
+
+
+def _logarithm(value: float, se: float) -> tuple[float, float]:
+    return float(np.log(value)), se
+
+
+SCALES: dict[str, tuple[Callable[[float, float], tuple[float, float]], Callable[[float], float]]] = {
+    "auc": (_log_odds, _share),
+    "intercept": (_as_is, float),
+    "slope": (_as_is, float),
+    "observed_expected": (_logarithm, _ratio),
+}
