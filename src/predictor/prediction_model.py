@@ -16,7 +16,7 @@ import io
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from functools import cached_property, partial
 from pathlib import Path
@@ -142,7 +142,7 @@ class PredictionModel:
     scorer : CompactModel
         The same as plain numbers.
     refits : tuple of CompactModel
-        Of resampled patients, behind the range.
+        Of resampled patients, behind the range; they go through the scorer's line.
     features : tuple of Feature
         In the order of ``X``'s columns.
     inputs : tuple of InputField
@@ -377,10 +377,12 @@ def _build(folder: Path, content: Mapping[str, bytes], manifest: dict[str, Any])
     parts = {name: read_json(content[name]) for name in TEXTS}
     schema, applicability = parts["schema.json"], parts["applicability.json"]
     features = tuple(Feature(**_with_tuples(part)) for part in schema["features"])
+    scorer = from_plain(read_json(content[SCORER]))
+    refits = load_compact(io.BytesIO(content[REFITS])) if REFITS in content else []
     return PredictionModel(
         build=partial(_load_estimator, folder, content[ESTIMATOR], features, parts["golden.json"]),
-        scorer=from_plain(read_json(content[SCORER])),
-        refits=tuple(load_compact(io.BytesIO(content[REFITS]))) if REFITS in content else (),
+        scorer=scorer,
+        refits=tuple(replace(refit, line=scorer.line) for refit in refits),
         features=features,
         inputs=tuple(InputField(**_with_tuples(part)) for part in schema["inputs"]),
         entry_rules=tuple(applicability["entry_rules"]),

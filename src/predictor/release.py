@@ -20,6 +20,7 @@ from predictor.models.averaging import AveragedClassifier
 from predictor.models.compact import compact, refit_range
 from predictor.models.plain import CompactModel, Member
 from predictor.models.tuning import TunedClassifier
+from predictor.prediction.case_mix import describe_case_mix
 from predictor.prediction_model import GroupRate, InputField, PlanBaseline, PredictionModel
 from predictor.study import Study
 from predictor.validation.assembly import candidate_line, candidate_weights
@@ -125,9 +126,21 @@ def assemble_model(
         },
         dictionary=study.loaded.dictionary.model_dump(mode="json", by_alias=True),
         cohort=config.cohort.model_dump(mode="json", by_alias=True),
-        card=write_card(study, evaluation, chosen=final.chosen, rows=final.rows, created=created),
+        card=write_card(study, evaluation, chosen=final.chosen, rows=final.rows, created=created)
+        | {"case_mix": _case_mix(inputs, X, evaluation)},
         manifest={},
     )
+
+
+def _case_mix(inputs: Sequence[InputField], X: pd.DataFrame, evaluation: Evaluation) -> dict[str, object]:
+    """Who the model was developed on, for whoever asks whether other patients are like them."""
+    features = [one for one in inputs if one.name in X.columns]
+    rows = X.astype(object).where(X.notna(), None).to_dict("records")
+    mean, spread = evaluation.log_odds
+    return {
+        "inputs": describe_case_mix(features, [{str(k): v for k, v in row.items()} for row in rows]),
+        "log_odds": {"mean": mean, "sd": spread},
+    }
 
 
 def _refits(

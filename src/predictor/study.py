@@ -11,8 +11,9 @@ import pandas as pd
 
 from predictor.cohort.outcomes import Outcome, define_outcomes
 from predictor.cohort.selection import Cohort, baseline_values, select_cohort
+from predictor.config.dictionary import Dictionary
 from predictor.config.loading import LoadedConfig
-from predictor.config.schema import PROCEDURES
+from predictor.config.schema import PROCEDURES, AnyOutcome
 from predictor.data.conform import ConformedTable, read_tables
 from predictor.errors import ConfigError, DataError, Problem
 from predictor.features.dataset import Dataset
@@ -25,6 +26,9 @@ __all__ = [
     "Study",
     "count_fits",
     "describe_outcome",
+    "hash_of",
+    "is_simulated",
+    "outcome_text",
     "prepare_study",
     "site_labels",
     "transport_splits",
@@ -71,17 +75,12 @@ class Study:
     @property
     def data_hash(self) -> str:
         """One hash over all files that were read."""
-        digests = "".join(f"{name}:{table.sha256};" for name, table in sorted(self.tables.items()))
-        return hashlib.sha256(digests.encode()).hexdigest()
+        return hash_of(self.tables)
 
     @property
     def simulated(self) -> bool:
         """Whether any table says that it is simulated, in its title or by the only value that a column may have."""
-        return any(
-            "SIMULATED" in table.title
-            or any(set((column.values or {}).values()) == {"SIMULATED"} for column in table.columns.values())
-            for _, table in self.loaded.dictionary.tables()
-        )
+        return is_simulated(self.loaded.dictionary)
 
     def evaluable(self, outcome: str) -> tuple[np.ndarray, np.ndarray]:
         """Return the positions of the evaluable units and their labels.
@@ -92,6 +91,31 @@ class Study:
         """
         rows = np.flatnonzero(self.outcomes[outcome].evaluable)
         return rows, self.outcomes[outcome].label[rows]
+
+
+def hash_of(tables: Mapping[str, ConformedTable]) -> str:
+    """Return one hash over all files that tables were read from.
+
+    Parameters
+    ----------
+    tables : dict of str to ConformedTable
+    """
+    digests = "".join(f"{name}:{table.sha256};" for name, table in sorted(tables.items()))
+    return hashlib.sha256(digests.encode()).hexdigest()
+
+
+def is_simulated(dictionary: Dictionary) -> bool:
+    """Return whether any table says that it is simulated, in its title or by the only value that a column may have.
+
+    Parameters
+    ----------
+    dictionary : Dictionary
+    """
+    return any(
+        "SIMULATED" in table.title
+        or any(set((column.values or {}).values()) == {"SIMULATED"} for column in table.columns.values())
+        for _, table in dictionary.tables()
+    )
 
 
 def prepare_study(loaded: LoadedConfig) -> Study:
@@ -214,7 +238,16 @@ def describe_outcome(study: Study, name: str) -> str:
     study : Study
     name : str
     """
-    outcome = study.loaded.config.outcomes[name]
+    return outcome_text(study.loaded.config.outcomes[name])
+
+
+def outcome_text(outcome: AnyOutcome) -> str:
+    """Return an outcome's definition in words, as `describe_outcome` does.
+
+    Parameters
+    ----------
+    outcome : AnyOutcome
+    """
     if outcome.kind == "event":
         return f"{outcome.column.partition('.')[2].replace('_', ' ')}: {' or '.join(outcome.in_)}"
     scale = outcome.measure.upper() if len(outcome.measure) <= 6 else outcome.measure

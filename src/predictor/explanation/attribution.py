@@ -17,7 +17,7 @@ import numpy as np
 
 from predictor.explanation.tree_shap import TreeShap
 from predictor.features.columns import Categories, RawColumns, columns_of, encode_block
-from predictor.models.plain import CompactModel, Member, expit
+from predictor.models.plain import CompactModel, Member, expit, through_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -194,6 +194,7 @@ class Explainer:
         found = Points(np.zeros(n), np.zeros(n), np.zeros((n, len(self.features))), np.zeros(n))
         for member, weight, baselines in zip(self._members, self.model.weights, self.baselines, strict=True):
             self._add(found, member, weight, member.attribute(raw, n), plan, baselines)
+        found = found if self.model.line is None else _through_line(found, self.model.line)
         explained = found.start + found.contributions.sum(axis=1) + found.leftover
         _require_sum(explained, found.probability)
         return found
@@ -386,6 +387,16 @@ def to_probability(contributions: np.ndarray, start: np.ndarray, log_odds: np.nd
     near = np.abs(distance) < TOLERANCE
     rate = np.where(near, p0 * (1.0 - p0), (expit(log_odds) - p0) / np.where(near, 1.0, distance))
     return np.asarray(contributions * (rate[:, None] if contributions.ndim == 2 else rate))
+
+
+def _through_line(points: Points, line: tuple[float, float]) -> Points:
+    """Lead an explanation from the recalibrated start to the recalibrated number, at one pace for all of it."""
+    start, probability = through_line(points.start, line), through_line(points.probability, line)
+    distance = points.probability - points.start
+    near = np.abs(distance) < TOLERANCE
+    slope = line[0] * start * (1.0 - start) / (points.start * (1.0 - points.start))
+    rate = np.where(near, slope, (probability - start) / np.where(near, 1.0, distance))
+    return Points(probability, start, points.contributions * rate[:, None], points.leftover * rate)
 
 
 def _require_sum(parts: np.ndarray, whole: np.ndarray) -> None:

@@ -16,6 +16,7 @@ from scipy.special import expit, logit
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
+from predictor.models.plain import through_line
 from predictor.models.sigmoid import FEWEST_FOR_A_SLOPE, Sigmoid
 from predictor.models.tuning import TunedClassifier
 
@@ -41,7 +42,11 @@ class AveragedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     classes_ : ndarray of shape (2,)
     feature_names_in_ : ndarray of str
         Every column that a member reads, each once.
+    line_ : tuple of (float, float)
+        Slope and intercept that the log-odds of the average go through, see `recalibrated`.
     """
+
+    line_: Sigmoid = UNCHANGED  # of the class, for models that were saved before there was one
 
     @classmethod
     def of(
@@ -85,7 +90,23 @@ class AveragedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             weight * member.predict_proba(X[list(member.feature_names_in_)])
             for member, weight in zip(self.members_, self.weights_, strict=True)
         ]
-        return np.asarray(np.sum(parts, axis=0))
+        averaged = np.asarray(np.sum(parts, axis=0))
+        if self.line_ == UNCHANGED:
+            return averaged
+        moved = through_line(averaged[:, 1], self.line_)
+        return np.column_stack([1.0 - moved, moved])
+
+    def recalibrated(self, line: Sigmoid) -> AveragedClassifier:
+        """Copy the average with a line that its log-odds go through after all it did before.
+
+        Parameters
+        ----------
+        line : tuple of (float, float)
+            Slope and intercept, from patients whom the model has not seen.
+        """
+        changed = copy.copy(self)
+        changed.line_ = (line[0] * self.line_[0], line[1] + line[0] * self.line_[1])
+        return changed
 
     def decision_function(self, X: pd.DataFrame) -> np.ndarray:
         """Log-odds of the averaged probability, shape (n,)."""
@@ -200,20 +221,16 @@ def straighten(p: np.ndarray, points: np.ndarray, line: Sigmoid) -> tuple[np.nda
     """
     if line == UNCHANGED:
         return p, points
-    moved = _through(p, line)
+    moved = through_line(p, line)
     if not len(points):
         return moved, points
     distance = points.sum(axis=1)
     start = p - distance
     near = np.abs(distance) < 1e-9
-    anew = _through(start, line)
+    anew = through_line(start, line)
     steepness = line[0] * anew * (1.0 - anew) / np.maximum(start * (1.0 - start), 1e-300)
     rate = np.where(near, steepness, (moved - anew) / np.where(near, 1.0, distance))
     return moved, points * rate[:, None]
-
-
-def _through(p: np.ndarray, line: Sigmoid) -> np.ndarray:
-    return np.asarray(expit(line[1] + line[0] * logit(np.clip(p, 1e-15, 1.0 - 1e-15))))
 
 
 def _straightened(member: TunedClassifier, line: Sigmoid) -> TunedClassifier:

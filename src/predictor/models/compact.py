@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from predictor.execution import Execution, run_tasks
 from predictor.features.preprocessing import encoded_columns
-from predictor.models.averaging import AveragedClassifier
+from predictor.models.averaging import UNCHANGED, AveragedClassifier
 from predictor.models.elastic_net import ElasticNetLogistic
 from predictor.models.plain import CompactModel, Member
 from predictor.models.trees import Trees, boosted_trees, forest_trees
@@ -52,8 +52,11 @@ def compact(fitted: Fitted) -> CompactModel:
         If a model has no preprocessor, or is none of the catalog's.
     """
     pairs = members_of(fitted)
+    line = getattr(fitted, "line_", UNCHANGED)
     return CompactModel(
-        tuple(compact_member(member) for member, _ in pairs), tuple(weight for _, weight in pairs)
+        tuple(compact_member(member) for member, _ in pairs),
+        tuple(weight for _, weight in pairs),
+        None if line == UNCHANGED else line,
     )
 
 

@@ -22,12 +22,13 @@ from predictor.models.trees import Trees
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["CompactModel", "Member", "expit", "from_plain", "logit", "to_plain"]
+__all__ = ["CompactModel", "Member", "expit", "from_plain", "logit", "through_line", "to_plain"]
 
 Scale = Literal["log_odds", "probability"]
 Sigmoid = tuple[float, float]
 
 CLIP = 1e-6
+NEAREST = 1e-15
 FEWEST_FOR_FUSION = 64  # patients; fewer are answered sooner by the plain way
 
 
@@ -41,6 +42,11 @@ def logit(probability: np.ndarray) -> np.ndarray:
     """Turn probabilities into log-odds; 0 and 1 become infinite."""
     with np.errstate(divide="ignore"):
         return np.asarray(np.log(probability) - np.log1p(-probability))
+
+
+def through_line(probability: np.ndarray, line: Sigmoid) -> np.ndarray:
+    """Put probabilities through a slope and an intercept on the log-odds; 0 and 1 count as 1e-15 from there."""
+    return expit(line[1] + line[0] * logit(np.clip(probability, NEAREST, 1.0 - NEAREST)))
 
 
 @dataclass(frozen=True)
@@ -109,10 +115,13 @@ class CompactModel:
     members : tuple of Member
     weights : tuple of float
         They add up to 1.
+    line : tuple of (float, float) or None
+        Slope and intercept that the log-odds of the average go through, after a recalibration on new patients.
     """
 
     members: tuple[Member, ...]
     weights: tuple[float, ...]
+    line: Sigmoid | None = None
 
     @property
     def columns(self) -> tuple[EncodedColumn, ...]:
@@ -139,7 +148,7 @@ class CompactModel:
         total = np.zeros(n)
         for member, weight in zip(self.members, self.weights, strict=True):
             total += weight * expit(member.log_odds(raw, n, fused=fused))
-        return total
+        return total if self.line is None else through_line(total, self.line)
 
     def one(self, patient: Mapping[str, float | str | None]) -> float:
         """Evaluate the probability of one patient, in microseconds."""
@@ -149,12 +158,12 @@ class CompactModel:
             eta = float(member.calibrated(score))  # type: ignore[arg-type]
             tail = math.exp(-abs(eta))
             total += weight * (1.0 if eta >= 0 else tail) / (1.0 + tail)
-        return total
+        return total if self.line is None else float(through_line(np.float64(total), self.line))  # type: ignore[arg-type]
 
     def log_odds(self, X: pd.DataFrame) -> np.ndarray:
         """Evaluate calibrated log-odds of a table, shape (n,): ``decision_function`` within 1e-9."""
         raw = columns_of(X, self.columns)
-        if len(self.members) == 1:
+        if len(self.members) == 1 and self.line is None:
             return self.members[0].log_odds(raw, len(X))
         return logit(self.probability(raw, len(X)))
 
@@ -173,6 +182,7 @@ def to_plain(model: CompactModel) -> dict[str, Any]:
     """
     return {
         "weights": list(model.weights),
+        "line": model.line,
         "members": [
             {
                 "features": list(member.features),
@@ -206,4 +216,6 @@ def from_plain(plain: Mapping[str, Any]) -> CompactModel:
         )
         for part in plain["members"]
     )
-    return CompactModel(members, tuple(float(weight) for weight in plain["weights"]))
+    line = plain.get("line")  # which a folder from before recalibrations does not have
+    weights = tuple(float(weight) for weight in plain["weights"])
+    return CompactModel(members, weights, None if line is None else (float(line[0]), float(line[1])))

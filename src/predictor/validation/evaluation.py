@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from predictor.models.plain import logit
 from predictor.validation.calibration import calibration_intercept, calibration_slope
 from predictor.validation.counts import group_rates, plain_counts
 from predictor.validation.curves import (
@@ -26,7 +27,7 @@ from predictor.validation.curves import (
     roc_curves,
 )
 from predictor.validation.discrimination import within_fold_auc
-from predictor.validation.overall import brier, log_loss, log_losses, scaled_brier
+from predictor.validation.overall import CLIP, brier, log_loss, log_losses, scaled_brier
 from predictor.validation.procedures import Positions, Procedure, arrange, fold_means, over_repeats, table_row
 from predictor.validation.uncertainty import cluster_weights
 from predictor.validation.verdict import Comparison, Verdict, compare_losses, decide
@@ -69,6 +70,8 @@ class Evaluation:
         See `counts.group_rates`.
     counts : DataFrame
         Judged procedure; see `counts.plain_counts`.
+    log_odds : tuple of (float, float)
+        Judged procedure: mean and SD of its log-odds over the patients, averaged over repeats.
     """
 
     performance: pd.DataFrame
@@ -84,6 +87,7 @@ class Evaluation:
     verdict: Verdict
     group_rates: pd.DataFrame
     counts: pd.DataFrame
+    log_odds: tuple[float, float]
 
     @property
     def plain_counts(self) -> dict[str, int] | None:
@@ -166,6 +170,7 @@ def evaluate(
         verdict=decide(comparisons, y=outcome, groups=labels, plan=arms),
         group_rates=group_rates(outcome, labels, arms, level=level),
         counts=plain_counts(own, y, groups=groups, level=level),
+        log_odds=_spread(judged),
     )
 
 
@@ -183,6 +188,11 @@ def reach_verdict(predictions: pd.DataFrame, *, y: ArrayLike, groups: ArrayLike,
     references = [one for one in procedures if one.kind == "reference"]
     comparisons = _compare([judged], references, np.asarray(outcome, dtype=float), labels)
     return decide(comparisons, y=outcome, groups=labels, plan=arms)
+
+
+def _spread(one: Procedure) -> tuple[float, float]:
+    log_odds = logit(np.clip(one.p, CLIP, 1 - CLIP))
+    return float(log_odds.mean()), float(log_odds.std(axis=1, ddof=1).mean())
 
 
 def _compare(

@@ -2,7 +2,7 @@
 
 L is the model's log-odds of each new patient. The three updates are nested in a full revision, a logistic model of
 L and the patients' own columns together; for a logistic model, whose L is a sum of such columns, that is the refit
-of all its coefficients. The closed test asks for each update, the smallest first, whether the full revision fits better.
+of all its coefficients. The closed test asks for each update, the smallest first, whether the revision fits better.
 """
 
 from __future__ import annotations
