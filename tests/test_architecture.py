@@ -21,7 +21,7 @@ from importlinter.cli import lint_imports
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "predictor"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
-PUBLIC = {"load_config", "check", "train", "predict", "report", "simulate"}
+PUBLIC = {"load_config", "check", "train", "predict", "report", "simulate", "evaluate_model"}
 HEAVY = {"pandas", "numpy", "scipy", "sklearn", "mlflow", "shap", "matplotlib"}
 
 

@@ -14,17 +14,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from predictor.api import predict, report, simulate
+    from predictor.api import evaluate_model, predict, report, simulate
     from predictor.checking import check
     from predictor.config.loading import load_config
     from predictor.experiment import train
 
-__all__ = ["check", "load_config", "predict", "report", "simulate", "train"]
+__all__ = ["check", "evaluate_model", "load_config", "predict", "report", "simulate", "train"]
 
 __version__ = "0.1.0"
 
 _HOME = {
     "check": "predictor.checking",
+    "evaluate_model": "predictor.api",
     "load_config": "predictor.config.loading",
     "predict": "predictor.api",
     "report": "predictor.api",

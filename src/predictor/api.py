@@ -1,4 +1,4 @@
-"""What a user does with a finished model, or without one: predict, report, simulate.
+"""What a user does with a finished model, or without one: predict, report, evaluate, simulate.
 
 Each function imports what it alone needs: predicting a patient from a small file needs neither pandas nor the reports.
 """
@@ -21,7 +21,11 @@ from predictor.prediction_model import PredictionModel, load_prediction_model
 if TYPE_CHECKING:
     import pandas as pd
 
+    from predictor.config.loading import LoadedConfig
+    from predictor.external import ExternalEvaluation
+
 __all__ = [
+    "evaluate_model",
     "model_folder",
     "predict",
     "read_new_patients",
@@ -112,6 +116,84 @@ def report(
     return written
 
 
+def evaluate_model(
+    model: str | Path | PredictionModel,
+    config: LoadedConfig | str | Path,
+    out: str | Path | None = None,
+    *,
+    save_updated: str | Path | None = None,
+    now: datetime | None = None,
+) -> ExternalEvaluation:
+    """Evaluate a finished model on patients that it has not seen.
+
+    Parameters
+    ----------
+    model : path or PredictionModel
+        As in `predict`.
+    config : LoadedConfig or path
+        Describes the patients, with a dictionary of their own; its features have the names of the model's inputs.
+    out : path or None
+        New or empty folder for ``evaluation.csv``, ``case_mix.csv``, ``updating.csv`` and ``evaluation.html``.
+    save_updated : path or None
+        New folder for the recalibrated model. It is written where the closed test chose an intercept, or intercept and
+        slope, and not otherwise.
+    now : datetime or None
+
+    Returns
+    -------
+    ExternalEvaluation
+
+    Raises
+    ------
+    ConfigError, DataError, ModelError
+    ResourceError
+        ART-15, if the folder of the updated model exists.
+    """
+    from predictor.config.loading import load_config
+    from predictor.external import evaluate_external, updated_model
+    from predictor.prediction_model import save_prediction_model
+
+    made = now or datetime.now(UTC)
+    loaded_model = _loaded(model)
+    if out is not None:
+        _require_empty(Path(out))
+    if save_updated is not None and Path(save_updated).exists():
+        problem = Problem(
+            "ART-15", "a model's folder is never overwritten", "Name another", file=str(save_updated)
+        )
+        raise ResourceError(problem)
+    loaded = load_config(config) if isinstance(config, str | Path) else config
+    found = evaluate_external(loaded_model, loaded, today=made.date())
+    if out is not None:
+        _write_evaluation(found, Path(out), made)
+    if save_updated is not None and found.test.chosen in ("intercept", "slope"):
+        parent = str(loaded_model.manifest.get("sha256", ""))
+        updated = updated_model(found, parent=parent, created=made.date())
+        save_prediction_model(updated, Path(save_updated))
+    return found
+
+
+def _write_evaluation(found: ExternalEvaluation, folder: Path, made: datetime) -> None:
+    from predictor.evaluation_page import evaluation_view
+    from predictor.reports.render import render_evaluation
+
+    with _writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    tables = {"evaluation": found.performance, "case_mix": found.case_mix, "updating": found.updating}
+    for name, table in tables.items():
+        write_table(table, folder / f"{name}.csv")
+    page = render_evaluation(evaluation_view(found, created=made))
+    write_text(page, folder / "evaluation.html")
+
+
+def _require_empty(target: Path) -> None:
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        problem = Problem(
+            "CFG-10", f"{target} exists and is not an empty folder", "Choose a new folder", path="--out"
+        )
+        raise ConfigError(problem)
+
+
 def simulate(folder: str | Path, *, patients: int, seed: int) -> Path:
     """Write the SIMULATED ketamine cohort as a clinic's export, with the true probabilities in a file of their own.
 
@@ -130,11 +212,7 @@ def simulate(folder: str | Path, *, patients: int, seed: int) -> Path:
     from predictor.data.simulation import simulate_cohort, write_cohort
 
     target = Path(folder)
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        problem = Problem(
-            "CFG-10", f"{target} exists and is not an empty folder", "Choose a new folder", path="--out"
-        )
-        raise ConfigError(problem)
+    _require_empty(target)
     if patients < 1:
         raise ConfigError(Problem("CLI-03", "the number of patients must be at least 1", path="--patients"))
     write_cohort(simulate_cohort(patients, seed=seed), target)

@@ -292,6 +292,45 @@ def report(
 
 
 @app.command()
+def evaluate(
+    model: ModelPath,
+    config: ConfigFile,
+    overrides: Set = None,
+    data_folder: DataFolder = None,
+    out: Annotated[Path, typer.Option("--out", help="New or empty folder for tables and page")] = Path(
+        "evaluation"
+    ),
+    save_updated: Annotated[
+        Path | None,
+        typer.Option(
+            "--save-updated",
+            metavar="NEWFOLDER",
+            help="Write the recalibrated model, if the closed test asks for a new intercept or slope",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Evaluate a finished model on other patients: performance, case mix, and whether it has to change."""
+    from predictor import evaluation_page
+    from predictor.api import evaluate_model, model_folder
+    from predictor.config.loading import load_config
+
+    loaded = load_config(config, overrides=overrides or (), data_folder=data_folder)
+    found = evaluate_model(model_folder(model), loaded, out, save_updated=save_updated)
+    written = save_updated if save_updated is not None and save_updated.exists() else None
+    if as_json:
+        record = {"folder": str(out), "updated_model": str(written) if written else None}
+        _print(evaluation_page.evaluation_record(found) | record)
+        return
+    lines = [evaluation_page.evaluation_text(found), "", f"Tables and page  {out}"]
+    if written is not None:
+        lines.append(f"Updated model    {written}")
+    elif save_updated is not None:
+        lines.append("No updated model was written: no recalibration was chosen")
+    _print("\n".join(lines))
+
+
+@app.command()
 def simulate(
     patients: Annotated[int, typer.Option("--patients", min=1)] = 800,
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from predictor.reports.content import InputValue, PredictionReportV1
+from predictor.reports.content_evaluation import EvaluationReportV1
 from predictor.reports.content_model import ModelReportV1
 from predictor.reports.figures import (
     calibration_plot,
@@ -39,7 +40,7 @@ from predictor.reports.wording import (
     time_text,
 )
 
-__all__ = ["Paper", "render_model_report", "render_patient_report"]
+__all__ = ["Paper", "render_evaluation", "render_model_report", "render_patient_report"]
 
 Paper = Literal["A4", "letter"]
 
@@ -178,6 +179,30 @@ def render_model_report(view: ModelReportV1, *, paper: Paper = "A4") -> str:
         "provenance": _provenance(view),
     }
     return _environment().get_template("model.html.j2").render(context | figures)
+
+
+def render_evaluation(view: EvaluationReportV1, *, paper: Paper = "A4") -> str:
+    """Write the page on a model's evaluation on other patients.
+
+    Parameters
+    ----------
+    view : EvaluationReportV1
+    paper : str
+        ``A4`` or ``letter``.
+
+    Returns
+    -------
+    str
+        A complete HTML document.
+    """
+    context: dict[str, Any] = {
+        "view": view,
+        "paper": paper,
+        "banners": _banners(simulated=view.simulated, research_only=False),
+        "page_mark": shortened(view.model_name, 60),
+        "level": f"{100 * view.level:g}",
+    }
+    return _environment().get_template("evaluation.html.j2").render(context)
 
 
 def _banners(*, simulated: bool, research_only: bool, draft: bool = False) -> Sequence[str]:
