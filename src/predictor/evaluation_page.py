@@ -25,6 +25,7 @@ from predictor.study import outcome_text
 
 __all__ = ["evaluation_record", "evaluation_text", "evaluation_view"]
 
+SMALLEST_P = 0.001
 NAMES = {
     "observed": "Share with the outcome, observed",
     "expected": "Share with the outcome, expected",
@@ -139,7 +140,8 @@ def evaluation_text(found: ExternalEvaluation) -> str:
     if pd.notna(last["development_sd"]):
         spread += f", {last['development_sd']:.2f} in development (out of fold)"
     tests = [
-        f"{s.smaller} against {s.larger}: χ² {s.statistic:.2f} on {s.df} df, p {s.p_value:.3f}"
+        f"{s.smaller} against {s.larger}: χ² {s.statistic:.2f} on {s.df} df, "
+        + (f"p {s.p_value:.3f}" if s.p_value >= SMALLEST_P else f"p < {SMALLEST_P}")
         for s in found.test.steps
     ]
     parts = [WATERMARK] if found.simulated else []

@@ -86,6 +86,7 @@ def models(
     return AveragedClassifier.of(fitted, list(range(1, len(fitted) + 1)), NAMES), X
 
 
+LINES = st.sampled_from([None, (0.6, -0.4), (1.0, 1.3), (1.8, 0.2)])
 CASES = {
     "seed": st.integers(0, 10_000),
     "missing": st.sampled_from([0.0, 0.1, 0.6]),
@@ -95,13 +96,18 @@ CASES = {
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(**CASES)
+@given(**CASES, line=LINES)
 def test_the_scorer_says_what_the_estimator_says(
-    seed: int, missing: float, levels: int, chosen: list[str]
+    seed: int, missing: float, levels: int, chosen: list[str], line: tuple[float, float] | None
 ) -> None:
     average, _ = models(seed, missing, levels, chosen)
     new = table(300, seed + 2, missing, levels + 3)  # with levels that nobody had
     expected = average.predict_proba(new)[:, 1]
+    if line is not None:
+        average = average.recalibrated(line)
+        odds = np.exp(line[1]) * (expected / (1 - expected)) ** line[0]
+        expected = average.predict_proba(new)[:, 1]
+        assert np.abs(expected - odds / (1 + odds)).max() < 1e-9
     plain = from_plain(to_plain(compact(average)))
     raw = columns_of(new, plain.columns)
     for fused in (True, False):
@@ -112,11 +118,12 @@ def test_the_scorer_says_what_the_estimator_says(
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(**CASES)
+@given(**CASES, line=LINES)
 def test_an_averages_explanation_adds_up_to_what_is_displayed(
-    seed: int, missing: float, levels: int, chosen: list[str]
+    seed: int, missing: float, levels: int, chosen: list[str], line: tuple[float, float] | None
 ) -> None:
     average, X = models(seed, missing, levels, chosen)
+    average = average if line is None else average.recalibrated(line)
     scorer, arm = compact(average), X["arm"].to_numpy()
     baselines = []
     for member in scorer.members:

@@ -36,6 +36,7 @@ Floats = NDArray[np.float64]
 
 FEWEST = 20  # events and non-events, as for a site that was left out
 GRID = 100  # predictions at which the resampled smooth curves are computed
+BOOTSTRAP = "bootstrap of whole clusters or patients"
 SMOOTHED = 500  # resamples of the smooth curve, which costs more than all else
 
 
@@ -163,7 +164,7 @@ def net_benefit_new(
 
 def _drawn(metric: str, value: float, draws: Floats, level: float) -> dict[str, object]:
     low, high = percentile_interval(draws, level=level)
-    return {"metric": metric, "value": value, "low": low, "high": high, "interval": "cluster bootstrap"}
+    return {"metric": metric, "value": value, "low": low, "high": high, "interval": BOOTSTRAP}
 
 
 def _estimated(metric: str, one: Estimate, how: str) -> dict[str, object]:
