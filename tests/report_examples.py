@@ -49,6 +49,7 @@ from predictor.reports.content_model import (
     ModelRow,
     NetBenefit,
     OperatingPoint,
+    PooledRow,
     RocCurve,
     RocPoint,
     RunLabel,
@@ -56,6 +57,7 @@ from predictor.reports.content_model import (
     Sensitivity,
     Setting,
     SiteRow,
+    SubgroupRow,
     VerdictSummary,
     WeightRow,
 )
@@ -615,6 +617,31 @@ def model_report(**changes: Any) -> ModelReportV1:
                 calibration_slope=Interval(value=0.8),
             ),
             SiteRow(site="Clinic B", n=41, responders=None, note="too few to judge"),
+        ),
+        "transport_summary": (
+            PooledRow(
+                measure="AUC",
+                sites=4,
+                mean=between(0.74, 0.68, 0.80),
+                prediction=between(0.74, 0.52, 0.88),
+                i2=61.0,
+            ),
+            PooledRow(measure="calibration slope", sites=1, note="fewer than two sites could be judged"),
+        ),
+        "subgroups": (
+            SubgroupRow(
+                by="Sex",
+                subgroup="female",
+                n="420",
+                responders="160",
+                auc=between(0.70, 0.65, 0.75),
+                calibration_intercept=between(0.1, -0.1, 0.3),
+                calibration_slope=between(0.7, 0.5, 0.9),
+                observed_minus_expected=between(0.06, 0.01, 0.11),
+                net_benefit=((0.2, between(0.21, 0.17, 0.25)), (0.3, between(0.15, 0.10, 0.20))),
+                flags=("observed 6 points above expected", "slope 0.70"),
+            ),
+            SubgroupRow(by="Sex", subgroup="other", n="< 10", responders="< 10", note="not shown"),
         ),
         "sensitivity": (
             Sensitivity(

@@ -31,6 +31,7 @@ from predictor.reports.render import render_model_report, render_patient_report
 from predictor.run_store import Run, start_run
 from predictor.secondary import evaluate_secondary
 from predictor.study import Study, prepare_study, transport_splits
+from predictor.subgroups import evaluate_subgroups
 from predictor.tracking import TrackingRecord, send
 from predictor.validation.evaluation import Evaluation, evaluate
 from predictor.validation.resampling import FoldResult, cross_validate, fold_predictions
@@ -148,6 +149,9 @@ def train(
         folds = outer_folds(study)
         results = nested_cross_validation(study, folds, execution=execution, progress=say)
         evaluation = evaluate_predictions(study, results, run)
+        subgroups = evaluate_subgroups(study, results)
+        if len(subgroups):
+            run.write_frame("subgroups.csv", subgroups)
         secondary = evaluate_secondary(study, folds, execution=execution, progress=say)
         if len(secondary):
             run.write_frame("secondary.csv", secondary)
@@ -169,6 +173,7 @@ def train(
             importance=shares,
             transport=transport,
             evidence=evidence,
+            subgroups=subgroups,
             secondary=secondary,
             findings=findings,
             run_id=run.id,

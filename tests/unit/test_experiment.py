@@ -128,6 +128,38 @@ def test_a_split_that_does_not_fit_its_column_is_refused(tmp_path: Path, split: 
         load_config(clinic.config)
 
 
+def test_declared_subgroups_are_a_table_and_a_section_of_the_report(tmp_path: Path) -> None:
+    clinic = write_clinic(tmp_path, n=160)
+    clinic.change("report: {", "report: {subgroups: [patients.sex, {column: patients.age, cut: 45}], ")
+    training = train_quietly(clinic)
+    table = pd.read_csv(training.folder / "subgroups.csv", dtype={"n": str})
+    assert set(table["subgroup"]) == {"female", "male", "below 45 years", "45 years or more"}
+    rows = training.study.primary.evaluable
+    sex = training.study.dataset.X["sex"][rows]
+    counted = table.drop_duplicates("subgroup").set_index("subgroup")["n"]
+    assert counted["female"] == str(int((sex == "female").sum()))
+    report = training.model_report.read_text(encoding="utf-8")
+    assert "45 years or more" in report
+    assert "too few to judge" in report
+    assert not (trained().folder / "subgroups.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("entry", "code"),
+    [
+        ("patients.age", "CFG-26"),
+        ("{column: patients.sex, cut: 1}", "CFG-38"),
+        ("treatments.started_at", "CFG-38"),
+        ("patients.height", "CFG-20"),
+    ],
+)
+def test_a_column_that_makes_no_subgroups_is_refused(tmp_path: Path, entry: str, code: str) -> None:
+    clinic = write_clinic(tmp_path, n=40)
+    clinic.change("report: {", f"report: {{subgroups: [{entry}], ")
+    with pytest.raises(ConfigError, match=code):
+        load_config(clinic.config)
+
+
 def test_without_transport_there_is_no_such_table() -> None:
     assert not (trained().folder / "transport.csv").exists()
 

@@ -66,6 +66,8 @@ def _references(config: Config) -> Iterator[tuple[str, str | None]]:
     for group, entries in config.features.groups.items():
         yield from ((f"features.groups.{group}.{n}", entry.column) for n, entry in enumerate(entries))
     yield "validation.transport.by", transport.by if transport else None
+    for n, one in enumerate(config.report.subgroups):
+        yield f"report.subgroups.{n}.column", one.column
 
 
 def _undeclared(config: Config, dictionary: Dictionary, lost: Container[str]) -> Iterator[Problem]:

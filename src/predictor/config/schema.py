@@ -35,6 +35,7 @@ __all__ = [
     "ReportSection",
     "ResponseOutcome",
     "Rule",
+    "Subgroup",
     "Tracking",
     "Transport",
     "Treatment",
@@ -364,6 +365,14 @@ class HumanStatements(Declared):
     responsible: str | None = None
 
 
+class Subgroup(Declared):
+    """Patients told apart by one column that is known at day 0."""
+
+    column: Reference
+    cut: float | None = None
+    """For a number: those below it, and those from it on."""
+
+
 class ReportSection(Declared):
     """What the reports withhold, and what only a person can say.
 
@@ -379,6 +388,8 @@ class ReportSection(Declared):
     contact: str = "NOT PROVIDED"
     not_covered: str | None = None
     statements: HumanStatements = Field(default_factory=lambda: HumanStatements())
+    subgroups: list[Annotated[Subgroup, BeforeValidator(_feature_form)]] = Field(default_factory=list)
+    """Columns by which performance is shown apart, written as ``table.column`` or with a cut."""
     valid_days: Annotated[int, Field(ge=1, le=36_500)] = 365
 
 

@@ -45,6 +45,7 @@ __all__ = [
     "SiteRow",
     "SizeRow",
     "Statements",
+    "SubgroupRow",
     "VerdictSummary",
     "WeightRow",
 ]
@@ -305,6 +306,22 @@ class PooledRow(View):
     note: str = ""
 
 
+class SubgroupRow(View):
+    """The judged procedure in one subgroup; counts are texts, small ones suppressed, and `flags` what needs a look."""
+
+    by: str
+    subgroup: str
+    n: str
+    responders: str
+    auc: Interval | None = None
+    calibration_intercept: Interval | None = None
+    calibration_slope: Interval | None = None
+    observed_minus_expected: Interval | None = None
+    net_benefit: tuple[tuple[Proportion, Interval], ...] = ()
+    flags: tuple[str, ...] = ()
+    note: str = ""
+
+
 class Sensitivity(View):
     """The same analysis with another strategy for missing outcomes; the declared one is marked."""
 
@@ -399,7 +416,7 @@ class ModelReportV1(View):
     importance: ImportanceTable | None = None
     transport: tuple[SiteRow, ...] = ()
     transport_summary: tuple[PooledRow, ...] = ()
-    subgroups: tuple[SiteRow, ...] = ()
+    subgroups: tuple[SubgroupRow, ...] = ()
     sensitivity: tuple[Sensitivity, ...] = ()
     missingness: tuple[Missingness, ...] = ()
     settings: tuple[Setting, ...] = ()

@@ -46,6 +46,7 @@ from predictor.reports.model_performance import (
     roc_view,
     secondary_rows,
     site_rows,
+    subgroup_rows,
     weight_rows,
 )
 from predictor.reports.verdict_wording import verdict_sentence, what_matters
@@ -81,6 +82,7 @@ class ModelFacts:
     importance: pd.DataFrame
     transport: pd.DataFrame
     evidence: Evidence
+    subgroups: pd.DataFrame
     secondary: pd.DataFrame
     findings: tuple[Finding, ...]
     run_id: str
@@ -123,6 +125,7 @@ def model_view(facts: ModelFacts) -> ModelReportV1:
         transport_summary=pooled_rows(
             transport_summary(facts.transport, level=study.loaded.config.validation.interval.level)
         ),
+        subgroups=subgroup_rows(facts.subgroups),
         sensitivity=sensitivity_rows(study),
         missingness=missingness_rows(study),
         settings=setting_rows(study),

@@ -27,6 +27,7 @@ from predictor.reports.content_model import (
     RocPoint,
     SecondaryRow,
     SiteRow,
+    SubgroupRow,
     WeightRow,
 )
 from predictor.reports.facts import feature_labels
@@ -45,6 +46,7 @@ __all__ = [
     "roc_view",
     "secondary_rows",
     "site_rows",
+    "subgroup_rows",
     "weight_rows",
 ]
 
@@ -341,6 +343,37 @@ def pooled_rows(table: pd.DataFrame) -> tuple[PooledRow, ...]:
         )
         for r in rows_of(table)
     )
+
+
+def subgroup_rows(table: pd.DataFrame) -> tuple[SubgroupRow, ...]:
+    """Lay out the subgroups, one row each.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As `predictor.validation.subgroups.subgroup_performance` gives it.
+    """
+    rows = []
+    for (by, name), own in table.groupby(["by", "subgroup"], sort=False):
+        figures = {str(r.metric): _limits(r.value, r.low, r.high) for r in rows_of(own)}
+        benefit = [(r.threshold, _limits(r.value, r.low, r.high)) for r in rows_of(own)]
+        first = own.iloc[0]
+        rows.append(
+            SubgroupRow(
+                by=str(by),
+                subgroup=str(name),
+                n=str(first["n"]),
+                responders=str(first["events"]),
+                auc=figures.get("auc"),
+                calibration_intercept=figures.get("calibration_intercept"),
+                calibration_slope=figures.get("calibration_slope"),
+                observed_minus_expected=figures.get("observed_minus_expected"),
+                net_benefit=tuple((t, one) for t, one in benefit if one is not None and np.isfinite(t)),
+                flags=tuple(flag for flag in own["flag"] if flag),
+                note=str(first["note"]),
+            )
+        )
+    return tuple(rows)
 
 
 def _limits(value: float, low: float, high: float) -> Interval | None:
