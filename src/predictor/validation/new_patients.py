@@ -12,15 +12,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from predictor.validation.calibration import (
-    calibration_curve,
     calibration_in_the_large,
     calibration_intercept,
     calibration_slope,
-    loess_calibration,
     logistic_recalibration,
     observed_expected,
 )
 from predictor.validation.discrimination import delong, within_fold_auc
+from predictor.validation.loess import calibration_curve, loess_calibration
 from predictor.validation.overall import brier, log_loss, scaled_brier
 from predictor.validation.uncertainty import (
     Estimate,
