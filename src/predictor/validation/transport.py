@@ -149,9 +149,12 @@ def _pooled(frame: pd.DataFrame, measure: str, level: float) -> dict[str, object
     own = frame[[measure, f"{measure}_se"]].to_numpy(dtype=float)
     judged = [forward(value, se) for value, se in own if np.isfinite(value) and se > 0]
     judged = [(value, se) for value, se in judged if np.isfinite(value)]
-    row: dict[str, object] = {"measure": NAMES[measure], "sites": len(judged), "note": ""}
+    row: dict[str, object] = {"measure": NAMES[measure], "sites": len(judged)}
+    # A site left out may be the one that differs most, so that its absence has to be read with the mean.
+    left_out = len(frame) - len(judged)
+    notes = [f"without {left_out} of {len(frame)} sites, too small to judge"] if left_out else []
     if len(judged) < 2:
-        return {**row, "note": "fewer than two sites could be judged"}
+        return {**row, "note": "; ".join(["fewer than two sites could be judged", *notes])}
     values, errors = zip(*judged, strict=True)
     found = random_effects(values, errors)
     low, high = found.interval(level=level)
@@ -164,7 +167,7 @@ def _pooled(frame: pd.DataFrame, measure: str, level: float) -> dict[str, object
         "prediction_high": back(ends[1]),
         "tau2": found.tau2,
         "i2": found.i2,
-        "note": "" if len(judged) > 2 else "two sites say nothing about a third",
+        "note": "; ".join([*([] if len(judged) > 2 else ["two sites say nothing about a third"]), *notes]),
     }
 
 

@@ -51,6 +51,13 @@ def test_a_further_site_is_less_sure_than_the_mean_of_sites_that_differ() -> Non
     assert slope["tau2"] == pytest.approx(np.var([0.4, 0.8, 1.0, 1.4, 0.6], ddof=1) - 0.01)
 
 
+def test_a_site_too_small_to_judge_is_missed_beside_the_mean() -> None:
+    table = transport_summary(
+        frame(slope=[0.9, 1.1, 1.0, np.nan], slope_se=[0.2, 0.2, 0.2, np.nan]), level=0.95
+    ).set_index("measure")
+    assert table.loc["calibration slope", "note"] == "without 1 of 4 sites, too small to judge"
+
+
 def test_one_part_alone_has_no_summary() -> None:
     assert transport_summary(frame(slope=[1.0], slope_se=[0.1]), level=0.95).empty
 
