@@ -151,7 +151,7 @@ def _judged(
     """Raise the flags of a subgroup that is large enough, and say of the others that they are too small."""
     events = float(y[here].sum())
     if min(events, here.sum() - events) < FEWEST_TO_JUDGE:
-        note = f"fewer than {FEWEST_TO_JUDGE} events or non-events: too few to judge"
+        note = "too few to judge"  # fewer than 100 events or non-events, as the report says above the table
         return [{**row, "note": note} for row in rows]
     elsewhere = np.nan
     if len(np.unique(y[others])) == 2:
