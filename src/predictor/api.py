@@ -136,7 +136,7 @@ def evaluate_model(
         New or empty folder for ``evaluation.csv``, ``case_mix.csv``, ``updating.csv`` and ``evaluation.html``.
     save_updated : path or None
         New folder for the recalibrated model. It is written where the closed test chose an intercept, or intercept and
-        slope, and not otherwise.
+        slope, and not otherwise; never from the patients that the model was developed on.
     now : datetime or None
 
     Returns
@@ -166,7 +166,7 @@ def evaluate_model(
     found = evaluate_external(loaded_model, loaded, today=made.date())
     if out is not None:
         _write_evaluation(found, Path(out), made)
-    if save_updated is not None and found.test.chosen in ("intercept", "slope"):
+    if save_updated is not None and found.recalibrates:
         parent = str(loaded_model.manifest.get("sha256", ""))
         updated = updated_model(found, parent=parent, created=made.date())
         save_prediction_model(updated, Path(save_updated))

@@ -75,7 +75,7 @@ def evaluation_view(found: ExternalEvaluation, *, created: datetime) -> Evaluati
         benefit=tuple(_figures(found.performance[found.performance["threshold"].notna()])),
         mix=tuple(_mix(found.case_mix)),
         updates=tuple(_updates(found.updating)),
-        tested=found.test.note.capitalize(),
+        tested=found.test.note[:1].upper() + found.test.note[1:],
         notes=found.notes,
     )
 
@@ -154,6 +154,7 @@ def evaluation_text(found: ExternalEvaluation) -> str:
         "",
         spread,
         *tests,
+        *filter(None, [found.test.note[:1].upper() + found.test.note[1:]]),
         found.advice,
         *(f"Note: {note}" for note in found.notes),
     ]

@@ -103,8 +103,20 @@ class ExternalEvaluation:
         return pd.DataFrame(rows, columns=UPDATING)
 
     @property
+    def own_data(self) -> bool:
+        """Whether the model was developed on these very data; they say nothing about an update of it."""
+        return self.data_hash == self.model.card.get("data_sha256")
+
+    @property
+    def recalibrates(self) -> bool:
+        """Whether these patients ask for a line that a new version of the model can go through."""
+        return self.test.chosen in ("intercept", "slope") and not self.own_data
+
+    @property
     def advice(self) -> str:
         """What is to be done about the model, in words."""
+        if self.own_data:
+            return "Nothing can be said about an update: the model was developed on these patients."
         if self.test.note.startswith("fewer"):
             return f"Nothing can be said about an update: {self.test.note}."
         return ADVICE[self.test.chosen]
@@ -338,11 +350,11 @@ def updated_model(found: ExternalEvaluation, *, parent: str, created: date) -> P
     Raises
     ------
     ValueError
-        Where the chosen update is no recalibration.
+        Where these patients do not ask for a recalibration, or are the model's own.
     """
     update, model = found.test.update, found.model
-    if update.method not in ("intercept", "slope"):
-        raise ValueError(f"{update.method} is no recalibration. Only intercept and slope are lines.")
+    if not found.recalibrates:
+        raise ValueError("There is no recalibration to write. Ask `recalibrates` first.")
     estimator = model.estimator.recalibrated((update.slope, update.intercept))
     step = {
         "method": update.method,

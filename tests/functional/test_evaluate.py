@@ -13,10 +13,11 @@ from scipy.special import expit, logit
 import predictor
 from predictor.config.loading import load_config
 from predictor.errors import ConfigError, DataError, ResourceError
-from predictor.external import ExternalEvaluation, evaluate_external
+from predictor.external import ExternalEvaluation, evaluate_external, updated_model
 from predictor.prediction import ResponsePredictor
 from predictor.prediction_model import PredictionModel, load_prediction_model, raw_columns
 from predictor.validation.discrimination import auc
+from predictor.validation.updating import closed_test
 from trained_clinics import NOW, Clinic, command_line, new_patients, trained, write_clinic
 
 N = 1200
@@ -201,9 +202,18 @@ def test_a_folder_without_means_and_spreads_is_evaluated_all_the_same(tmp_path: 
     assert found.case_mix["development_sd"].isna().all()
 
 
-def test_the_models_own_data_are_recognised() -> None:
-    found = evaluate_external(parent(), load_config(trained().study.loaded.path), today=NOW.date())
+def test_the_models_own_data_are_recognised_and_change_nothing(tmp_path: Path) -> None:
+    """On its own patients a model looks too cautious: a slope above 1 from them would make it too bold."""
+    own = trained().study.loaded.path
+    found = predictor.evaluate_model(parent(), own, save_updated=tmp_path / "new", now=NOW)
     assert any("developed on: its figures here are too good" in note for note in found.notes)
+    assert "developed on these patients" in found.advice
+    assert not (tmp_path / "new").exists()
+    shifted = replace(found, test=closed_test(np.zeros(80), np.repeat([1.0, 0.0], [60, 20])))
+    assert shifted.test.chosen in ("intercept", "slope")
+    assert not shifted.recalibrates
+    with pytest.raises(ValueError, match="no recalibration to write"):
+        updated_model(shifted, parent="", created=NOW.date())
 
 
 def test_a_missing_input_and_another_unit_are_refused(tmp_path: Path) -> None:
