@@ -63,10 +63,11 @@ def test_a_named_judge_is_its_model_on_its_first_set(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("sites", "expected"),
     [
-        # 2 × 3 outer folds and the final fit: 2 candidates × 3 inner folds + 1 refit each; 2 references per fold.
-        (0, 7 * 7 + 6 * 2),
+        # 2 × 3 outer folds, the final fit, and 4 resamples with their apparent fit: 2 candidates × 3 inner folds
+        # + 1 refit each; 2 references per fold.
+        (0, 7 * 12 + 6 * 2),
         # And three sites left out.
-        (3, 7 * 10 + 6 * 2),
+        (3, 7 * 15 + 6 * 2),
     ],
 )
 def test_fits_are_counted(tmp_path: Path, sites: int, expected: int) -> None:
