@@ -41,7 +41,9 @@ class FinalFit:
     weights : dict of str to float
         Share of each candidate in the model.
     fitted : dict of str to TunedClassifier
-        All candidates, for the report.
+        All candidates, for the report; of several imputations the first.
+    imputed : dict of str to tuple of TunedClassifier
+        The same on every imputation.
     rows : ndarray of int
         Positions of the evaluable units.
     """
@@ -49,6 +51,7 @@ class FinalFit:
     model: AveragedClassifier
     weights: Mapping[str, float]
     fitted: Mapping[str, TunedClassifier]
+    imputed: Mapping[str, tuple[TunedClassifier, ...]]
     rows: np.ndarray
 
     @property
@@ -67,14 +70,18 @@ def fit_final(study: Study) -> FinalFit:
     """
     rows, y = study.evaluable(study.loaded.config.primary)
     tuned = fit_candidates(study.protocol, study.dataset, study.primary.label, rows, seed=study.protocol.seed)
-    models = {name: one.model for name, one in tuned.items()}
     by_others = {name: one.log_odds for name, one in tuned.items()}
-    losses = {name: model.inner_log_loss_ for name, model in models.items()}
+    losses = {name: one.inner_log_loss for name, one in tuned.items()}
     weights = candidate_weights(study.protocol, losses, by_others, y)
     line = candidate_line(study.protocol, weights, by_others, y)
     features = [feature.name for feature in study.dataset.features]
-    model = AveragedClassifier.of(list(models.values()), list(weights.values()), features, line)
-    return FinalFit(model=model, weights=weights, fitted=models, rows=rows)
+    members = [
+        (model, weights[name] / len(one.models)) for name, one in tuned.items() for model in one.models
+    ]
+    model = AveragedClassifier.of([m for m, _ in members], [w for _, w in members], features, line)
+    imputed = {name: one.models for name, one in tuned.items()}
+    fitted = {name: one.model for name, one in tuned.items()}
+    return FinalFit(model=model, weights=weights, fitted=fitted, imputed=imputed, rows=rows)
 
 
 def assemble_model(

@@ -155,6 +155,8 @@ def prepare_study(loaded: LoadedConfig) -> Study:
         calibration=config.calibration,
         seed=config.experiment.seed,
         arms=_arms(loaded, extraction),
+        imputations=config.imputations,
+        rounds=config.imputation.rounds,
     )
     study = Study(loaded, tables, cohort, outcomes, extraction, protocol, severity)
     _check_events(study)
@@ -176,7 +178,8 @@ def count_fits(study: Study) -> int:
     transport = len(transport_splits(study))
     resamples = validation.bootstrap.resamples
     bootstrap = resamples + 1 if resamples else 0
-    return once * (outer + transport + 1 + bootstrap) + outer * len(study.protocol.references)
+    m = max(study.protocol.imputations, 1)
+    return m * once * (outer + transport + 1 + bootstrap) + outer * len(study.protocol.references)
 
 
 def site_labels(study: Study) -> np.ndarray:

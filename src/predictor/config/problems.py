@@ -119,7 +119,7 @@ def _names(config: Config, lost: Container[str]) -> Iterator[Problem]:
 
 
 def count_fits(config: Config) -> int:
-    """Count the fits of the nested cross-validation: outer × repeats × inner × candidates × sets.
+    """Count the fits of the nested cross-validation: outer × repeats × inner × candidates × sets × imputations.
 
     Parameters
     ----------
@@ -127,16 +127,17 @@ def count_fits(config: Config) -> int:
     """
     outer, inner = config.validation.outer, config.validation.inner
     tried = sum(model.n_candidates * len(model.features) for model in config.models.values())
-    return outer.n_splits * outer.n_repeats * inner.n_splits * tried
+    return outer.n_splits * outer.n_repeats * inner.n_splits * tried * max(config.imputations, 1)
 
 
 def _fits(config: Config) -> Iterator[Problem]:
     fits, limit = count_fits(config), config.validation.max_fits
     if fits > limit:
-        outer, inner = config.validation.outer, config.validation.inner
+        outer, inner, m = config.validation.outer, config.validation.inner, max(config.imputations, 1)
+        times = f"{m} imputations × " if m > 1 else ""
         message = (
-            f"{outer.n_splits} splits × {outer.n_repeats} repeats × {inner.n_splits} inner splits × "
-            f"{fits // (outer.n_splits * outer.n_repeats * inner.n_splits):,} candidates = {fits:,} fits, "
+            f"{outer.n_splits} splits × {outer.n_repeats} repeats × {inner.n_splits} inner splits × {times}"
+            f"{fits // (outer.n_splits * outer.n_repeats * inner.n_splits * m):,} candidates = {fits:,} fits, "
             f"above the limit of {limit:,}"
         )
         yield Problem("CFG-11", message, "Lower them, or raise validation.max_fits", "validation.max_fits")

@@ -28,6 +28,7 @@ __all__ = [
     "FeatureEntry",
     "Features",
     "HumanStatements",
+    "Imputation",
     "Index",
     "ModelSection",
     "ModelType",
@@ -243,6 +244,18 @@ class Features(Declared):
     """Larger share of missing values at which a feature is left out."""
 
 
+class Imputation(Declared):
+    """What stands in for a number that is missing."""
+
+    method: Literal["simple", "multiple"] = "simple"
+    """``simple``: the training median, with an indicator that it was missing; ``multiple``: m draws from chained
+    regressions, which know the outcome in training and never where anybody is predicted. It takes m times as long."""
+    m: Annotated[int, Field(ge=2, le=50)] = 10
+    """Imputations, of which the probabilities are averaged."""
+    rounds: Annotated[int, Field(ge=1, le=50)] = 5
+    """How often every missing number is drawn anew before it counts."""
+
+
 PROCEDURES = ("average", "selection")
 """What may be judged besides one model by its name."""
 
@@ -430,6 +443,7 @@ class Config(Declared):
     severity: Reference | None = None
     """Baseline score that every model has to beat."""
     features: Features
+    imputation: Imputation = Field(default_factory=Imputation)
     models: dict[str, ModelSection] = Field(default_factory=dict)
     """By name, all on the same folds; without any, the types that are averaged by default, on every feature set."""
     validation: Validation = Field(default_factory=Validation)
@@ -440,6 +454,11 @@ class Config(Declared):
     report: ReportSection = Field(default_factory=ReportSection)
     tracking: Tracking = Field(default_factory=Tracking)
     execution: ExecutionSection = Field(default_factory=ExecutionSection)
+
+    @property
+    def imputations(self) -> int:
+        """Return how many times missing numbers are imputed; 0 for the training median with an indicator."""
+        return self.imputation.m if self.imputation.method == "multiple" else 0
 
     @model_validator(mode="after")
     def _fill_models(self) -> Config:

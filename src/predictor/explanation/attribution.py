@@ -113,6 +113,7 @@ class MemberExplainer:
             If they do not add up within 1e-6.
         """
         member = self.member
+        raw = member.completed(raw, n)
         encoded = encode_block(member.columns, raw, n)
         scores = member.scores(encoded) if n == 0 or self._walks else member.fused.scores(raw, n)
         by_column = self._by_column(encoded)

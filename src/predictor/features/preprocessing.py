@@ -7,7 +7,7 @@ learned from the table that was read.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +15,9 @@ import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from predictor.features.chain import Chain, chain_from_plain, chain_to_plain
 from predictor.features.columns import TEXT, EncodedColumn
+from predictor.features.imputation import Draw, Standardised, fit_chain, impute_training
 
 if TYPE_CHECKING:
     from predictor.features.dataset import Feature
@@ -28,6 +30,7 @@ __all__ = [
     "encode",
     "encode_table",
     "encoded_columns",
+    "fitted_chain",
     "read_table",
 ]
 
@@ -152,17 +155,26 @@ def encoded_columns(fitted: Encoder) -> tuple[EncodedColumn, ...]:
     return tuple(EncodedColumn(**column) for column in fitted.encoded_)
 
 
-def build_preprocessor(features: Sequence[Feature]) -> Encoder:
+def fitted_chain(fitted: Encoder) -> Chain | None:
+    """Imputer of new patients; None where numbers are filled in by their median."""
+    check_is_fitted(fitted, "encoded_")
+    return None if fitted.imputation is None else chain_from_plain(fitted.chain_)
+
+
+def build_preprocessor(features: Sequence[Feature], draw: Draw | None = None) -> Encoder:
     """Declare one unfitted encoder for the features: numbers first, then categories.
 
     Parameters
     ----------
     features : sequence of Feature
         Columns of ``X`` to use; columns not named are ignored.
+    draw : Draw, optional
+        Which of several imputations; without it missing numbers get the training median and an indicator.
     """
     return Encoder(
         numbers={feature.name: feature.transform for feature in features if feature.kind == "number"},
         categories=[feature.name for feature in features if feature.kind == "category"],
+        imputation=None if draw is None else asdict(draw),
     )
 
 
@@ -180,18 +192,31 @@ class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     numbers : dict of str to {"none", "log", "log1p", "sqrt"}
         Columns and what is applied to them first.
     categories : list of str
+    imputation : dict of str to int, optional
+        Fields of a `Draw`. Numbers are then imputed by `predictor.features.imputation` instead, without an indicator.
+        `fit_transform` imputes the training part with its outcome; `transform` imputes whoever is given, also a
+        training patient, by a chain that was fitted without any.
 
     Attributes
     ----------
     encoded_ : list of dict
         Fields of each `EncodedColumn`.
+    chain_ : dict
+        Fields of the `Chain`; only with ``imputation``.
     """
 
     encoded_: list[dict[str, Any]]
+    chain_: dict[str, Any]
 
-    def __init__(self, numbers: dict[str, str] | None = None, categories: list[str] | None = None) -> None:
+    def __init__(
+        self,
+        numbers: dict[str, str] | None = None,
+        categories: list[str] | None = None,
+        imputation: dict[str, int] | None = None,
+    ) -> None:
         self.numbers = numbers
         self.categories = categories
+        self.imputation = imputation
 
     def read(self, X: pd.DataFrame) -> Table:
         """Read the declared columns of a frame; nothing is learned."""
@@ -200,17 +225,82 @@ class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def fit(self, X: pd.DataFrame | Table, y: object = None) -> Encoder:
         """Learn the columns from the training part alone, a frame or a table that was read from one."""
         table = X if isinstance(X, Table) else self.read(X)
+        if self.imputation is not None:
+            self._fit_imputer(table)
+            return self
         columns = [*_learn_numbers(table), *_learn_categories(table)]
         self.encoded_ = [vars(column).copy() for column in columns]
         return self
 
+    def fit_transform(self, X: pd.DataFrame | Table, y: Any = None) -> np.ndarray:
+        """Learn the columns and encode the training part; with several imputations its outcome helps to fill it in.
+
+        Parameters
+        ----------
+        X : DataFrame or Table
+        y : ndarray of shape (n,), optional
+            0 and 1; needed by multiple imputation alone.
+        """
+        table = X if isinstance(X, Table) else self.read(X)
+        if self.imputation is None:
+            return self.fit(table).transform(table)
+        if y is None:
+            raise ValueError("Multiple imputation of a training part needs its outcome. Give y.")
+        numbers = self._fit_imputer(table)
+        columns = encoded_columns(self)
+        filled = impute_training(numbers, np.asarray(y), Draw(**self.imputation))
+        completed = _completed(table, numbers.names, numbers.centers + numbers.scales * filled)
+        return encode_table(columns, completed)
+
+    def _fit_imputer(self, table: Table) -> Standardised:
+        """Fit the chain of new patients; return what it was fitted on."""
+        categories = list(_learn_categories(table))
+        numbers = _standardise(table, categories)
+        parts = zip(numbers.names, numbers.centers.tolist(), numbers.scales.tolist(), strict=True)
+        values = [EncodedColumn(name, "value", fill=c, center=c, scale=s) for name, c, s in parts]
+        self.encoded_ = [vars(column).copy() for column in (*values, *categories)]
+        self.chain_ = chain_to_plain(fit_chain(numbers, Draw(**(self.imputation or {}))))
+        return numbers
+
     def transform(self, X: pd.DataFrame | Table) -> np.ndarray:
         """Encode patients: ndarray of shape (n, columns)."""
-        return encode_table(encoded_columns(self), X if isinstance(X, Table) else self.read(X))
+        columns, table = encoded_columns(self), X if isinstance(X, Table) else self.read(X)
+        chain = fitted_chain(self)
+        if chain is not None:
+            at = [table.names.index(name) for name in chain.names]
+            context = encode_table(chain.context, table).T
+            table = _completed(table, chain.names, chain.filled(table.numbers[:, at].T, context).T)
+        return encode_table(columns, table)
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
         """Names of the encoded columns."""
         return np.array([column.name for column in encoded_columns(self)], dtype=object)
+
+
+def _standardise(table: Table, categories: Sequence[EncodedColumn]) -> Standardised:
+    """Take the numbers that vary, by the mean and standard deviation of those known."""
+    kept = [i for i in range(len(table.names)) if len(np.unique(table.numbers[~table.missing[:, i], i])) > 1]
+    known = table.numbers[:, kept]
+    centers = np.nanmean(known, axis=0) if kept else np.zeros(0)
+    scales = np.nanstd(known, axis=0) if kept else np.zeros(0)
+    return Standardised(
+        names=tuple(table.names[i] for i in kept),
+        transforms=tuple(table.transforms[i] for i in kept),
+        values=(known - centers) / scales,
+        centers=centers,
+        scales=scales,
+        context=tuple(categories),
+        indicators=encode_table(categories, table),
+    )
+
+
+def _completed(table: Table, names: Sequence[str], values: np.ndarray) -> Table:
+    """Put numbers without a gap in place of those that were read."""
+    numbers, missing = table.numbers.copy(order="F"), table.missing.copy()
+    at = [table.names.index(name) for name in names]
+    numbers[:, at] = np.where(missing[:, at], values, numbers[:, at])
+    missing[:, at] = False
+    return replace(table, numbers=numbers, missing=missing)
 
 
 def _learn_numbers(table: Table) -> Iterator[EncodedColumn]:

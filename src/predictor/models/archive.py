@@ -10,8 +10,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from predictor.features.chain import Chain, chain_from_plain, chain_to_plain
 from predictor.features.columns import EncodedColumn
-from predictor.models.plain import CompactModel, Member
+from predictor.models.plain import CompactModel, Member, imputers_of, plain_imputer
 from predictor.models.trees import Trees
 
 __all__ = ["load_compact", "save_compact"]
@@ -29,10 +30,7 @@ def save_compact(models: Sequence[CompactModel], path: Path) -> None:
         What their trees need for explanations is left out.
     path : Path
     """
-    described = [
-        {"weights": model.weights, "members": [_described(member) for member in model.members]}
-        for model in models
-    ]
+    described = [_described(model) for model in models]
     members = [member for model in models for member in model.members]
     arrays: dict[str, np.ndarray] = {
         "models": np.frombuffer(json.dumps(described).encode(), dtype=np.uint8),
@@ -53,7 +51,7 @@ def load_compact(file: Path | BinaryIO) -> list[CompactModel]:
     described = json.loads(arrays.take("models").tobytes().decode())
     return [
         CompactModel(
-            tuple(_rebuilt(member, arrays) for member in entry["members"]),
+            _rebuilt_members(entry, arrays),
             tuple(float(weight) for weight in entry["weights"]),
         )
         for entry in described
@@ -74,7 +72,12 @@ class _Arrays:
         return self._arrays[name][start:stop]
 
 
-def _rebuilt(entry: dict[str, Any], arrays: _Arrays) -> Member:
+def _rebuilt_members(entry: dict[str, Any], arrays: _Arrays) -> tuple[Member, ...]:
+    imputers = [chain_from_plain(one) for one in entry.get("imputers", [])]
+    return tuple(_rebuilt(member, arrays, imputers) for member in entry["members"])
+
+
+def _rebuilt(entry: dict[str, Any], arrays: _Arrays, imputers: Sequence[Chain]) -> Member:
     sizes, sigmoid = entry["trees"], entry["sigmoid"]
     coef = arrays.take("coef", entry["coef"])
     trees = None
@@ -89,10 +92,23 @@ def _rebuilt(entry: dict[str, Any], arrays: _Arrays) -> Member:
         trees=trees,
         scale=entry["scale"],
         sigmoid=None if sigmoid is None else (sigmoid[0], sigmoid[1]),
+        chain=imputers[entry["imputer"]] if "imputer" in entry else None,
+        imputation=entry.get("imputation", 0),
     )
 
 
-def _described(member: Member) -> dict[str, Any]:
+def _described(model: CompactModel) -> dict[str, Any]:
+    imputers = imputers_of(model)
+    return {
+        "weights": model.weights,
+        **({"imputers": [chain_to_plain(chain) for chain in imputers]} if imputers else {}),
+        "members": [
+            {**_described_member(member), **plain_imputer(member, imputers)} for member in model.members
+        ],
+    }
+
+
+def _described_member(member: Member) -> dict[str, Any]:
     """Everything but the arrays, of which the sizes."""
     trees = member.trees
     return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassif
 from threadpoolctl import threadpool_limits
 
 from predictor.execution import Execution, run_tasks
-from predictor.features.preprocessing import encoded_columns
+from predictor.features.preprocessing import encoded_columns, fitted_chain
 from predictor.models.averaging import UNCHANGED, AveragedClassifier
 from predictor.models.elastic_net import ElasticNetLogistic
 from predictor.models.plain import CompactModel, Member
@@ -20,6 +21,8 @@ from predictor.models.tuning import TunedClassifier, fit_encoder
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from predictor.features.preprocessing import Encoder
 
 __all__ = ["compact", "compact_member", "members_of", "refit_range"]
 
@@ -53,10 +56,11 @@ def compact(fitted: Fitted) -> CompactModel:
     """
     pairs = members_of(fitted)
     line = getattr(fitted, "line_", UNCHANGED)
+    found = {id(member.preprocessor_): member.preprocessor_ for member, _ in pairs}
+    imputers = {key: None if one is None else fitted_chain(one) for key, one in found.items()}
+    members = [replace(compact_member(one), chain=imputers[id(one.preprocessor_)]) for one, _ in pairs]
     return CompactModel(
-        tuple(compact_member(member) for member, _ in pairs),
-        tuple(weight for _, weight in pairs),
-        None if line == UNCHANGED else line,
+        tuple(members), tuple(weight for _, weight in pairs), None if line == UNCHANGED else line
     )
 
 
@@ -76,7 +80,18 @@ def _member(fitted: TunedClassifier, preprocessor: Any, model: Any) -> Member:
     columns = encoded_columns(preprocessor)
     base, coef, trees = _numbers(model, len(columns))
     features = tuple(str(name) for name in fitted.feature_names_in_)
-    return Member(features, columns, base, coef, trees, fitted.family_.score, fitted.calibration_)
+    drawn = preprocessor.imputation
+    return Member(
+        features,
+        columns,
+        base,
+        coef,
+        trees,
+        fitted.family_.score,
+        fitted.calibration_,
+        fitted_chain(preprocessor),
+        0 if drawn is None else drawn["number"],
+    )
 
 
 def _numbers(model: Any, p: int) -> tuple[float, np.ndarray, Trees | None]:
@@ -125,7 +140,7 @@ def refit_range(
 
     Notes
     -----
-    Whole groups are drawn with replacement; a draw with a single class is drawn again. Preprocessing is
+    Whole groups are drawn with replacement; a draw with a single class is drawn again. Preprocessing, also the imputer, is
     fitted anew, hyperparameters and weights are held. The calibration is held as well. The level's sampling is in the
     refitted model itself, whose base follows the resample's own rate; a sigmoid from the patients left out of
     each resample would replace that by the noise of a third of the patients, and one from inner folds would
@@ -154,24 +169,57 @@ def _refit_block(
     seeds: Sequence[Any],
 ) -> list[CompactModel]:
     with threadpool_limits(limits=1):
-        return [_refit(fitted, X, target, labels, seeds[i]) for i in block]
+        return [_refit(_of_imputation(fitted, i), X, target, labels, seeds[i]) for i in block]
+
+
+def _of_imputation(fitted: Fitted, resample: int) -> list[tuple[TunedClassifier, float]]:
+    """Members of one imputation with their weights, in turn: a resample is imputed once, its own imputer fitted anew.
+
+    The range over resamples then holds what the missing values leave open as well, and costs no more than without.
+    """
+    pairs = members_of(fitted)
+    drawn = [None if m.preprocessor is None else m.preprocessor.imputation for m, _ in pairs]
+    numbers = sorted({0 if one is None else one["number"] for one in drawn})
+    wanted = numbers[resample % len(numbers)]
+    kept = [pair for pair, one in zip(pairs, drawn, strict=True) if (one["number"] if one else 0) == wanted]
+    return [(member, weight / sum(weight for _, weight in kept)) for member, weight in kept]
 
 
 def _refit(
-    fitted: Fitted, X: pd.DataFrame, target: np.ndarray, labels: np.ndarray, child: Any
+    pairs: Sequence[tuple[TunedClassifier, float]],
+    X: pd.DataFrame,
+    target: np.ndarray,
+    labels: np.ndarray,
+    child: Any,
 ) -> CompactModel:
     random = np.random.default_rng(child)
     rows = next(rows for rows in _draws(labels, random) if len(np.unique(target[rows])) == 2)
     drawn, seed = X.iloc[rows], int(random.integers(2**31))
-    pairs = members_of(fitted)
-    refitted = tuple(_refit_member(member, drawn, target[rows], seed) for member, _ in pairs)
-    return CompactModel(refitted, tuple(weight for _, weight in pairs))
+    sets = _by_features([member for member, _ in pairs])
+    refitted: dict[int, Member] = {}
+    for features, members in sets.items():
+        encoded = fit_encoder(members[0].preprocessor, drawn[list(features)], target[rows])
+        shared = None if encoded[0] is None else fitted_chain(encoded[0])
+        for member in members:
+            refitted[id(member)] = replace(_refit_member(member, encoded, target[rows], seed), chain=shared)
+    return CompactModel(
+        tuple(refitted[id(member)] for member, _ in pairs), tuple(weight for _, weight in pairs)
+    )
 
 
-def _refit_member(member: TunedClassifier, X: pd.DataFrame, target: np.ndarray, seed: int) -> Member:
-    preprocessor, encoded = fit_encoder(member.preprocessor, X[list(member.feature_names_in_)])
+def _by_features(members: Sequence[TunedClassifier]) -> dict[tuple[str, ...], list[TunedClassifier]]:
+    found: dict[tuple[str, ...], list[TunedClassifier]] = {}
+    for member in members:
+        found.setdefault(tuple(map(str, member.feature_names_in_)), []).append(member)
+    return found
+
+
+def _refit_member(
+    member: TunedClassifier, encoded: tuple[Encoder | None, np.ndarray], target: np.ndarray, seed: int
+) -> Member:
+    preprocessor, X = encoded
     model = member.family_.make(seed).set_params(**member.best_params_)
-    return _member(member, preprocessor, model.fit(encoded, target))
+    return _member(member, preprocessor, model.fit(X, target))
 
 
 def _draws(labels: np.ndarray, random: np.random.Generator) -> Iterator[np.ndarray]:

@@ -91,7 +91,9 @@ class Forest(RandomForestClassifier):  # type: ignore[misc]
         self._grow_all(X, y, None)
         return self
 
-    def fit_out_of_bag(self, X: Any, y: Any, groups: np.ndarray | None = None) -> np.ndarray:
+    def fit_out_of_bag(
+        self, X: Any, y: Any, groups: np.ndarray | None = None, *, as_new: np.ndarray | None = None
+    ) -> np.ndarray:
         """Grow the trees, and score every patient by the trees that were grown without its group.
 
         Parameters
@@ -101,16 +103,21 @@ class Forest(RandomForestClassifier):  # type: ignore[misc]
             Two classes.
         groups : array of int of shape (n,), optional
             0, 1, …; drawn whole. Without it every patient is a group.
+        as_new : ndarray of shape (n, p), optional
+            The same patients as they are scored, where ``X`` was filled in with the help of their outcomes.
 
         Returns
         -------
         ndarray of shape (n,)
             Mean share of the second class; NaN for a patient whose group every tree has drawn.
         """
-        return self._grow_all(X, y, groups, score=True)
+        return self._grow_all(X, y, groups, scored=X if as_new is None else as_new)
 
-    def _grow_all(self, X: Any, y: Any, groups: np.ndarray | None, *, score: bool = False) -> np.ndarray:
+    def _grow_all(
+        self, X: Any, y: Any, groups: np.ndarray | None, *, scored: np.ndarray | None = None
+    ) -> np.ndarray:
         X, y = validate_data(self, X, y, dtype=np.float32)
+        scored = None if scored is None else np.asarray(scored, dtype=np.float32)
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
         self.n_classes_, self.n_outputs_ = len(self.classes_), 1
@@ -128,9 +135,9 @@ class Forest(RandomForestClassifier):  # type: ignore[misc]
             drawn = _draw(generator, labels, self.max_samples)
             tree = self._grow(X, target, drawn, seed, generator)
             self.estimators_.append(tree)
-            if score:
+            if scored is not None:
                 out = np.flatnonzero(drawn == 0)
-                total[out] += tree.tree_.predict(X[out])[:, 1] if len(out) else 0.0
+                total[out] += tree.tree_.predict(scored[out])[:, 1] if len(out) else 0.0
                 times[out] += 1
         return np.where(times > 0, total / np.maximum(times, 1), np.nan)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from predictor.features.chain import Chain, chain_from_plain, chain_to_plain
 from predictor.features.columns import (
     EncodedColumn,
     RawColumns,
@@ -22,7 +23,17 @@ from predictor.models.trees import Trees
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["CompactModel", "Member", "expit", "from_plain", "logit", "through_line", "to_plain"]
+__all__ = [
+    "CompactModel",
+    "Member",
+    "expit",
+    "from_plain",
+    "imputers_of",
+    "logit",
+    "plain_imputer",
+    "through_line",
+    "to_plain",
+]
 
 Scale = Literal["log_odds", "probability"]
 Sigmoid = tuple[float, float]
@@ -69,6 +80,10 @@ class Member:
         What base, coefficients and trees add up to.
     sigmoid : tuple of (float, float) or None
         Slope and intercept of the calibration.
+    chain : Chain or None
+        Fills in missing numbers before anything else; without it each has its own constant.
+    imputation : int
+        Which of several.
     """
 
     features: tuple[str, ...]
@@ -78,6 +93,12 @@ class Member:
     trees: Trees | None
     scale: Scale
     sigmoid: Sigmoid | None
+    chain: Chain | None = None
+    imputation: int = 0
+
+    def completed(self, raw: RawColumns, n: int) -> RawColumns:
+        """Fill in raw columns, which `scores`, `fused` and the explanations then take as they are."""
+        return raw if self.chain is None else self.chain.completed(raw, n)
 
     def scores(self, encoded: np.ndarray) -> np.ndarray:
         """Evaluate the model's own sum from encoded columns, shape (columns, n) to (n,)."""
@@ -95,7 +116,7 @@ class Member:
         return scores if self.scale == "log_odds" else logit(np.clip(scores, CLIP, 1.0 - CLIP))
 
     def log_odds(self, raw: RawColumns, n: int, *, fused: bool | None = None) -> np.ndarray:
-        """Evaluate calibrated log-odds, shape (n,)."""
+        """Evaluate calibrated log-odds from raw columns that are filled in, shape (n,)."""
         if n >= FEWEST_FOR_FUSION if fused is None else fused:
             return self.calibrated(self.fused.scores(raw, n))
         return self.calibrated(self.scores(encode_block(self.columns, raw, n)))
@@ -145,16 +166,47 @@ class CompactModel:
         ndarray of float64 of shape (n,)
             That of ``AveragedClassifier.predict_proba`` within 1e-9.
         """
+        return self._mean([expit(log_odds) for log_odds in self.by_member(raw, n, fused=fused)], n)
+
+    def _mean(self, by_member: Sequence[np.ndarray], n: int) -> np.ndarray:
         total = np.zeros(n)
-        for member, weight in zip(self.members, self.weights, strict=True):
-            total += weight * expit(member.log_odds(raw, n, fused=fused))
+        for p, weight in zip(by_member, self.weights, strict=True):
+            total += weight * p
         return total if self.line is None else through_line(total, self.line)
+
+    def by_member(self, raw: RawColumns, n: int, *, fused: bool | None = None) -> Iterator[np.ndarray]:
+        """Evaluate each member's calibrated log-odds, filling in once for all that share a chain."""
+        filled: dict[int, RawColumns] = {}
+        for member in self.members:
+            if id(member.chain) not in filled:
+                filled[id(member.chain)] = member.completed(raw, n)
+            yield member.log_odds(filled[id(member.chain)], n, fused=fused)
+
+    @property
+    def imputations(self) -> int:
+        """How many times a missing number is filled in."""
+        return max(1, max(member.imputation for member in self.members) + 1)
+
+    def by_imputation(self, raw: RawColumns, n: int) -> np.ndarray:
+        """Evaluate the probability that each imputation gives, shape (imputations, n).
+
+        Their mean is `probability`; how far they lie apart is what the missing inputs leave open.
+        """
+        found, shares = np.zeros((self.imputations, n)), np.zeros(self.imputations)
+        for member, weight, log_odds in zip(self.members, self.weights, self.by_member(raw, n), strict=True):
+            found[member.imputation] += weight * expit(log_odds)
+            shares[member.imputation] += weight
+        p = np.asarray(found / shares[:, None])
+        return p if self.line is None else through_line(p, self.line)
 
     def one(self, patient: Mapping[str, float | str | None]) -> float:
         """Evaluate the probability of one patient, in microseconds."""
         total = 0.0
+        filled: dict[int, Mapping[str, float | str | None]] = {id(None): patient}
         for member, weight in zip(self.members, self.weights, strict=True):
-            score = np.float64(member.fused.one(patient))
+            if member.chain is not None and id(member.chain) not in filled:
+                filled[id(member.chain)] = member.chain.completed_one(patient)
+            score = np.float64(member.fused.one(filled[id(member.chain)]))
             eta = float(member.calibrated(score))  # type: ignore[arg-type]
             tail = math.exp(-abs(eta))
             total += weight * (1.0 if eta >= 0 else tail) / (1.0 + tail)
@@ -164,7 +216,7 @@ class CompactModel:
         """Evaluate calibrated log-odds of a table, shape (n,): ``decision_function`` within 1e-9."""
         raw = columns_of(X, self.columns)
         if len(self.members) == 1 and self.line is None:
-            return self.members[0].log_odds(raw, len(X))
+            return next(self.by_member(raw, len(X)))
         return logit(self.probability(raw, len(X)))
 
     def predict_proba(self, X: pd.DataFrame) -> np.ndarray:
@@ -180,9 +232,11 @@ def to_plain(model: CompactModel) -> dict[str, Any]:
     ----------
     model : CompactModel
     """
+    imputers = imputers_of(model)
     return {
         "weights": list(model.weights),
         "line": model.line,
+        **({"imputers": [chain_to_plain(chain) for chain in imputers]} if imputers else {}),
         "members": [
             {
                 "features": list(member.features),
@@ -192,10 +246,24 @@ def to_plain(model: CompactModel) -> dict[str, Any]:
                 "trees": None if member.trees is None else _plain_trees(member.trees),
                 "scale": member.scale,
                 "sigmoid": member.sigmoid,
+                **plain_imputer(member, imputers),
             }
             for member in model.members
         ],
     }
+
+
+def imputers_of(model: CompactModel) -> list[Chain]:
+    """List the imputers, each once however many members share it."""
+    return list({id(m.chain): m.chain for m in model.members if m.chain is not None}.values())
+
+
+def plain_imputer(member: Member, imputers: Sequence[Chain]) -> dict[str, int]:
+    """Say which of the imputers a member has; nothing where it has none."""
+    if member.chain is None:
+        return {}
+    number = next(i for i, chain in enumerate(imputers) if chain is member.chain)
+    return {"imputer": number, "imputation": member.imputation}
 
 
 def _plain_trees(trees: Trees) -> dict[str, list[float]]:
@@ -204,6 +272,7 @@ def _plain_trees(trees: Trees) -> dict[str, list[float]]:
 
 def from_plain(plain: Mapping[str, Any]) -> CompactModel:
     """Rebuild what `to_plain` described, number by number the same."""
+    imputers = [chain_from_plain(part) for part in plain.get("imputers", [])]
     members = tuple(
         Member(
             features=tuple(part["features"]),
@@ -213,6 +282,8 @@ def from_plain(plain: Mapping[str, Any]) -> CompactModel:
             trees=None if part["trees"] is None else Trees.of(part["trees"]),
             scale=part["scale"],
             sigmoid=None if part["sigmoid"] is None else (part["sigmoid"][0], part["sigmoid"][1]),
+            chain=imputers[part["imputer"]] if "imputer" in part else None,
+            imputation=int(part.get("imputation", 0)),
         )
         for part in plain["members"]
     )

@@ -252,11 +252,12 @@ def fit_shared(
 
 @dataclass(frozen=True)
 class _Part:
-    """Encoded patients, their outcomes as 0 and 1, and their rows."""
+    """Encoded patients, their outcomes as 0 and 1, their rows, and as new patients would be encoded if otherwise."""
 
     X: np.ndarray
     target: np.ndarray
     rows: np.ndarray
+    as_new: np.ndarray | None = None
 
 
 @dataclass
@@ -335,7 +336,9 @@ class _Tuning:
         """Fit every candidate on everybody and keep the scores of those whom its trees left out."""
         grown = [self.make(i, seed) for i in range(len(self.candidates))]
         for number, model in enumerate(grown):
-            self.scores[:, number] = model.fit_out_of_bag(everything.X, everything.target, labels)
+            self.scores[:, number] = model.fit_out_of_bag(
+                everything.X, everything.target, labels, as_new=everything.as_new
+            )
         # Where no inner fold is possible, one class is in a single group, and nothing can be learned from scores.
         self.scores[folds < 0] = np.nan
         tested = np.isfinite(self.scores).all(axis=1)
@@ -363,22 +366,30 @@ def _fit_together(models: Sequence[TunedClassifier], X: Any, y: Any, groups: Any
             folds[test] = fold
             if all(tuning.family.out_of_bag for tuning in tunings):
                 continue
-            preprocessor, encoded = fit_encoder(first.preprocessor, _take(read, train))
+            preprocessor, encoded = fit_encoder(first.preprocessor, _take(read, train), target[train])
             part = _Part(encoded, target[train], train)
             tested = _Part(encode_with(preprocessor, _take(read, test)), target[test], test)
             for tuning in tunings:
                 tuning.try_on(fold, part, tested, seed)
-        preprocessor, encoded = fit_encoder(first.preprocessor, read)
-        everything = _Part(encoded, target, np.arange(len(target)))
+        preprocessor, encoded = fit_encoder(first.preprocessor, read, target)
+        as_new = encode_with(preprocessor, read) if _knows_outcome(preprocessor) else None
+        everything = _Part(encoded, target, np.arange(len(target)), as_new)
         return [tuning.finish(preprocessor, everything, folds, labels, seed) for tuning in tunings]
 
 
-def fit_encoder(preprocessor: Encoder | None, X: Any) -> tuple[Encoder | None, np.ndarray]:
-    """Fit a fresh copy of the preprocessor and encode its training part."""
+def fit_encoder(
+    preprocessor: Encoder | None, X: Any, target: np.ndarray
+) -> tuple[Encoder | None, np.ndarray]:
+    """Fit a fresh copy of the preprocessor and encode its training part, whose outcomes may help to fill it in."""
     if preprocessor is None:
         return None, X
     fitted = clone(preprocessor)
-    return fitted, _at_least_one_column(fitted.fit(X).transform(X))
+    return fitted, _at_least_one_column(fitted.fit_transform(X, target))
+
+
+def _knows_outcome(preprocessor: Encoder | None) -> bool:
+    """Whether the encoded training part holds what its outcomes tell, and may therefore score nobody."""
+    return preprocessor is not None and preprocessor.imputation is not None
 
 
 def encode_with(preprocessor: Encoder | None, X: Any) -> np.ndarray:

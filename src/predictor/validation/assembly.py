@@ -9,6 +9,7 @@ import numpy as np
 
 from predictor.models.averaging import UNCHANGED, average_line, average_weights, straighten
 from predictor.models.sigmoid import Sigmoid
+from predictor.validation.imputed import together_log_odds
 from predictor.validation.splits import Fold
 
 __all__ = ["Candidate", "Fitted", "FoldResult", "Protocol", "assemble", "candidate_line", "candidate_weights"]
@@ -57,6 +58,11 @@ class Protocol:
     arms : dict of str to (str, str)
         Arms that patients were randomised to, each with the feature that says so and its value; every test unit is
         predicted under each of them.
+    imputations : int
+        How many times missing numbers are imputed; 0 for the training median with an indicator, which the references
+        always have.
+    rounds : int
+        Visits of every number in a chain of imputations.
     """
 
     candidates: tuple[Candidate, ...]
@@ -66,6 +72,8 @@ class Protocol:
     calibration: str
     seed: int
     arms: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    imputations: int = 0
+    rounds: int = 5
 
 
 @dataclass(frozen=True)
@@ -108,15 +116,15 @@ class Fitted:
     Parameters
     ----------
     name : str
-    p : ndarray of shape (test units,)
+    p : ndarray of shape (imputations, test units)
     inner_log_loss : float
         NaN for a reference.
-    by_others : ndarray of shape (training units,) or (0,)
-        Log-odds of training units by models that have not seen them, see `predictor.models.tuning.Tuned`.
-    points : ndarray of shape (test units, features) or (0, 0)
+    by_others : ndarray of shape (training units, imputations) or (0,)
+        Log-odds of training units by models that have not seen them, see `predictor.validation.imputed.Imputed`.
+    points : ndarray of shape (imputations, test units, features) or (1, 0, 0)
     kept : ndarray of bool of shape (features,) or None
         Which features a penalised linear model did not drop; None for other families.
-    by_arm : dict of str to ndarray of shape (test units,)
+    by_arm : dict of str to ndarray of shape (imputations, test units)
     """
 
     name: str
@@ -140,8 +148,8 @@ def candidate_weights(
     ----------
     protocol : Protocol
     inner_log_loss : mapping of str to float
-    by_others : mapping of str to ndarray of shape (training units,)
-        See `predictor.models.tuning.Tuned`.
+    by_others : mapping of str to ndarray of shape (training units,) or (training units, imputations)
+        See `predictor.validation.imputed.Imputed`.
     target : ndarray of shape (training units,)
 
     Returns
@@ -152,7 +160,7 @@ def candidate_weights(
     """
     names = [c.name for c in protocol.candidates]
     if protocol.judge == AVERAGE:
-        log_odds = np.column_stack([by_others[name] for name in names])
+        log_odds = np.column_stack([together_log_odds(by_others[name]) for name in names])
         tested = np.isfinite(log_odds).all(axis=1)
         weights = average_weights(log_odds[tested], target[tested])
         return dict(zip(names, map(float, weights), strict=True))
@@ -187,7 +195,9 @@ def candidate_line(
         return UNCHANGED
     log_odds = np.column_stack([by_others[name] for name in weights])
     tested = np.isfinite(log_odds).all(axis=1)
-    return average_line(log_odds[tested], np.array(list(weights.values())), target[tested])
+    widths = [by_others[name].size // len(log_odds) for name in weights]
+    shares = np.repeat([weight / m for weight, m in zip(weights.values(), widths, strict=True)], widths)
+    return average_line(log_odds[tested], shares, target[tested])
 
 
 def assemble(
@@ -208,8 +218,8 @@ def assemble(
     by_others = {one.name: one.by_others for one in members}
     weights = candidate_weights(protocol, losses, by_others, y[fold.train])
     line = candidate_line(protocol, weights, by_others, y[fold.train])
-    predictions = {name: found[name].p for name in [*protocol.references, *weights]}
-    straight = {one.name: straighten(one.p, one.points, line) for one in members}
+    predictions = {name: found[name].p.mean(axis=0) for name in [*protocol.references, *weights]}
+    straight = {one.name: _straightened(one, line) for one in members}
     if protocol.judge not in predictions:
         predictions[protocol.judge] = np.sum([weights[name] * p for name, (p, _) in straight.items()], axis=0)
     return FoldResult(
@@ -228,9 +238,20 @@ def assemble(
 
 
 def _weighted(p: Mapping[str, np.ndarray], weights: Mapping[str, float], line: Sigmoid) -> np.ndarray:
-    nothing = np.zeros((0, 0))
-    straight = [weights[name] * straighten(one, nothing, line)[0] for name, one in p.items()]
+    straight = [weights[name] * _mean_through(one, line) for name, one in p.items()]
     return np.asarray(np.sum(straight, axis=0))
+
+
+def _mean_through(p: np.ndarray, line: Sigmoid) -> np.ndarray:
+    """Put the probabilities of every imputation, shape (imputations, n), through the line and average them."""
+    nothing = np.zeros((0, 0))
+    return np.asarray(np.mean([straighten(one, nothing, line)[0] for one in p], axis=0))
+
+
+def _straightened(one: Fitted, line: Sigmoid) -> tuple[np.ndarray, np.ndarray]:
+    """Put every imputation's model through the line, then average probabilities and contributions."""
+    found = [straighten(p, points, line) for p, points in zip(one.p, one.points, strict=True)]
+    return np.mean([p for p, _ in found], axis=0), np.mean([points for _, points in found], axis=0)
 
 
 def _averages_by_set(

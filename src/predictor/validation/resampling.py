@@ -18,10 +18,12 @@ from threadpoolctl import threadpool_limits
 from predictor.execution import Execution, run_tasks
 from predictor.explanation.attribution import explain_points
 from predictor.features.dataset import Dataset, Feature
+from predictor.features.imputation import Draw
 from predictor.features.preprocessing import build_preprocessor, encoded_columns
 from predictor.models.catalog import FAMILIES
 from predictor.models.tuning import Tuned, TunedClassifier, fit_shared
 from predictor.validation.assembly import Candidate, Fitted, FoldResult, Protocol, assemble
+from predictor.validation.imputed import Imputed
 from predictor.validation.splits import Fold
 
 __all__ = [
@@ -52,8 +54,8 @@ def fit_candidates(
     *,
     seed: int,
     names: Sequence[str] | None = None,
-) -> dict[str, Tuned]:
-    """Tune, calibrate and refit candidates on the given rows.
+) -> dict[str, Imputed]:
+    """Tune, calibrate and refit candidates on the given rows, once for every imputation.
 
     Parameters
     ----------
@@ -67,21 +69,43 @@ def fit_candidates(
         Which candidates; all without it. Each is the same in any company.
     """
     wanted = [c for c in protocol.candidates if names is None or c.name in names]
-    fitted: dict[str, Tuned] = {}
+    fitted: dict[str, Imputed] = {}
     for members in _by_features(wanted):
-        columns = members[0].features
-        fitted |= fit_shared(
-            {c.name: c.family for c in members},
-            build_preprocessor([f for f in dataset.features if f.name in columns]),
-            dataset.X.iloc[rows][list(columns)],
-            y[rows],
-            dataset.groups[rows],
-            candidates={c.name: list(c.grid) for c in members},
-            inner_splits=protocol.inner_splits,
-            calibration=protocol.calibration,
-            random_state=seed,
-        )
+        found = [
+            _fit_members(protocol, dataset, y, rows, seed, members, draw) for draw in _draws(protocol, seed)
+        ]
+        fitted |= {c.name: Imputed(tuple(one[c.name] for one in found), y[rows]) for c in members}
     return {c.name: fitted[c.name] for c in wanted}
+
+
+def _draws(protocol: Protocol, seed: int) -> list[Draw | None]:
+    """Imputations of a training part; one without any chain where numbers get their median."""
+    m = protocol.imputations
+    return [Draw(number, m, protocol.rounds, seed) for number in range(m)] or [None]
+
+
+def _fit_members(
+    protocol: Protocol,
+    dataset: Dataset,
+    y: np.ndarray,
+    rows: np.ndarray,
+    seed: int,
+    members: Sequence[Candidate],
+    draw: Draw | None,
+) -> dict[str, Tuned]:
+    """Fit the candidates of one feature set on one imputation."""
+    columns = members[0].features
+    return fit_shared(
+        {c.name: c.family for c in members},
+        build_preprocessor([f for f in dataset.features if f.name in columns], draw),
+        dataset.X.iloc[rows][list(columns)],
+        y[rows],
+        dataset.groups[rows],
+        candidates={c.name: list(c.grid) for c in members},
+        inner_splits=protocol.inner_splits,
+        calibration=protocol.calibration,
+        random_state=seed,
+    )
 
 
 def predict_references(
@@ -98,13 +122,14 @@ def predict_references(
     """
     predictions: dict[str, np.ndarray] = {}
     for name, columns in protocol.references.items():
-        train, test = dataset.X.iloc[fold.train], dataset.X.iloc[fold.test]
+        observed = fold.train[np.isfinite(y[fold.train])]
+        train, test = dataset.X.iloc[observed], dataset.X.iloc[fold.test]
         if not columns:
-            predictions[name] = np.full(len(fold.test), float(y[fold.train].mean()))
+            predictions[name] = np.full(len(fold.test), float(y[observed].mean()))
             continue
         features = [f for f in dataset.features if f.name in columns]
         pipeline = make_pipeline(build_preprocessor(features), FAMILIES["logistic"].make(protocol.seed))
-        pipeline.fit(train[list(columns)], y[fold.train])
+        pipeline.fit(train[list(columns)], y[observed])
         predictions[name] = pipeline.predict_proba(test[list(columns)])[:, 1]
     return predictions
 
@@ -187,34 +212,46 @@ def _fit_part(part: _Part, protocol: Protocol, dataset: Dataset, y: np.ndarray) 
         if not part.names:
             found = predict_references(protocol, dataset, y, fold)
             nothing = np.zeros(0)
-            return [Fitted(name, p, np.nan, nothing, np.zeros((0, 0))) for name, p in found.items()]
+            return [Fitted(name, p[None], np.nan, nothing, np.zeros((1, 0, 0))) for name, p in found.items()]
         fitted = fit_candidates(protocol, dataset, y, fold.train, seed=seed, names=part.names)
         return [_tested(name, one, dataset, part, protocol.arms) for name, one in fitted.items()]
 
 
 def _tested(
-    name: str, one: Tuned, dataset: Dataset, part: _Part, arms: Mapping[str, tuple[str, str]]
+    name: str, one: Imputed, dataset: Dataset, part: _Part, arms: Mapping[str, tuple[str, str]]
 ) -> Fitted:
     """Predict and explain the test part by one candidate."""
     columns, names = list(dataset.X.columns), [str(name) for name in one.model.feature_names_in_]
     train, test = dataset.X.iloc[part.fold.train][names], dataset.X.iloc[part.fold.test][names]
-    points = np.zeros((len(test) if part.explain else 0, len(columns)))
+    points = np.zeros((len(one.models), len(test) if part.explain else 0, len(columns)))
     if part.explain:
-        points[:, [columns.index(feature) for feature in names]] = explain_points(one.model, train, test)
-    p = one.model.predict_proba(test)[:, 1]
-    kept = kept_features(one.model, columns)
+        at = [columns.index(feature) for feature in names]
+        for found, model in zip(points, one.models, strict=True):
+            found[:, at] = explain_points(model, train, test)
+    p = _predicted(one, test)
     # A model without the plan says the same under every arm.
     by_arm = {
-        arm: one.model.predict_proba(_under(test, column, value))[:, 1] if column in test else p
+        arm: _predicted(one, _under(test, column, value)) if column in test else p
         for arm, (column, value) in arms.items()
     }
-    return Fitted(name, p, float(one.model.inner_log_loss_), one.log_odds, points, kept, by_arm)
+    return Fitted(name, p, one.inner_log_loss, one.log_odds, points, _kept_by_most(one, columns), by_arm)
+
+
+def _predicted(one: Imputed, test: pd.DataFrame) -> np.ndarray:
+    """Probability of each test unit by every imputation's model, shape (imputations, test units)."""
+    return np.array([model.predict_proba(test)[:, 1] for model in one.models])
 
 
 def _under(X: pd.DataFrame, column: str, value: str) -> pd.DataFrame:
     changed = X.copy()
     changed[column] = value
     return changed
+
+
+def _kept_by_most(one: Imputed, columns: Sequence[str]) -> np.ndarray | None:
+    """Which features were not dropped on at least half of the imputations."""
+    kept = [each for model in one.models if (each := kept_features(model, columns)) is not None]
+    return np.mean(kept, axis=0) >= 0.5 if kept else None
 
 
 def kept_features(model: TunedClassifier, columns: Sequence[str]) -> np.ndarray | None:
