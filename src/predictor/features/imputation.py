@@ -246,7 +246,7 @@ def _run_chain(
     numbers: Standardised, outcome: np.ndarray, draw: Draw, purpose: int
 ) -> tuple[list[Step], np.ndarray]:
     """Run scikit-learn's chain; return the regressions of its last round and the numbers filled in."""
-    n, p = numbers.values.shape
+    p = len(numbers.names)
     if p == 0:
         return [], numbers.values
     matrix = np.column_stack([numbers.values, numbers.indicators, outcome])

@@ -140,8 +140,8 @@ def refit_range(
 
     Notes
     -----
-    Whole groups are drawn with replacement; a draw with a single class is drawn again. Preprocessing, also the imputer, is
-    fitted anew, hyperparameters and weights are held. The calibration is held as well. The level's sampling is in the
+    Whole groups are drawn with replacement; a draw with a single class is drawn again. Preprocessing, and with it the
+    imputer, is fitted anew, hyperparameters and weights are held. The calibration is held as well. The level's sampling is in the
     refitted model itself, whose base follows the resample's own rate; a sigmoid from the patients left out of
     each resample would replace that by the noise of a third of the patients, and one from inner folds would
     cost their number of times more and, at fewer than 100 events, estimate nothing but that level. What is
