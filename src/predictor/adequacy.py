@@ -9,6 +9,7 @@ import pandas as pd
 
 from predictor.data.frames import rows_of
 from predictor.errors import Problem, RefusedError
+from predictor.features.imputation import Draw
 from predictor.features.preprocessing import build_preprocessor, encoded_columns
 from predictor.study import Study
 from predictor.validation.sample_size import (
@@ -117,7 +118,9 @@ def _table(study: Study, y: np.ndarray, r_squared: float) -> pd.DataFrame:
     rows = []
     for name, names in study.extraction.sets.items():
         features = [f for f in study.dataset.features if f.name in names]
-        encoder = build_preprocessor(features).fit(study.dataset.X.iloc[positions][list(names)])
+        # Imputed several times, a number has no indicator of its own; how it is imputed changes no count.
+        draw = Draw(0, 2, 1, 0) if study.protocol.imputations else None
+        encoder = build_preprocessor(features, draw).fit(study.dataset.X.iloc[positions][list(names)])
         p = len(encoded_columns(encoder))
         rows.append(
             {

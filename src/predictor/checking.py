@@ -17,7 +17,7 @@ from predictor.config.loading import LoadedConfig, load_config
 from predictor.data.frames import rows_of
 from predictor.errors import Problem
 from predictor.models.catalog import FAMILIES
-from predictor.study import Study, count_fits, prepare_study
+from predictor.study import Study, about_imputation, count_fits, prepare_study, site_proxies
 from predictor.validation.verdict import FEWEST
 
 __all__ = ["CheckReport", "check"]
@@ -30,6 +30,8 @@ SECONDS_PER_FIT = {
     "lightgbm": 0.006,
     "hist_gradient_boosting": 0.08,
 }
+
+SECONDS_PER_REGRESSION = 0.002
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,17 @@ def _seconds(study: Study) -> float:
         * SECONDS_PER_FIT[c.family]
         for c in study.protocol.candidates
     )
-    return float(folds * per_fold * size)
+    return float(folds * (per_fold + _imputing(study)) * size * max(study.protocol.imputations, 1))
+
+
+def _imputing(study: Study) -> float:
+    """CPU seconds of imputing the parts of one outer fold once: two chains a part, two visits of each number."""
+    if not study.protocol.imputations:
+        return 0.0
+    numbers = {f.name for f in study.dataset.features if f.kind == "number"}
+    visited = sum(len(numbers & set(names)) for names in study.extraction.sets.values())
+    parts = study.loaded.config.validation.inner.n_splits + 1
+    return parts * 2 * visited * study.protocol.rounds * SECONDS_PER_REGRESSION
 
 
 def _overridden(adequacy: Adequacy) -> list[str]:
@@ -144,6 +156,8 @@ def _notices(study: Study) -> Sequence[str]:
         )
     found += [f"{name} is left out: {reason}" for name, reason in study.extraction.dropped.items()]
     found += [f"{name}: {notice}" for name, table in study.tables.items() for notice in table.notices]
+    found += [str(proxy) for proxy in site_proxies(study)]
+    found += [about_imputation(study)] if study.dataset.X.isna().any(axis=None) else []
     found += _about_rules(study)
     found += _strangers(study)
     return found

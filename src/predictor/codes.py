@@ -54,6 +54,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "CFG-44": "An override on the command line cannot be applied.",
         "CFG-45": "A config or dictionary file cannot be opened.",
         "CFG-46": "The address of a cluster is not allowed.",
+        "CFG-47": "An outcome cannot be imputed in this experiment.",
         "LEA-03": "A feature or the plan is known only after day 0.",
         "CLI-01": "An argument is missing or is not written as it has to be.",
         "CLI-02": "A row that was asked for is not in the file.",

@@ -30,12 +30,12 @@ from predictor.reports.patient import example_patients, patient_views
 from predictor.reports.render import render_model_report, render_patient_report
 from predictor.run_store import Run, start_run
 from predictor.secondary import evaluate_secondary
-from predictor.study import Study, prepare_study, transport_splits
+from predictor.study import Study, prepare_study, transport_labels, transport_splits
 from predictor.subgroups import evaluate_subgroups
 from predictor.tracking import TrackingRecord, send
 from predictor.validation.evaluation import Evaluation, evaluate
 from predictor.validation.resampling import FoldResult, cross_validate, fold_predictions
-from predictor.validation.splits import Fold, repeated_folds
+from predictor.validation.splits import Fold, extend_training, repeated_folds
 from predictor.validation.transport import transport_frame, transport_summary
 
 if TYPE_CHECKING:
@@ -250,7 +250,9 @@ def nested_cross_validation(
     execution : Execution
     progress : callable
     """
-    rows, y = study.evaluable(study.loaded.config.primary)
+    rows, y = study.trainable()
+    groups = study.cohort.groups[rows]
+    folds = extend_training(folds, int(np.isfinite(y).sum()), groups)
     total = len(folds)
     done = iter(range(1, total + 1))
     progress("nested cross-validation", 0, total)
@@ -323,13 +325,14 @@ def transport_validation(study: Study, run: Run, *, execution: Execution, progre
     execution : Execution
     progress : callable
     """
-    rows, y = study.evaluable(study.loaded.config.primary)
+    rows, y = study.trainable()
     level = study.loaded.config.validation.interval.level
     frame = transport_frame(
         study.protocol,
         study.dataset.take(rows),
         y,
         transport_splits(study),
+        transport_labels(study)[rows],
         execution=execution,
         level=level,
         progress=lambda done, total: progress("transport", done, total),

@@ -68,7 +68,7 @@ def fit_final(study: Study) -> FinalFit:
     ----------
     study : Study
     """
-    rows, y = study.evaluable(study.loaded.config.primary)
+    rows, y = study.trainable()
     tuned = fit_candidates(study.protocol, study.dataset, study.primary.label, rows, seed=study.protocol.seed)
     by_others = {name: one.log_odds for name, one in tuned.items()}
     losses = {name: one.inner_log_loss for name, one in tuned.items()}
@@ -81,7 +81,7 @@ def fit_final(study: Study) -> FinalFit:
     model = AveragedClassifier.of([m for m, _ in members], [w for _, w in members], features, line)
     imputed = {name: one.models for name, one in tuned.items()}
     fitted = {name: one.model for name, one in tuned.items()}
-    return FinalFit(model=model, weights=weights, fitted=fitted, imputed=imputed, rows=rows)
+    return FinalFit(model=model, weights=weights, fitted=fitted, imputed=imputed, rows=rows[np.isfinite(y)])
 
 
 def assemble_model(
@@ -116,7 +116,7 @@ def assemble_model(
     return PredictionModel(
         build=lambda: estimator,
         scorer=scorer,
-        refits=_refits(study, estimator, X, final.rows, execution=execution) if released else (),
+        refits=_refits(study, estimator, execution=execution) if released else (),
         features=features,
         inputs=inputs,
         entry_rules=entry_rules,
@@ -150,15 +150,15 @@ def _case_mix(inputs: Sequence[InputField], X: pd.DataFrame, evaluation: Evaluat
     }
 
 
-def _refits(
-    study: Study, estimator: AveragedClassifier, X: pd.DataFrame, rows: np.ndarray, *, execution: Execution
-) -> tuple[CompactModel, ...]:
+def _refits(study: Study, estimator: AveragedClassifier, *, execution: Execution) -> tuple[CompactModel, ...]:
     config = study.loaded.config
+    rows, y = study.trainable()
+    X = study.dataset.X.iloc[rows][[str(name) for name in estimator.feature_names_in_]]
     return tuple(
         refit_range(
             estimator,
             X,
-            study.primary.label[rows],
+            y,
             study.cohort.groups[rows],
             resamples=config.validation.refits,
             seed=config.experiment.seed,

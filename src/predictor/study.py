@@ -18,12 +18,14 @@ from predictor.data.conform import ConformedTable, read_tables
 from predictor.errors import ConfigError, DataError, Problem
 from predictor.features.dataset import Dataset
 from predictor.features.extraction import Extraction, extract_dataset
+from predictor.features.site_proxies import SiteProxy, find_site_proxies
 from predictor.models.catalog import family_candidates, validate_params
 from predictor.validation.resampling import Candidate, Protocol, reference_columns
 from predictor.validation.splits import before_and_after, leave_one_group_out
 
 __all__ = [
     "Study",
+    "about_imputation",
     "count_fits",
     "describe_outcome",
     "hash_of",
@@ -31,6 +33,8 @@ __all__ = [
     "outcome_text",
     "prepare_study",
     "site_labels",
+    "site_proxies",
+    "transport_labels",
     "transport_splits",
 ]
 
@@ -91,6 +95,16 @@ class Study:
         """
         rows = np.flatnonzero(self.outcomes[outcome].evaluable)
         return rows, self.outcomes[outcome].label[rows]
+
+    def trainable(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the positions and labels of the evaluable units, then of those whose primary outcome is imputed.
+
+        The label of the latter is NaN: they are learned from, inside training parts, and never tested.
+        """
+        rows, _ = self.evaluable(self.loaded.config.primary)
+        if self.loaded.config.outcomes[self.loaded.config.primary].if_missing == "impute":
+            rows = np.r_[rows, np.flatnonzero(self.primary.unassessed)]
+        return rows, self.primary.label[rows]
 
 
 def hash_of(tables: Mapping[str, ConformedTable]) -> str:
@@ -231,6 +245,63 @@ def transport_splits(study: Study) -> list[tuple[str, np.ndarray, np.ndarray]]:
 def _baseline(study: Study, reference: str) -> pd.Series:
     timeline, baseline = study.cohort.timeline, study.loaded.config.cohort.baseline
     return baseline_values(timeline, study.loaded.dictionary, reference, baseline=baseline)
+
+
+def transport_labels(study: Study) -> np.ndarray:
+    """Return what a unit whose outcome is imputed may not share with a part that the transport check predicts.
+
+    Parameters
+    ----------
+    study : Study
+
+    Returns
+    -------
+    ndarray of str of shape (units,)
+        The site; or ``later`` from the date on and where the date is unknown.
+    """
+    transport = study.loaded.config.validation.transport
+    if transport is None or transport.type == "leave_one_group_out":
+        return site_labels(study)
+    days = pd.to_datetime(_baseline(study, transport.by)).dt.normalize()
+    return np.where(days < pd.Timestamp(str(transport.cut)), "", "later").astype(object)
+
+
+def site_proxies(study: Study) -> list[SiteProxy]:
+    """Find features that whole sites lack, by the declared sites: those of the transport check, else the clusters.
+
+    Parameters
+    ----------
+    study : Study
+    """
+    config = study.loaded.config
+    transport = config.validation.transport
+    if transport is not None and transport.type == "leave_one_group_out":
+        return find_site_proxies(study.dataset.X, site_labels(study))
+    if config.cohort.group is not None:
+        return find_site_proxies(study.dataset.X, study.cohort.groups.astype(str))
+    return []
+
+
+def about_imputation(study: Study) -> str:
+    """Say what is done about missing inputs, and what follows from it.
+
+    Parameters
+    ----------
+    study : Study
+    """
+    m = study.protocol.imputations
+    if not m:
+        return (
+            "missing numbers get the training median with an indicator that they were missing: fast, and right for "
+            "prediction as long as values go on missing for the same reasons; coefficients are not interpretable "
+            "(imputation: {method: multiple} draws them instead)"
+        )
+    return (
+        f"missing numbers are imputed {m} times inside every fold: in training parts with the outcome, where somebody "
+        f"is predicted without it, and the {m} probabilities are averaged; it assumes that values are missing at "
+        "random given what is known, and has no indicators; a category that is missing stays a level of its own; "
+        "references keep the median"
+    )
 
 
 def describe_outcome(study: Study, name: str) -> str:

@@ -13,8 +13,9 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from trained_clinics import Clinic, clinic_of, result_hashes, train_quietly, write_clinic
 
+from predictor.config.loading import load_config
+from predictor.errors import ConfigError
 from predictor.experiment import Training
 from predictor.explanation.attribution import Explainer, MemberExplainer, plan_baselines
 from predictor.features.columns import columns_of
@@ -27,8 +28,11 @@ from predictor.models.plain import from_plain, to_plain
 from predictor.models.tuning import TunedClassifier
 from predictor.prediction_model import load_prediction_model, raw_columns, save_prediction_model
 from predictor.release import fit_final
+from predictor.reports.patient import patient_views
+from predictor.reports.render import render_patient_report
 from predictor.validation.resampling import Candidate, Protocol, cross_validate, fit_candidates
 from predictor.validation.splits import Fold
+from trained_clinics import NOW, Clinic, clinic_of, result_hashes, train_quietly, write_clinic
 
 NAMES = ["plain", "skewed", "counted", "level", "arm"]
 FEATURES = (
@@ -69,12 +73,13 @@ def outcomes(X: pd.DataFrame, seed: int) -> np.ndarray:
     return y
 
 
-def average(
-    X: pd.DataFrame, y: np.ndarray, families: list[str], *, m: int = 3
-) -> AveragedClassifier:
+def average(X: pd.DataFrame, y: np.ndarray, families: list[str], *, m: int = 3) -> AveragedClassifier:
     members = [
         TunedClassifier(
-            family, build_preprocessor(FEATURES, Draw(k, m, 3, 11)), candidates=FEW.get(family), inner_splits=2
+            family,
+            build_preprocessor(FEATURES, Draw(k, m, 3, 11)),
+            candidates=FEW.get(family),
+            inner_splits=2,
         )
         for family in families
         for k in range(m)
@@ -248,7 +253,13 @@ def imputed(folder: Path) -> Training:
     return train_quietly(holed(write_clinic(folder / "clinic")), overrides=OVERRIDES)
 
 
-OVERRIDES = ("imputation.method=multiple", "imputation.m=3", "report.release=research", "report.reason=a test")
+OVERRIDES = (
+    "imputation.method=multiple",
+    "imputation.m=3",
+    "report.release=research",
+    "report.reason=a test",
+    "report.withhold_if.missing_features_over=1",
+)
 
 
 def holed(clinic: Clinic) -> Clinic:
@@ -277,7 +288,9 @@ def test_a_saved_model_predicts_what_the_live_one_did(training: Training, tmp_pa
     save_prediction_model(loaded, tmp_path / "again")
     again = load_prediction_model(tmp_path / "again")
     raw = columns_of(X, again.scorer.columns)
-    np.testing.assert_array_equal(again.scorer.probability(raw, len(X)), loaded.scorer.probability(raw, len(X)))
+    np.testing.assert_array_equal(
+        again.scorer.probability(raw, len(X)), loaded.scorer.probability(raw, len(X))
+    )
     for one, other in zip(again.refits, loaded.refits, strict=True):
         np.testing.assert_array_equal(one.probability(raw, len(X)), other.probability(raw, len(X)))
     assert np.abs(loaded.scorer.probability(raw, len(X)) - live.predict_proba(X)[:, 1]).max() < 1e-9
@@ -288,3 +301,98 @@ def test_two_workers_give_the_same_files_as_one(training: Training, tmp_path: Pa
     shutil.copytree(clinic_of(training).folder, clinic.folder, ignore=shutil.ignore_patterns("experiments"))
     two = train_quietly(clinic, overrides=OVERRIDES, workers=2)
     assert result_hashes(training.folder) == result_hashes(two.folder)
+
+
+def test_the_spread_over_imputations_is_reported_for_whoever_lacks_a_number(training: Training) -> None:
+    frame = training.study.dataset.X.head(2).astype(object).copy()
+    frame.loc[0, "crp"], frame.loc[1, "crp"] = None, 2.0
+    frame[["age", "madrs"]] = [[40.0, 30.0], [40.0, 30.0]]
+    lacking, complete = training.model.explain(frame)
+    assert lacking.imputations == 3
+    assert lacking.imputed_low < lacking.probability < lacking.imputed_high
+    assert complete.imputations == 0
+    assert complete.imputed_low is None
+    views = patient_views(training.model.model, frame, now=NOW, user_ref="test")
+    effects = [{one.field: one.effect for one in view.inputs if one.effect} for view in views]
+    low, high = int(100 * lacking.imputed_low), int(np.ceil(100 * lacking.imputed_high))
+    assert effects == [{"crp": f"3 draws: {low} to {high} of 100"}, {}]
+    assert f"3 draws: {low} to {high} of 100" in render_patient_report(views[0])
+
+
+def test_the_model_report_says_what_was_done_about_missing_inputs(training: Training) -> None:
+    page = training.model_report.read_text(encoding="utf-8")
+    assert "imputed 3 times inside every fold" in page
+    assert "multiple, m = 3, 5 rounds" in page
+    assert "imputed 3 times, without an indicator" in page
+
+
+# Outcomes that nobody observed -------------------------------------------------------------------------------
+
+
+def unassessed(seed: int = 12) -> tuple[Dataset, np.ndarray, Fold]:
+    """Sixty patients to learn from, of whom a third have no outcome, and thirty to test."""
+    data, y = dataset(90, seed)
+    y = y.copy()
+    y[4:24] = np.nan
+    return data, y, Fold(0, 0, np.arange(60), np.arange(60, 90))
+
+
+def test_imputed_outcomes_are_learned_from_and_never_tested() -> None:
+    data, y, fold = unassessed()
+    tuned = fit_candidates(protocol(), data, y, fold.train, seed=1)
+    for one in tuned.values():
+        assert np.isnan(one.log_odds[4:24]).all()
+        # A small forest may have drawn a patient for each of its trees.
+        assert np.isfinite(one.log_odds[24:]).mean() > 0.9
+        assert np.isfinite(one.inner_log_loss)
+    (with_them,) = cross_validate(protocol(), data, y, [fold])
+    (without,) = cross_validate(
+        protocol(), data, y, [Fold(0, 0, np.r_[np.arange(4), np.arange(24, 60)], fold.test)]
+    )
+    assert np.isfinite(with_them.predictions["average"]).all()
+    assert np.abs(with_them.predictions["average"] - without.predictions["average"]).max() > 1e-3
+    np.testing.assert_array_equal(with_them.predictions["prevalence"], without.predictions["prevalence"])
+
+
+def test_what_the_unassessed_would_have_said_changes_nothing() -> None:
+    """Drawing outcomes reads the observed ones of the training part, and none of the test part."""
+    data, y, fold = unassessed()
+    turned = y.copy()
+    turned[fold.test] = 1 - turned[fold.test]
+    found = [cross_validate(protocol(2), data, one, [fold])[0].predictions for one in (y, turned)]
+    for name, p in found[0].items():
+        np.testing.assert_array_equal(p, found[1][name])
+
+
+def test_without_multiple_imputation_a_missing_outcome_is_refused() -> None:
+    data, y, fold = unassessed()
+    with pytest.raises(ValueError, match="NaN"):
+        fit_candidates(protocol(0), data, y, fold.train, seed=1)
+
+
+def test_a_training_with_imputed_outcomes_judges_those_observed(tmp_path: Path) -> None:
+    clinic = holed(write_clinic(tmp_path / "clinic"))
+    scores = clinic.table("scores")
+    after = scores.index[np.arange(len(scores)) >= len(scores) // 2]
+    scores.drop(index=after[:40]).to_csv(clinic.folder / "scores.csv", index=False)
+    found = train_quietly(clinic, overrides=(*OVERRIDES, "outcomes.response.if_missing=impute"))
+    rows, y = found.study.trainable()
+    assert (len(rows), int(np.isnan(y).sum())) == (200, 40)
+    predictions = pd.read_parquet(found.folder / "predictions.parquet")
+    assert set(predictions["row"]) == set(rows[np.isfinite(y)])
+    assert found.model.model.card["n"] == 160
+    page = found.model_report.read_text(encoding="utf-8")
+    assert "Tipping points" in page
+    assert "0 is missing at random" in page
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (("outcomes.response.if_missing=impute",), "filled in by their median"),
+        (("imputation.method=multiple", "imputation.m=1"), "imputation.m"),
+    ],
+)
+def test_what_cannot_be_imputed_is_refused(tmp_path: Path, overrides: tuple[str, ...], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        load_config(write_clinic(tmp_path / "clinic").config, overrides=overrides)

@@ -31,6 +31,8 @@ from predictor.config.schema import (
 __all__ = ["Outcome", "define_outcome", "define_outcomes", "is_response", "sensitivity"]
 
 OBSERVED = "observed"
+NO_SCORE, NOT_RECORDED = "no score in the assessment window", "not recorded"
+NOT_ASSESSED = (NO_SCORE, NOT_RECORDED)
 LAST_DAY = 100 * 366  # no end: a dated event without a window counts whenever it comes after day 0
 
 
@@ -57,6 +59,11 @@ class Outcome:
     why: np.ndarray
     baseline: np.ndarray
     follow_up: np.ndarray
+
+    @property
+    def unassessed(self) -> np.ndarray:
+        """Units that could have had the outcome and were not assessed, whatever label the strategy gave them."""
+        return np.isin(self.why.astype(str), NOT_ASSESSED)
 
     @property
     def evaluable(self) -> np.ndarray:
@@ -131,7 +138,7 @@ def define_outcome(
     after[found.index.to_numpy(int)] = found["value"].to_numpy(float)
     label = _label(outcome, before, after)
     why = np.full(n, OBSERVED, dtype=object)
-    why[np.isnan(after)] = "no score in the assessment window"
+    why[np.isnan(after)] = NO_SCORE
     if isinstance(outcome, ResponseOutcome):
         why[before <= 0] = "baseline score is 0"
     if not isinstance(outcome, RemissionOutcome):
@@ -171,7 +178,9 @@ def sensitivity(timeline: Timeline, name: str, outcome: AnyOutcome, *, baseline:
         label = define_outcome(
             timeline, name, outcome.model_copy(update={"if_missing": strategy}), baseline=baseline, take=take
         ).label
-        declared = strategy == outcome.if_missing and take == "last"
+        # Imputed outcomes are counted as left out: what they were drawn as is no observation.
+        chosen = "exclude" if outcome.if_missing == "impute" else outcome.if_missing
+        declared = strategy == chosen and take == "last"
         rows.append(
             {
                 "strategy": words,
@@ -211,7 +220,7 @@ def _event(timeline: Timeline, name: str, outcome: EventOutcome) -> Outcome:
         label[rows.loc[is_one_of(rows["value"], outcome.in_), "unit"].to_numpy(int)] = 1.0
     else:
         label = np.where(values.notna().to_numpy(bool), is_one_of(values, outcome.in_).astype(float), np.nan)
-    why = np.where(np.isnan(label), "not recorded", OBSERVED).astype(object)
+    why = np.where(np.isnan(label), NOT_RECORDED, OBSERVED).astype(object)
     if outcome.if_missing == "non_event":
         label = np.where(np.isnan(label), 0.0, label)
     return Outcome(name=name, kind="event", label=label, why=why, baseline=nothing, follow_up=nothing)

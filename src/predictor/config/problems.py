@@ -47,6 +47,7 @@ def find_problems(config: Config, dictionary: Dictionary, *, lost: Container[str
     yield from find_validation_problems(config, dictionary)
     yield from _names(config, lost)
     yield from _fits(config)
+    yield from _imputed_outcomes(config)
     yield from _tracking(config)
     yield from _execution(config)
     if config.report.release == "research" and not (config.report.reason or "").strip():
@@ -141,6 +142,19 @@ def _fits(config: Config) -> Iterator[Problem]:
             f"above the limit of {limit:,}"
         )
         yield Problem("CFG-11", message, "Lower them, or raise validation.max_fits", "validation.max_fits")
+
+
+def _imputed_outcomes(config: Config) -> Iterator[Problem]:
+    for name, outcome in config.outcomes.items():
+        if outcome.if_missing != "impute":
+            continue
+        path = f"outcomes.{name}.if_missing"
+        if name != config.primary:
+            message = f"{name} is not the primary outcome, and only that is imputed"
+            yield Problem("CFG-47", message, "Write `if_missing: exclude`", path)
+        elif not config.imputations:
+            message = f"{name} shall be imputed, and missing inputs are filled in by their median"
+            yield Problem("CFG-47", message, "Write `imputation: {method: multiple}`, or exclude", path)
 
 
 def _execution(config: Config) -> Iterator[Problem]:

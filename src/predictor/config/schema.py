@@ -165,7 +165,7 @@ class Window(Declared):
     """Which of several assessments in the window counts."""
 
 
-IfMissing = Literal["exclude", "non_responder"]
+IfMissing = Literal["exclude", "non_responder", "impute"]
 
 
 class ResponseOutcome(Declared):
@@ -177,7 +177,9 @@ class ResponseOutcome(Declared):
     reduction: Annotated[float, Field(gt=0, le=1)] = 0.5
     assessed: Window
     if_missing: IfMissing = "exclude"
-    """What becomes of patients without an assessment; the other strategies are printed beside it."""
+    """What becomes of patients without an assessment; the other strategies are printed beside it. ``impute``: they are
+    learned from with drawn outcomes, inside training parts, and never tested; for the primary outcome, with multiple
+    imputation."""
     better: Literal["lower"] = "lower"
 
 
@@ -210,7 +212,7 @@ class EventOutcome(Declared):
     column: Reference
     in_: Annotated[list[str], Field(alias="in", min_length=1)]
     assessed: Window | None = None
-    if_missing: Literal["exclude", "non_event"] = "exclude"
+    if_missing: Literal["exclude", "non_event", "impute"] = "exclude"
 
 
 AnyOutcome = Annotated[

@@ -126,7 +126,7 @@ def refit_range(
     fitted : AveragedClassifier or TunedClassifier
         Gives preprocessors, parameters, calibrations and weights.
     X, y, groups
-        Development patients, as it was fitted on.
+        Development patients, as it was fitted on; NaN where an outcome is to be imputed.
     resamples : int
         How many refits.
     seed : int
@@ -141,13 +141,13 @@ def refit_range(
     Notes
     -----
     Whole groups are drawn with replacement; a draw with a single class is drawn again. Preprocessing, and with it the
-    imputer, is fitted anew, hyperparameters and weights are held. The calibration is held as well. The level's sampling is in the
+    imputer, is fitted anew; hyperparameters, weights and the calibration are held. The level's sampling is in the
     refitted model itself, whose base follows the resample's own rate; a sigmoid from the patients left out of
     each resample would replace that by the noise of a third of the patients, and one from inner folds would
     cost their number of times more and, at fewer than 100 events, estimate nothing but that level. What is
     not in the range is the uncertainty of the sigmoid's slope.
     """
-    target = np.asarray(y == fitted.classes_[1], dtype=np.int64)
+    target = np.where(y == y, (y == fitted.classes_[1]).astype(np.float64), np.nan)
     labels = np.unique(groups, return_inverse=True)[1]
     seeds = np.random.SeedSequence(seed).spawn(resamples)
     blocks = [tuple(range(first, min(first + BLOCK, resamples))) for first in range(0, resamples, BLOCK)]
@@ -193,15 +193,16 @@ def _refit(
     child: Any,
 ) -> CompactModel:
     random = np.random.default_rng(child)
-    rows = next(rows for rows in _draws(labels, random) if len(np.unique(target[rows])) == 2)
+    observed = np.isfinite(target)
+    rows = next(r for r in _draws(labels, random) if len(np.unique(target[r][observed[r]])) == 2)
     drawn, seed = X.iloc[rows], int(random.integers(2**31))
     sets = _by_features([member for member, _ in pairs])
     refitted: dict[int, Member] = {}
     for features, members in sets.items():
-        encoded = fit_encoder(members[0].preprocessor, drawn[list(features)], target[rows])
-        shared = None if encoded[0] is None else fitted_chain(encoded[0])
+        part = fit_encoder(members[0].preprocessor, drawn[list(features)], target[rows])
+        shared = None if part[0] is None else fitted_chain(part[0])
         for member in members:
-            refitted[id(member)] = replace(_refit_member(member, encoded, target[rows], seed), chain=shared)
+            refitted[id(member)] = replace(_refit_member(member, part, seed), chain=shared)
     return CompactModel(
         tuple(refitted[id(member)] for member, _ in pairs), tuple(weight for _, weight in pairs)
     )
@@ -215,9 +216,9 @@ def _by_features(members: Sequence[TunedClassifier]) -> dict[tuple[str, ...], li
 
 
 def _refit_member(
-    member: TunedClassifier, encoded: tuple[Encoder | None, np.ndarray], target: np.ndarray, seed: int
+    member: TunedClassifier, part: tuple[Encoder | None, np.ndarray, np.ndarray], seed: int
 ) -> Member:
-    preprocessor, X = encoded
+    preprocessor, X, target = part
     model = member.family_.make(seed).set_params(**member.best_params_)
     return _member(member, preprocessor, model.fit(X, target))
 

@@ -15,8 +15,10 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d, validate_data
 from threadpoolctl import threadpool_limits
 
+from predictor.features.imputation import Draw
 from predictor.features.preprocessing import Encoder, Table
 from predictor.models.catalog import Family, family, family_candidates
+from predictor.models.missing_outcomes import draw_outcomes
 from predictor.models.sigmoid import Scale, fit_sigmoid, log_loss, log_odds, score
 
 __all__ = ["Tuned", "TunedClassifier", "encode_with", "fit_encoder", "fit_shared", "inner_splits"]
@@ -361,30 +363,66 @@ def _fit_together(models: Sequence[TunedClassifier], X: Any, y: Any, groups: Any
     # One thread for each fit: there are too few patients for more to pay, and no sum depends on the machine.
     with threadpool_limits(limits=1):
         tunings = [_Tuning.start(model, len(target), seed) for model in models]
-        splits = inner_splits(target, labels, n_splits=first.inner_splits, seed=seed)
+        splits = _observed_splits(target, labels, n_splits=first.inner_splits, seed=seed)
         for fold, (train, test) in enumerate(splits):
             folds[test] = fold
             if all(tuning.family.out_of_bag for tuning in tunings):
                 continue
-            preprocessor, encoded = fit_encoder(first.preprocessor, _take(read, train), target[train])
-            part = _Part(encoded, target[train], train)
-            tested = _Part(encode_with(preprocessor, _take(read, test)), target[test], test)
+            preprocessor, encoded, learned = fit_encoder(
+                first.preprocessor, _take(read, train), target[train]
+            )
+            part = _Part(encoded, learned, train)
+            tested = _Part(encode_with(preprocessor, _take(read, test)), target[test].astype(np.int64), test)
             for tuning in tunings:
                 tuning.try_on(fold, part, tested, seed)
-        preprocessor, encoded = fit_encoder(first.preprocessor, read, target)
+        preprocessor, encoded, learned = fit_encoder(first.preprocessor, read, target)
         as_new = encode_with(preprocessor, read) if _knows_outcome(preprocessor) else None
-        everything = _Part(encoded, target, np.arange(len(target)), as_new)
+        everything = _Part(encoded, learned, np.arange(len(target)), as_new)
         return [tuning.finish(preprocessor, everything, folds, labels, seed) for tuning in tunings]
 
 
 def fit_encoder(
     preprocessor: Encoder | None, X: Any, target: np.ndarray
-) -> tuple[Encoder | None, np.ndarray]:
-    """Fit a fresh copy of the preprocessor and encode its training part, whose outcomes may help to fill it in."""
+) -> tuple[Encoder | None, np.ndarray, np.ndarray]:
+    """Fit a fresh copy of the preprocessor and encode its training part, whose outcomes may help to fill it in.
+
+    Parameters
+    ----------
+    preprocessor : Encoder or None
+    X : DataFrame, Table or ndarray of shape (n, features)
+    target : ndarray of shape (n,)
+        0 and 1, and NaN where an outcome was not observed and is to be imputed.
+
+    Returns
+    -------
+    preprocessor : Encoder or None
+    encoded : ndarray of shape (n, encoded columns)
+    target : ndarray of int of shape (n,)
+        Without a gap.
+    """
     if preprocessor is None:
-        return None, X
+        return None, X, target.astype(np.int64)
     fitted = clone(preprocessor)
-    return fitted, _at_least_one_column(fitted.fit_transform(X, target))
+    if not np.isnan(target).any():
+        return fitted, _at_least_one_column(fitted.fit_transform(X, target)), target.astype(np.int64)
+    learned = draw_outcomes(fitted.fit(X).transform(X), target, Draw(**(fitted.imputation or {})))
+    return fitted, _at_least_one_column(fitted.fit_transform(X, learned)), learned
+
+
+def _observed_splits(
+    target: np.ndarray, given: np.ndarray | None, *, n_splits: int, seed: int
+) -> list[Split]:
+    """Split those whose outcome was observed; whoever's was not may be learned from, and is never tested."""
+    known = np.isfinite(target)
+    if known.all():
+        return inner_splits(target, given, n_splits=n_splits, seed=seed)
+    labels = np.arange(len(target)) if given is None else given
+    rows, extra = np.flatnonzero(known), np.flatnonzero(~known)
+    found = inner_splits(target[rows], labels[rows], n_splits=n_splits, seed=seed)
+    return [
+        (np.sort(np.r_[rows[train], extra[~np.isin(labels[extra], labels[rows[test]])]]), rows[test])
+        for train, test in found
+    ]
 
 
 def _knows_outcome(preprocessor: Encoder | None) -> bool:
@@ -434,6 +472,22 @@ def _checked(model: TunedClassifier, X: Any, y: Any) -> tuple[Any, np.ndarray]:
         validate_data(model, X, skip_check_array=True)
         y = column_or_1d(y)
         check_consistent_length(X, y)
+    known = _observed(model, y)
+    return X, _as_target(model, y, known)
+
+
+def _observed(model: TunedClassifier, y: np.ndarray) -> np.ndarray:
+    """Whose outcome is there: everybody's, unless the preprocessor can impute what is not."""
+    known = np.isfinite(y) if y.dtype.kind == "f" else np.ones(len(y), dtype=bool)
+    if not known.all() and not _knows_outcome(model.preprocessor):
+        msg = "Input y contains NaN: an outcome is missing, and only multiple imputation fills it in. Leave it out."
+        raise ValueError(msg)
+    return np.asarray(known)
+
+
+def _as_target(model: TunedClassifier, y: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Check the outcomes that are there, set ``classes_``, and give them as 0 and 1, NaN where they are not."""
+    every, y = y, y[known]
     check_classification_targets(y)
     kind = type_of_target(y, input_name="y")
     if kind != "binary":
@@ -443,7 +497,7 @@ def _checked(model: TunedClassifier, X: Any, y: Any) -> tuple[Any, np.ndarray]:
     if len(model.classes_) < 2:
         msg = "Two classes are needed to fit; y contains 1 class."
         raise ValueError(msg)
-    return X, np.asarray(y == model.classes_[1], dtype=np.int64)
+    return np.where(known, (every == model.classes_[1]).astype(np.float64), np.nan)
 
 
 def _take(X: Any, rows: np.ndarray) -> Any:

@@ -191,10 +191,26 @@ def _estimate(
     raw, n = _raw(model, patients), len(patients)
     probability = model.scorer.probability(raw, n)
     known = [replace(one, probability=float(p)) for one, p in zip(judged, probability, strict=True)]
+    known = _spread(model, raw, known)
     if not (ranges and model.refits):
         return known
     low, high = refit_limits(model, raw, probability)
     return [replace(one, low=float(a), high=float(b)) for one, a, b in zip(known, low, high, strict=True)]
+
+
+def _spread(model: PredictionModel, raw: RawColumns, known: Sequence[Prediction]) -> list[Prediction]:
+    """Add how far the imputations lie apart, to those who lacked a number."""
+    m = model.scorer.imputations
+    if m == 1:
+        return list(known)
+    numbers = [raw[f.name] for f in model.features if f.kind == "number"]
+    lacking = np.isnan(np.array(numbers, dtype=np.float64).reshape(len(numbers), len(known))).sum(axis=0) > 0
+    by_imputation = model.scorer.by_imputation(raw, len(known))
+    ends = zip(known, lacking, by_imputation.min(axis=0), by_imputation.max(axis=0), strict=True)
+    return [
+        replace(one, imputed_low=float(low), imputed_high=float(high), imputations=m) if lacks else one
+        for one, lacks, low, high in ends
+    ]
 
 
 def _raw(model: PredictionModel, patients: Sequence[Patient]) -> RawColumns:

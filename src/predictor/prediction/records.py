@@ -74,6 +74,10 @@ class Prediction:
     reasons : tuple of str
         Why there is no personal estimate.
     inputs : tuple of InputValue
+    imputed_low, imputed_high : float or None
+        Smallest and largest probability over the imputations, where a missing number was imputed several times.
+    imputations : int
+        How many; 0 where none was needed, or each missing number has one value.
     research_only : bool
         A number released for research although it was not shown to be better than the group's rate.
     readable : bool
@@ -93,6 +97,9 @@ class Prediction:
     checks: tuple[Check, ...] = ()
     reasons: tuple[str, ...] = ()
     inputs: tuple[InputValue, ...] = ()
+    imputed_low: float | None = None
+    imputed_high: float | None = None
+    imputations: int = 0
     research_only: bool = False
     readable: bool = True
 

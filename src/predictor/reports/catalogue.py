@@ -66,6 +66,8 @@ MESSAGES: Mapping[str, str] = MappingProxyType(
         "whatif_absent": "Not shown: the development data do not support a comparison with another plan.",
         "support": "not shown: fewer than {n} patients",
         # 5. inputs
+        "imputed": "{m} draws: {lo} to {hi} of 100",
+        "imputed_together": "{m} draws, with the other gaps: {lo} to {hi} of 100",
         "flagged": "Only inputs that are missing, old or converted are listed here; all {n} inputs are in "
         "the annex.",
         "flagged_none": "No input is missing, old or converted; all {n} inputs are in the annex.",

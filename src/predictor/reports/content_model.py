@@ -46,6 +46,8 @@ __all__ = [
     "SizeRow",
     "Statements",
     "SubgroupRow",
+    "TippingRow",
+    "TippingTable",
     "VerdictSummary",
     "WeightRow",
 ]
@@ -335,6 +337,22 @@ class Sensitivity(View):
     note: str = ""
 
 
+class TippingRow(View):
+    """The response rate when missing outcomes' log-odds are shifted by `delta`; 0 is "missing at random"."""
+
+    delta: float
+    missing_rate: Proportion
+    rate: Proportion
+    inside: bool
+
+
+class TippingTable(View):
+    """How far from "missing at random" the missing outcomes would have to be; `sentence` says where it tips."""
+
+    rows: tuple[TippingRow, ...]
+    sentence: str
+
+
 class Missingness(View):
     """How much of one input is missing among the evaluable patients, and what became of it."""
 
@@ -418,6 +436,7 @@ class ModelReportV1(View):
     transport_summary: tuple[PooledRow, ...] = ()
     subgroups: tuple[SubgroupRow, ...] = ()
     sensitivity: tuple[Sensitivity, ...] = ()
+    tipping: TippingTable | None = None
     missingness: tuple[Missingness, ...] = ()
     settings: tuple[Setting, ...] = ()
     search: tuple[SearchRow, ...] = ()

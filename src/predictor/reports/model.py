@@ -26,16 +26,15 @@ from predictor.reports.model_method import (
     attrition_rows,
     definition_rows,
     design_rows,
-    missingness_rows,
     procedure_text,
     search_rows,
-    sensitivity_rows,
     setting_rows,
     size_note,
     size_rows,
     study_limits,
     warning_lines,
 )
+from predictor.reports.model_missing import missingness_rows, sensitivity_rows, tipping_view
 from predictor.reports.model_performance import (
     calibration_view,
     decision_view,
@@ -127,6 +126,7 @@ def model_view(facts: ModelFacts) -> ModelReportV1:
         ),
         subgroups=subgroup_rows(facts.subgroups),
         sensitivity=sensitivity_rows(study),
+        tipping=tipping_view(study),
         missingness=missingness_rows(study),
         settings=setting_rows(study),
         search=search_rows(study, facts.fitted),

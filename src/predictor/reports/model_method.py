@@ -6,22 +6,17 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from predictor.adequacy import assess_adequacy
-from predictor.cohort.outcomes import sensitivity
 from predictor.data.frames import rows_of
 from predictor.models.catalog import FAMILIES
 from predictor.reports.content_model import (
     AttritionRow,
     Definition,
-    Interval,
-    Missingness,
     SearchRow,
-    Sensitivity,
     Setting,
     SizeRow,
 )
 from predictor.reports.wording import capitalised
-from predictor.study import Study, describe_outcome
-from predictor.validation.uncertainty import wilson_interval
+from predictor.study import Study, about_imputation, describe_outcome, site_proxies
 
 if TYPE_CHECKING:
     from predictor.models.tuning import TunedClassifier
@@ -30,10 +25,8 @@ __all__ = [
     "attrition_rows",
     "definition_rows",
     "design_rows",
-    "missingness_rows",
     "procedure_text",
     "search_rows",
-    "sensitivity_rows",
     "setting_rows",
     "size_note",
     "size_rows",
@@ -41,7 +34,6 @@ __all__ = [
     "warning_lines",
 ]
 
-SMALLEST_COUNT = 10
 ASSIGNMENT = {
     "randomised": "Patients were randomised to the plan.",
     "cluster_randomised": "Whole clusters were randomised to the plan.",
@@ -67,6 +59,7 @@ def warning_lines(study: Study) -> tuple[str, ...]:
     found += [
         f"Not used: {feature_name} ({reason})." for feature_name, reason in study.extraction.dropped.items()
     ]
+    found += [f"{capitalised(str(proxy))}." for proxy in site_proxies(study)]
     return tuple(found)
 
 
@@ -198,6 +191,7 @@ def design_rows(study: Study) -> tuple[Definition, ...]:
             f"everything is fitted, tuned ({validation.inner.n_splits} inner folds; forests "
             "out of bag) and chosen or weighed inside the outer fold",
         ),
+        Definition(term="missing inputs", text=about_imputation(study)),
         Definition(term="judged", text=procedure_text(study.protocol.judge)),
         Definition(
             term="intervals",
@@ -205,63 +199,6 @@ def design_rows(study: Study) -> tuple[Definition, ...]:
             "groups, all repeats carried together",
         ),
     )
-
-
-def sensitivity_rows(study: Study) -> tuple[Sensitivity, ...]:
-    """Lay out the rate of the outcome under every strategy for missing outcomes.
-
-    Parameters
-    ----------
-    study : Study
-    """
-    config = study.loaded.config
-    table = sensitivity(
-        study.cohort.timeline,
-        config.primary,
-        config.outcomes[config.primary],
-        baseline=config.cohort.baseline,
-    )
-    rows = []
-    for r in rows_of(table):
-        low, high = wilson_interval(int(r.events), int(r.n), level=config.validation.interval.level)
-        rows.append(
-            Sensitivity(
-                strategy=str(r.strategy),
-                n=int(r.n),
-                responders=int(r.events),
-                rate=Interval(value=r.events / r.n, lo=low, hi=high),
-                declared=bool(r.declared),
-            )
-        )
-    return tuple(rows)
-
-
-def missingness_rows(study: Study) -> tuple[Missingness, ...]:
-    """Lay out how much of each input was missing, and which inputs were not used.
-
-    Parameters
-    ----------
-    study : Study
-    """
-    rows, _ = study.evaluable(study.loaded.config.primary)
-    X = study.dataset.X.iloc[rows]
-    found = []
-    for feature in study.dataset.features:
-        n = int(X[feature.name].isna().sum())
-        found.append(
-            Missingness(
-                label=feature.label,
-                group=feature.group,
-                missing=n if n == 0 or n >= SMALLEST_COUNT else None,
-                share=n / len(X),
-                note="filled in with the training median or its own level, with an indicator" if n else "",
-            )
-        )
-    found += [
-        Missingness(label=name, missing=None, share=0.0, used=False, note=reason)
-        for name, reason in study.extraction.dropped.items()
-    ]
-    return tuple(found)
 
 
 def setting_rows(study: Study) -> tuple[Setting, ...]:
@@ -275,6 +212,7 @@ def setting_rows(study: Study) -> tuple[Setting, ...]:
     rows = [
         ("seed", str(config.experiment.seed)),
         ("missing outcomes", config.outcomes[config.primary].if_missing.replace("_", " ")),
+        ("missing inputs", _imputation_text(study)),
         ("calibration", config.calibration),
         ("largest share of missing values of an input", f"{config.features.max_missing:.0%}"),
         ("thresholds", ", ".join(f"{t:g}" for t in config.validation.thresholds)),
@@ -282,6 +220,11 @@ def setting_rows(study: Study) -> tuple[Setting, ...]:
         ("overrides", "; ".join(study.loaded.overrides) or "none"),
     ]
     return tuple(Setting(name=name, value=value) for name, value in rows)
+
+
+def _imputation_text(study: Study) -> str:
+    section = study.loaded.config.imputation
+    return f"multiple, m = {section.m}, {section.rounds} rounds" if study.protocol.imputations else "simple"
 
 
 def search_rows(study: Study, fitted: Mapping[str, TunedClassifier]) -> tuple[SearchRow, ...]:

@@ -36,7 +36,7 @@ from predictor.reports.content_estimate import (
     Performance,
     PlainCounts,
 )
-from predictor.reports.wording import number_text
+from predictor.reports.wording import number_text, outward, say
 
 __all__ = ["example_patients", "patient_views"]
 
@@ -121,7 +121,7 @@ def _view(
         ),
         outcome=Outcome(**card["outcome"]),
         plan=_plan(model, values),
-        inputs=tuple(_input(model, one) for one in prediction.inputs),
+        inputs=tuple(_input(model, one, prediction) for one in prediction.inputs),
         safety=_safety(model),
         not_covered=str(card.get("not_covered", "")),
         limits=tuple(str(limit) for limit in card["limits"]),
@@ -272,7 +272,20 @@ def _refusal(prediction: Prediction) -> tuple[Reason, ...]:
     )
 
 
-def _input(model: PredictionModel, one: Any) -> InputValue:
+def _imputed_text(model: PredictionModel, one: Any, prediction: Prediction) -> str:
+    """Say how far the estimate scatters over the draws of a missing number; empty where it has one value."""
+    if prediction.imputed_low is None or prediction.imputed_high is None or one.value is not None:
+        return ""
+    numbers = {feature.name for feature in model.features if feature.kind == "number"}
+    gaps = [each.name for each in prediction.inputs if each.value is None and each.name in numbers]
+    if one.name not in gaps:
+        return ""
+    low, high = outward(prediction.imputed_low, prediction.imputed_high)
+    words = "imputed" if len(gaps) == 1 else "imputed_together"
+    return say(words, m=prediction.imputations, lo=low, hi=high)
+
+
+def _input(model: PredictionModel, one: Any, prediction: Prediction) -> InputValue:
     declared = next(each for each in model.inputs if each.name == one.name)
     unit = declared.unit
     if declared.kind == "number" and one.learned:
@@ -284,6 +297,7 @@ def _input(model: PredictionModel, one: Any) -> InputValue:
         unit_text=unit,
         source="as entered",
         note=one.note if one.value is not None else "",
+        effect=_imputed_text(model, one, prediction),
         imputed=one.value is None and declared.role != "entry",
     )
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-__all__ = ["Fold", "before_and_after", "leave_one_group_out", "repeated_folds", "strata"]
+__all__ = ["Fold", "before_and_after", "extend_training", "leave_one_group_out", "repeated_folds", "strata"]
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,26 @@ def before_and_after(
     if not test.any() or len(np.unique(y[train])) < 2:
         return None
     return np.flatnonzero(train), np.flatnonzero(test)
+
+
+def extend_training(folds: Sequence[Fold], n: int, *labels: np.ndarray) -> list[Fold]:
+    """Add units that are learned from and never tested to every training part.
+
+    Parameters
+    ----------
+    folds : sequence of Fold
+        Of the first ``n`` units.
+    n : int
+    *labels : ndarray of shape (units,)
+        Patient, cluster, site: a unit that shares one with a tested unit stays out.
+    """
+    extended = []
+    for fold in folds:
+        extra = np.arange(n, len(labels[0]))
+        for label in labels:
+            extra = extra[~np.isin(label[extra], label[fold.test])]
+        extended.append(Fold(fold.repeat, fold.fold, np.r_[fold.train, extra], fold.test))
+    return extended
 
 
 def _split(

@@ -18,7 +18,7 @@ from predictor.validation.calibration import (
 from predictor.validation.discrimination import delong
 from predictor.validation.meta_analysis import logit_estimate, random_effects
 from predictor.validation.resampling import Protocol, cross_validate
-from predictor.validation.splits import Fold
+from predictor.validation.splits import Fold, extend_training
 from predictor.validation.uncertainty import Estimate, wilson_interval
 
 __all__ = ["FEWEST", "MEASURES", "transport_frame", "transport_summary"]
@@ -45,6 +45,7 @@ def transport_frame(
     dataset: Dataset,
     y: np.ndarray,
     splits: Sequence[tuple[str, np.ndarray, np.ndarray]],
+    labels: np.ndarray,
     *,
     execution: Execution,
     level: float,
@@ -56,10 +57,14 @@ def transport_frame(
     ----------
     protocol : Protocol
     dataset : Dataset
-        Evaluable units.
+        Evaluable units; then those whose outcome is imputed in training parts.
     y : ndarray of shape (n,)
+        NaN for the latter.
     splits : sequence of (str, ndarray of int, ndarray of int)
         Name, training and test positions of each part; empty where no transport is declared.
+    labels : ndarray of str of shape (n,)
+        Site of each unit, or whether it is later: a unit whose outcome is imputed is not learned from where it
+        shares this with the part that is predicted.
     execution : Execution
     level : float
     progress : callable
@@ -72,6 +77,7 @@ def transport_frame(
         them of its own.
     """
     folds = [Fold(repeat=0, fold=i, train=train, test=test) for i, (_, train, test) in enumerate(splits)]
+    folds = extend_training(folds, int(np.isfinite(y).sum()), dataset.groups, labels)
     if not folds:
         return pd.DataFrame(columns=COLUMNS)
     done = iter(range(1, len(folds) + 1))
