@@ -24,7 +24,7 @@ from predictor.explanation.summary import importance
 from predictor.prediction import ResponsePredictor
 from predictor.prediction_model import load_prediction_model, save_prediction_model
 from predictor.provenance import git_commit, package_versions
-from predictor.release import FinalFit, assemble_model, fit_final
+from predictor.release import FinalFit, assemble_model, fit_final, pooled_coefficients
 from predictor.reports.model import ModelFacts, model_view
 from predictor.reports.patient import example_patients, patient_views
 from predictor.reports.render import render_model_report, render_patient_report
@@ -162,13 +162,16 @@ def train(
         shares = out_of_fold_importance(study, results, run)
         findings += answer_checks(study, results, evaluation, final, transport, evidence)
         run.write_frame("checks.csv", findings_frame(findings))
+        coefficients = pooled_coefficients(study, final)
+        if len(coefficients):
+            run.write_frame("coefficients.csv", coefficients)
         say("model folder", 0, 1)
         model = release_model(study, final, evaluation, run, shares=shares, execution=execution, now=now)
         facts = ModelFacts(
             study=study,
             evaluation=evaluation,
             chosen=final.chosen,
-            fitted=dict(final.fitted),
+            fitted=dict(final.imputed),
             results=results,
             importance=shares,
             transport=transport,
@@ -176,6 +179,7 @@ def train(
             subgroups=subgroups,
             secondary=secondary,
             findings=findings,
+            coefficients=coefficients,
             run_id=run.id,
             created=now,
             commit=git_commit(loaded.root),

@@ -24,10 +24,11 @@ from predictor.prediction.case_mix import describe_case_mix
 from predictor.prediction_model import GroupRate, InputField, PlanBaseline, PredictionModel
 from predictor.study import Study
 from predictor.validation.assembly import candidate_line, candidate_weights
+from predictor.validation.coefficients import COLUMNS, coefficient_table
 from predictor.validation.evaluation import Evaluation
 from predictor.validation.resampling import fit_candidates
 
-__all__ = ["FinalFit", "assemble_model", "fit_final"]
+__all__ = ["FinalFit", "assemble_model", "fit_final", "pooled_coefficients"]
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,30 @@ def fit_final(study: Study) -> FinalFit:
     imputed = {name: one.models for name, one in tuned.items()}
     fitted = {name: one.model for name, one in tuned.items()}
     return FinalFit(model=model, weights=weights, fitted=fitted, imputed=imputed, rows=rows[np.isfinite(y)])
+
+
+def pooled_coefficients(study: Study, final: FinalFit) -> pd.DataFrame:
+    """Pool the coefficients of every linear candidate over the imputations; empty where there are none.
+
+    Parameters
+    ----------
+    study : Study
+    final : FinalFit
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``candidate`` and the columns of `predictor.validation.coefficients.coefficient_table`.
+    """
+    rows, y = study.trainable()
+    X, level = study.dataset.X.iloc[rows], study.loaded.config.validation.interval.level
+    tables = [
+        coefficient_table(final.imputed[c.name], X, y, level=level).assign(candidate=c.name)
+        for c in study.protocol.candidates
+        if study.protocol.imputations and c.family == "elastic_net"
+    ]
+    found = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=COLUMNS)
+    return found.reindex(columns=["candidate", *COLUMNS])
 
 
 def assemble_model(

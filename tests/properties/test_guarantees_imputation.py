@@ -326,6 +326,18 @@ def test_the_model_report_says_what_was_done_about_missing_inputs(training: Trai
     assert "imputed 3 times, without an indicator" in page
 
 
+def test_coefficients_of_linear_models_are_pooled(training: Training) -> None:
+    table = pd.read_csv(training.folder / "coefficients.csv").set_index("column")
+    assert set(table["candidate"]) == {"net | all"}
+    assert {"age", "crp", "madrs"} <= set(table.index)
+    assert not any(name.endswith("missing") for name in table.index)
+    assert ((table["low"] < table["estimate"]) & (table["estimate"] < table["high"])).all()
+    # CRP drives the outcome with 3 log-odds for one standard deviation, and a third of it is missing.
+    assert table.loc["crp", "low"] > 1
+    assert 0.2 < table.loc["crp", "missing_information"] < 0.8
+    assert "Pooled coefficients" in training.model_report.read_text(encoding="utf-8")
+
+
 # Outcomes that nobody observed -------------------------------------------------------------------------------
 
 

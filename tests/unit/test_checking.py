@@ -79,3 +79,28 @@ def test_missing_outcomes_are_counted_with_their_reasons(clinic: Clinic) -> None
     assert outcome["evaluable"] == 190
     assert outcome["missing"].endswith(": 10")
     assert not math.isnan(outcome["events"])
+
+
+def test_what_becomes_of_missing_inputs_is_said_and_costs_what_it_costs(clinic: Clinic) -> None:
+    simple = check(load_config(clinic.config))
+    multiple = check(load_config(clinic.config, overrides=["imputation.method=multiple", "imputation.m=4"]))
+    assert any(one.startswith("missing numbers get the training median") for one in simple.notices)
+    assert any(one.startswith("missing numbers are imputed 4 times") for one in multiple.notices)
+    # The references are fitted once; every candidate on every imputation.
+    assert multiple.fits - 4 * 4 == 4 * (simple.fits - 4 * 4)
+    assert multiple.cpu_seconds > 4 * simple.cpu_seconds
+    # Without the indicator of CRP.
+    tables = simple.adequacy.table, multiple.adequacy.table
+    assert [int(table["parameters"].iloc[0]) for table in tables] == [7, 6]
+
+
+def test_an_input_that_a_whole_site_lacks_is_named(clinic: Clinic) -> None:
+    table = clinic.table("patients")
+    table.loc[:19, ["site", "crp"]] = ["west", "NA"]
+    table.to_csv(clinic.folder / "patients.csv", index=False)
+    overrides = ["validation.transport={by: patients.site}"]
+    (notice,) = [
+        one for one in check(load_config(clinic.config, overrides=overrides)).notices if "whole" in one
+    ]
+    assert notice.startswith("crp is missing at 1 of 3 sites as a whole")
+    assert not [one for one in check(clinic.config).notices if "whole" in one]  # no site is declared

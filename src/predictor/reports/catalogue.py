@@ -121,6 +121,10 @@ MESSAGES: Mapping[str, str] = MappingProxyType(
         "importance_description": "A bar for each input's mean absolute contribution in points of 100, and a "
         "line for its spread over folds and repeats. The table has the numbers.",
         "no_figure": "Not available: nothing was validated, or the outcome is too rare to draw it.",
+        "pooled": "Of a logistic model on the same columns, without a penalty that matters, pooled over the "
+        "imputations by Rubin's rules: for one standard deviation of a number, or against the first level of a "
+        "category. The model itself is penalised; its mean coefficient stands beside and has no interval. They "
+        "describe associations and are no effects.",
         "small_count": "fewer than 10",
         "model_limit": "The verdict speaks of this procedure on these data, not of whether response can be "
         "predicted at all.",

@@ -20,6 +20,7 @@ __all__ = [
     "CalibrationBin",
     "CalibrationPlot",
     "CheckRow",
+    "Coefficient",
     "Comparison",
     "CurvePoint",
     "DecisionCurve",
@@ -364,6 +365,17 @@ class Missingness(View):
     note: str = ""
 
 
+class Coefficient(View):
+    """One coefficient of a linear candidate, pooled over imputations: the unpenalised one with its limits."""
+
+    candidate: str
+    column: str
+    value: Interval
+    df: float
+    missing_information: Proportion
+    in_model: float
+
+
 class Setting(View):
     """One setting, version or hash."""
 
@@ -438,6 +450,7 @@ class ModelReportV1(View):
     sensitivity: tuple[Sensitivity, ...] = ()
     tipping: TippingTable | None = None
     missingness: tuple[Missingness, ...] = ()
+    coefficients: tuple[Coefficient, ...] = ()
     settings: tuple[Setting, ...] = ()
     search: tuple[SearchRow, ...] = ()
     versions: tuple[Setting, ...] = ()

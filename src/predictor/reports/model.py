@@ -34,7 +34,12 @@ from predictor.reports.model_method import (
     study_limits,
     warning_lines,
 )
-from predictor.reports.model_missing import missingness_rows, sensitivity_rows, tipping_view
+from predictor.reports.model_missing import (
+    coefficient_rows,
+    missingness_rows,
+    sensitivity_rows,
+    tipping_view,
+)
 from predictor.reports.model_performance import (
     calibration_view,
     decision_view,
@@ -76,7 +81,7 @@ class ModelFacts:
     study: Study
     evaluation: Evaluation
     chosen: str
-    fitted: dict[str, TunedClassifier]
+    fitted: dict[str, tuple[TunedClassifier, ...]]
     results: Sequence[FoldResult]
     importance: pd.DataFrame
     transport: pd.DataFrame
@@ -84,6 +89,7 @@ class ModelFacts:
     subgroups: pd.DataFrame
     secondary: pd.DataFrame
     findings: tuple[Finding, ...]
+    coefficients: pd.DataFrame
     run_id: str
     created: datetime
     commit: str
@@ -128,6 +134,7 @@ def model_view(facts: ModelFacts) -> ModelReportV1:
         sensitivity=sensitivity_rows(study),
         tipping=tipping_view(study),
         missingness=missingness_rows(study),
+        coefficients=coefficient_rows(facts.coefficients),
         settings=setting_rows(study),
         search=search_rows(study, facts.fitted),
         versions=tuple(Setting(name=name, value=value) for name, value in facts.versions.items()),

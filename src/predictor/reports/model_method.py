@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from predictor.adequacy import assess_adequacy
@@ -227,21 +227,23 @@ def _imputation_text(study: Study) -> str:
     return f"multiple, m = {section.m}, {section.rounds} rounds" if study.protocol.imputations else "simple"
 
 
-def search_rows(study: Study, fitted: Mapping[str, TunedClassifier]) -> tuple[SearchRow, ...]:
+def search_rows(study: Study, fitted: Mapping[str, Sequence[TunedClassifier]]) -> tuple[SearchRow, ...]:
     """Lay out the search spaces and the values of the final fits.
 
     Parameters
     ----------
     study : Study
-    fitted : mapping of str to TunedClassifier
-        Every candidate, fitted on all evaluable units.
+    fitted : mapping of str to sequence of TunedClassifier
+        Every candidate, fitted on all evaluable units, once for each imputation.
     """
     rows = []
     for name, section in study.loaded.config.models.items():
         space = section.search or dict(FAMILIES[section.type].space)
         mine = [c for c in study.protocol.candidates if c.model == name]
         for parameter, axis in space.items():
-            finals = {str(_short(fitted[c.name].best_params_.get(parameter))) for c in mine}
+            finals = {
+                str(_short(model.best_params_.get(parameter))) for c in mine for model in fitted[c.name]
+            }
             rows.append(
                 SearchRow(
                     model=name.replace("_", " "),

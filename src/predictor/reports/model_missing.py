@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
 from predictor.cohort.outcomes import OBSERVED, sensitivity
 from predictor.data.frames import rows_of
 from predictor.features.preprocessing import build_preprocessor
 from predictor.models.missing_outcomes import expect_outcomes
-from predictor.reports.content_model import Interval, Missingness, Sensitivity, TippingRow, TippingTable
+from predictor.reports.content_model import (
+    Coefficient,
+    Interval,
+    Missingness,
+    Sensitivity,
+    TippingRow,
+    TippingTable,
+)
 from predictor.study import Study
 from predictor.validation.tipping import Tipping, tipping_points
 from predictor.validation.uncertainty import wilson_interval
 
-__all__ = ["find_tipping", "missingness_rows", "sensitivity_rows", "tipping_view"]
+__all__ = ["coefficient_rows", "find_tipping", "missingness_rows", "sensitivity_rows", "tipping_view"]
 
 SMALLEST_COUNT = 10
 
@@ -80,6 +88,27 @@ def _filling(study: Study, kind: str) -> str:
         return "a level of its own"
     m = study.protocol.imputations
     return f"imputed {m} times, without an indicator" if m else "the training median, with an indicator"
+
+
+def coefficient_rows(table: pd.DataFrame) -> tuple[Coefficient, ...]:
+    """Lay out the coefficients pooled over the imputations.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From `predictor.release.pooled_coefficients`.
+    """
+    return tuple(
+        Coefficient(
+            candidate=str(r.candidate).replace(" | ", " on ").replace("_", " "),
+            column=str(r.column).replace("_", " "),
+            value=Interval(value=float(r.estimate), lo=float(r.low), hi=float(r.high)),
+            df=float(r.df),
+            missing_information=float(r.missing_information),
+            in_model=float(r.in_model),
+        )
+        for r in rows_of(table)
+    )
 
 
 def tipping_view(study: Study) -> TippingTable | None:
