@@ -119,7 +119,7 @@ def bootstrap_stability(
     validation = study.loaded.config.validation
     if validation.bootstrap.resamples == 0:
         return None
-    rows, y = study.evaluable(study.loaded.config.primary)
+    rows, y = study.trainable()
     found = bootstrap_procedure(
         study.protocol,
         study.dataset.take(rows),
@@ -131,7 +131,7 @@ def bootstrap_stability(
     )
     return describe_stability(
         found,
-        y,
+        y[np.isfinite(y)],
         protocol=study.protocol,
         features=[feature.name for feature in study.dataset.features],
         thresholds=validation.thresholds,

@@ -100,7 +100,7 @@ def test_an_input_that_a_whole_site_lacks_is_named(clinic: Clinic) -> None:
     table.to_csv(clinic.folder / "patients.csv", index=False)
     overrides = ["validation.transport={by: patients.site}"]
     (notice,) = [
-        one for one in check(load_config(clinic.config, overrides=overrides)).notices if "whole" in one
+        one for one in check(load_config(clinic.config, overrides=overrides)).notices if "as a whole" in one
     ]
     assert notice.startswith("crp is missing at 1 of 3 sites as a whole")
-    assert not [one for one in check(clinic.config).notices if "whole" in one]  # no site is declared
+    assert not [one for one in check(clinic.config).notices if "as a whole" in one]  # no site is declared

@@ -197,3 +197,22 @@ def test_share_called_better_is_counted_with_its_interval(null: ModuleType) -> N
     assert "1/20, Clopper-Pearson 95 % 0.001 to 0.249" in text
     assert "better 1, no_better 19, too_little 0" in text
     assert "mean AUC 0.505" in text
+
+
+def test_multiple_imputation_runs_and_resumes(tmp_path: Path) -> None:
+    module = study("multiple_imputation")
+    tiny = ["--imputations", "2", "--rounds", "1", "--out", str(tmp_path)]
+    module.main(["--sets", "1", *tiny])
+    first = (tmp_path / "results.csv").read_text()
+    module.main(["--sets", "2", *tiny])
+    both = (tmp_path / "results.csv").read_text()
+    assert both.startswith(first)
+    assert both.count("\n") == 1 + 2 * 2 * 3 * 4
+    rows = pd.read_csv(tmp_path / "results.csv")
+    assert set(rows["data"]) == {"SIMULATED"}
+    assert set(rows["method"]) == {"multiple", "complete", "median"}
+    assert (rows["low"] < rows["high"]).all()
+    table = module.summary(rows)
+    assert len(table) == 2 * 3 * 4
+    by_hand = ((rows["low"] <= rows["true"]) & (rows["true"] <= rows["high"])).mean()
+    assert table["coverage"].mean() == pytest.approx(by_hand, abs=1e-3)

@@ -111,8 +111,9 @@ def bootstrap_procedure(
     ----------
     protocol : Protocol
     dataset : Dataset
-        Evaluable units.
+        Evaluable units; then those whose outcome is imputed in training parts.
     y : ndarray of shape (n,)
+        NaN for the latter, which are drawn like the others and never predicted.
     resamples : int
     seed : int
     execution : Execution, optional
@@ -120,9 +121,9 @@ def bootstrap_procedure(
         Called with how much is done, and of how much.
     """
     alone = replace(protocol, references={})
-    everybody = np.arange(len(y))
+    everybody, tested = np.arange(len(y)), np.flatnonzero(np.isfinite(y))
     drawn = draw_patients(dataset.groups, resamples=resamples, seed=seed, outcome=y)
-    folds = [Fold(REPEAT, number, train, everybody) for number, train in enumerate([everybody, *drawn])]
+    folds = [Fold(REPEAT, number, train, tested) for number, train in enumerate([everybody, *drawn])]
     done = iter(range(1, len(folds) + 1))
     results: list[FoldResult] = []
     for some, explain in ((folds[: 1 + EXPLAINED], True), (folds[1 + EXPLAINED :], False)):
@@ -139,7 +140,7 @@ def bootstrap_procedure(
     return Bootstrap(
         apparent=first.predictions[protocol.judge],
         refits=np.stack([result.predictions[protocol.judge] for result in refitted]),
-        counts=membership_counts(drawn, len(y)),
+        counts=membership_counts(drawn, len(y))[:, tested],
         weights=pd.DataFrame([dict(result.weights) for result in refitted]),
         kept={name: np.stack([result.kept[name] for result in refitted]) for name in refitted[0].kept},
         importance=np.stack([np.abs(result.points).mean(axis=0) for result in results if len(result.points)]),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,7 +26,7 @@ def draw_patients(
     seed : int
         Each resample has its own child of it, so the rows do not depend on how many are drawn.
     outcome : array of shape (n,), optional
-        A resample with a single class is drawn again.
+        A resample with a single class is drawn again; NaN is none.
 
     Returns
     -------
@@ -40,8 +39,8 @@ def draw_patients(
         With fewer than two groups, or an outcome of one class, which no draw would mend.
     """
     labels, codes = np.unique(np.asarray(groups), return_inverse=True)
-    target = None if outcome is None else np.asarray(outcome)
-    if len(labels) < 2 or (target is not None and len(np.unique(target)) < 2):
+    target = None if outcome is None else np.asarray(outcome, dtype=float)
+    if len(labels) < 2 or (target is not None and _classes(target) < 2):
         raise ValueError("A bootstrap needs two groups at least and both outcomes.")
     order = np.argsort(codes, kind="stable")
     members = np.split(order, np.cumsum(np.bincount(codes))[:-1])
@@ -49,12 +48,16 @@ def draw_patients(
     return [_draw(members, target, np.random.default_rng(child)) for child in children]
 
 
-def _draw(members: Sequence[Rows], target: NDArray[Any] | None, random: np.random.Generator) -> Rows:
+def _draw(members: Sequence[Rows], target: Floats | None, random: np.random.Generator) -> Rows:
     while True:
         drawn = random.integers(len(members), size=len(members))
         rows = np.concatenate([members[group] for group in drawn])
-        if target is None or len(np.unique(target[rows])) == 2:
+        if target is None or _classes(target[rows]) == 2:
             return rows
+
+
+def _classes(target: Floats) -> int:
+    return len(np.unique(target[np.isfinite(target)]))
 
 
 def membership_counts(resamples: Iterable[ArrayLike], n: int) -> Floats:
