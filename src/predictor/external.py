@@ -300,8 +300,9 @@ def _design(model: PredictionModel, answers: list[Mapping[str, float | str | Non
         zip(model.scorer.members, model.scorer.weights, strict=True),
         key=lambda pair: (pair[0].trees is None, pair[1]),
     )
-    columns = ranked[-1][0].columns
-    return encode_block(columns, raw_columns(model.features, answers), len(answers)).T
+    member = ranked[-1][0]
+    raw = member.completed(raw_columns(model.features, answers), len(answers))
+    return encode_block(member.columns, raw, len(answers)).T
 
 
 def _notes(

@@ -33,7 +33,7 @@ HEADER = ["data", "mechanism", "set", "method", "term", "true", "estimate", "low
 def main(arguments: list[str] | None = None) -> None:
     """Simulate, impute, pool; then print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sets", type=int, default=500, help="data sets of each mechanism")
+    parser.add_argument("--sets", type=int, default=1000, help="data sets of each mechanism")
     parser.add_argument("--imputations", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--out", type=Path, default=HERE)
