@@ -45,6 +45,7 @@ __all__ = ["Training", "train"]
 
 TABLES = (
     "performance",
+    "further",
     "net_benefit",
     "decision_curve",
     "calibration",

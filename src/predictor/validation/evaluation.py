@@ -27,6 +27,7 @@ from predictor.validation.curves import (
     roc_curves,
 )
 from predictor.validation.discrimination import within_fold_auc
+from predictor.validation.further import further_performance
 from predictor.validation.overall import CLIP, brier, log_loss, log_losses, scaled_brier
 from predictor.validation.procedures import Positions, Procedure, arrange, fold_means, over_repeats, table_row
 from predictor.validation.uncertainty import cluster_weights
@@ -49,6 +50,8 @@ class Evaluation:
     performance : DataFrame
         ``procedure``, ``kind``, ``metric`` (one of `METRICS`), ``value``, ``low``, ``high``. AUC is over
         pairs within folds; everything is computed per repeat and averaged over repeats.
+    further : DataFrame
+        Judged procedure; see `further.further_performance`.
     net_benefit : DataFrame
         At the declared thresholds, with limits; see `curves.net_benefits`.
     decision_curve : DataFrame
@@ -75,6 +78,7 @@ class Evaluation:
     """
 
     performance: pd.DataFrame
+    further: pd.DataFrame
     net_benefit: pd.DataFrame
     decision_curve: pd.DataFrame
     calibration: pd.DataFrame
@@ -156,6 +160,7 @@ def evaluate(
     own = predictions[predictions["kind"] == "judged"]
     return Evaluation(
         performance=_performance(outcome, procedures, weights, level=level),
+        further=further_performance(outcome, judged, weights, level=level),
         net_benefit=net_benefits(outcome, procedures, weights, thresholds=thresholds, level=level),
         decision_curve=net_benefits(
             outcome, [judged, *references], itself, thresholds=DENSE.tolist(), level=level

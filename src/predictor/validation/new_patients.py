@@ -29,7 +29,7 @@ from predictor.validation.uncertainty import (
 )
 from predictor.validation.utility import net_benefit, treat_all
 
-__all__ = ["FEWEST", "evaluate_new", "net_benefit_new"]
+__all__ = ["FEWEST", "SMOOTHED", "evaluate_new", "net_benefit_new", "smooth_errors"]
 
 Floats = NDArray[np.float64]
 
@@ -101,11 +101,25 @@ def _calibration(
             _estimated("calibration_slope", slope, "Wald"),
             _estimated("observed_expected", ratio, "normal on the log scale"),
         ]
-    return [*rows, *_smooth_errors(y, p, weights[:SMOOTHED], level)]
+    values, draws = smooth_errors(y, p, weights[:SMOOTHED])
+    return [*rows, *(_drawn(name, values[name], draws[name], level) for name in ("ici", "e50", "e90"))]
 
 
-def _smooth_errors(y: Floats, p: Floats, weights: Floats, level: float) -> list[dict[str, object]]:
-    """ICI, E50 and E90; the limits are from smooth curves of the resamples, of which the errors tend to be larger."""
+def smooth_errors(y: Floats, p: Floats, weights: Floats) -> tuple[dict[str, float], dict[str, Floats]]:
+    """Distance of the predictions from the smooth curve of what was observed.
+
+    Parameters
+    ----------
+    y, p : ndarray of shape (n,)
+    weights : ndarray of shape (B, n)
+        Resamples; their curves are rougher, so that their errors tend to be larger.
+
+    Returns
+    -------
+    values : dict of str to float
+        ``ici`` (mean), ``e50`` (median), ``e90`` and ``emax`` of the sample itself.
+    draws : dict of str to ndarray of shape (B,)
+    """
     found = loess_calibration(y, p)
     grid = np.unique(np.quantile(p, np.linspace(0, 1, GRID)))
     curves = calibration_curve(y, p, grid=grid, weights=weights)
@@ -118,7 +132,8 @@ def _smooth_errors(y: Floats, p: Floats, weights: Floats, level: float) -> list[
     for name, part in (("e50", 0.5), ("e90", 0.9)):
         place = (share >= part).argmax(axis=1)
         draws[name] = ranked[np.arange(len(ranked)), place]
-    return [_drawn(name, getattr(found, name), draws[name], level) for name in ("ici", "e50", "e90")]
+    draws["emax"] = np.where(weights > 0, errors, 0.0).max(axis=1)
+    return {name: float(getattr(found, name)) for name in draws}, draws
 
 
 def net_benefit_new(
