@@ -45,9 +45,9 @@ CODE_FAMILIES = {
     "DAT": ("Data files", "3"),
     "PRE": ("New patients", "3"),
     "ART": ("Prediction models", "4, and 5 for ART-15"),
-    "RUN": ("Run folders", "2"),
+    "RUN": ("Run folders", "2, and 4 for RUN-03 to RUN-05"),
     "TRK": ("Tracking", "2 for an address; TRK-02 is a notice at the end of a run"),
-    "TRN": ("Disk, locks and clusters", "5"),
+    "TRN": ("Disk, memory, locks and clusters", "5; TRN-16 is a notice; 6 for TRN-18"),
     "ENV": ("The machine", "5"),
 }
 

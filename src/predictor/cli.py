@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from predictor.errors import PredictorError, Problem, RefusedError
+from predictor.stopping import Stopped
 
 if TYPE_CHECKING:
     from predictor.execution import Execution
@@ -82,18 +83,38 @@ def train(
     workers: Annotated[
         int, typer.Option("--workers", min=0, help="Processes; 0: as the config says, else every core")
     ] = 0,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            "--resume",
+            metavar="RUN",
+            help="Go on with this unfinished run, or say why not (default: with any of equal hashes)",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Run the whole protocol and end with the verdict and the paths of the reports."""
+    """Run the whole protocol and end with the verdict and the paths of the reports.
+
+    Started again after an interruption it goes on where it was. SIGTERM, or Ctrl-C, stops it after the unit of work
+    that is being done; twice, at once.
+    """
     from predictor import terminal
     from predictor.config.loading import load_config
     from predictor.experiment import train as run_train
     from predictor.progress import ProgressBars
+    from predictor.stopping import stop_on_signals
 
     loaded = load_config(config, overrides=overrides or (), data_folder=data_folder)
     processes = workers or loaded.config.execution.workers or os.cpu_count() or 1
-    with ProgressBars() as bars:
-        training = run_train(loaded, runs_folder=runs_folder, workers=processes, progress=bars.show)
+    with stop_on_signals() as stop, ProgressBars() as bars:
+        training = run_train(
+            loaded,
+            runs_folder=runs_folder,
+            workers=processes,
+            progress=bars.show,
+            resume=resume,
+            stop=stop,
+        )
     _print(terminal.training_record(training) if as_json else terminal.training_text(training))
 
 
@@ -368,6 +389,9 @@ def main() -> NoReturn:
     except PredictorError as error:
         _report_problems(error, as_json=as_json)
         sys.exit(error.exit_code)
+    except Stopped as stopped:
+        print("Stopped. The same command goes on where it was.", file=sys.stderr)
+        sys.exit(stopped.exit_code)
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
         sys.exit(130)

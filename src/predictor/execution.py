@@ -6,21 +6,23 @@ sealed: its workers write what they are given into their logs when something fai
 
 from __future__ import annotations
 
+import os
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from predictor.errors import ConfigError, PredictorError, Problem, ResourceError
+from predictor.stopping import Stop, ignore_signals
 
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["Execution", "address_problem", "run_tasks"]
+__all__ = ["Execution", "Keeping", "address_problem", "run_tasks"]
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -30,9 +32,26 @@ RETRIES = 3
 TIMEOUT = "20s"
 
 
+class Keeping(Protocol):
+    """Where finished work is kept, see `predictor.units.UnitStore`."""
+
+    @property
+    def context(self) -> str:
+        """What every result depends on besides its inputs."""
+
+    def read(self, key: str) -> Any | None:
+        """Return a finished result, or None."""
+
+    def write(self, key: str, value: Any) -> None:
+        """Keep a result."""
+
+    def note(self, what: str, reason: str) -> None:
+        """Count what did not go as it should."""
+
+
 @dataclass(frozen=True)
 class Execution:
-    """Engine and workers.
+    """Engine and workers, and what becomes of the work when it is interrupted.
 
     Parameters
     ----------
@@ -43,12 +62,21 @@ class Execution:
         Scheduler of the cluster, see `address_problem`.
     allowed_hosts : tuple of str
         Hosts that may be reached without encryption besides this machine.
+    unit_seconds : float or None
+        Longest time for fitting one candidate on one fold; None for any time.
+    units : Keeping or None
+        Where `predictor.units.run_units` keeps finished tasks; None for nowhere.
+    stop : Stop
+        Asked before each task.
     """
 
     engine: Literal["local", "dask"] = "local"
     workers: int = 1
     address: str | None = None
     allowed_hosts: tuple[str, ...] = ()
+    unit_seconds: float | None = None
+    units: Keeping | None = field(default=None, compare=False)
+    stop: Stop = field(default_factory=Stop, compare=False)
 
 
 def address_problem(address: str, allowed_hosts: Sequence[str] = (), *, path: str) -> Problem | None:
@@ -112,30 +140,59 @@ def run_tasks(
         CFG-46, see `address_problem`.
     ResourceError
         TRN-12 if there is no dask or no scheduler or worker answers, TRN-13 if workers are lost again and again.
+        TRN-06 if a worker of this machine was ended from outside, or memory ran out.
     PredictorError
         What a task raised. It is not tried again.
+    Stopped
+        When ``execution.stop`` was asked; tasks that had begun are finished and given before.
     """
-    if execution.engine == "dask":
-        yield from _run_on_cluster(function, tasks, shared, execution)
-    elif execution.workers == 1:
-        yield from ((task, function(task, *shared)) for task in tasks)
-    else:
-        yield from _run_in_processes(function, tasks, shared, execution.workers)
+    try:
+        if execution.engine == "dask":
+            yield from _run_on_cluster(function, tasks, shared, execution)
+        elif execution.workers == 1:
+            yield from ((task, function(task, *shared)) for task in _until(execution.stop, tasks))
+        else:
+            yield from _run_in_processes(function, tasks, shared, execution)
+    except MemoryError as error:
+        raise _no_memory("memory ran out") from error
+    execution.stop.check()
+
+
+def _until(stop: Stop, tasks: Iterable[Task]) -> Iterator[Task]:
+    """Begin no further task once somebody has asked to stop."""
+    for task in tasks:
+        if stop.asked:
+            return
+        yield task
 
 
 def _run_in_processes(
-    function: Callable[..., Result], tasks: Sequence[Task], shared: tuple[Any, ...], workers: int
+    function: Callable[..., Result], tasks: Sequence[Task], shared: tuple[Any, ...], execution: Execution
 ) -> Iterator[tuple[Task, Result]]:
     from joblib import Parallel, delayed
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-    parallel = Parallel(n_jobs=workers, return_as="generator_unordered")
-    yield from parallel(delayed(_with_its_task)(function, task, shared) for task in tasks)
+    parallel = Parallel(n_jobs=execution.workers, return_as="generator_unordered")
+    here = os.getpid()
+    begun = (delayed(_with_its_task)(function, task, shared, here) for task in _until(execution.stop, tasks))
+    try:
+        yield from parallel(begun)
+    except TerminatedWorkerError as error:
+        message = "a worker's process was ended from outside, which is what a lack of memory does"
+        raise _no_memory(message) from error
 
 
 def _with_its_task(
-    function: Callable[..., Result], task: Task, shared: tuple[Any, ...]
+    function: Callable[..., Result], task: Task, shared: tuple[Any, ...], parent: int
 ) -> tuple[Task, Result]:
+    if os.getpid() != parent:
+        ignore_signals()
     return task, function(task, *shared)
+
+
+def _no_memory(message: str) -> PredictorError:
+    remedy = "Use fewer workers (--workers 1) or end other programs, and start again: finished work is kept"
+    return ResourceError(Problem("TRN-06", message, remedy))
 
 
 @dataclass(frozen=True, repr=False)
@@ -179,6 +236,7 @@ def _run_on_cluster(
             for position, result in _round(client, function, {i: tasks[i] for i in left}, shared):
                 left.remove(position)
                 yield tasks[position], result
+                execution.stop.check()
             if not left:
                 return
             _wait_for_a_worker(client)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from predictor.adequacy import require_adequacy
+from predictor.beginning import open_study_run
 from predictor.checks.collecting import check_study, check_training
 from predictor.checks.finding import Finding, findings_frame, refuse
 from predictor.config.loading import LoadedConfig, dump_config, load_config
@@ -23,16 +24,18 @@ from predictor.experiment_log import log_items
 from predictor.explanation.summary import importance
 from predictor.prediction import ResponsePredictor
 from predictor.prediction_model import load_prediction_model, save_prediction_model
-from predictor.provenance import git_commit, package_versions
+from predictor.provenance import git_commit, package_versions, software_hash
 from predictor.release import FinalFit, assemble_model, fit_final, pooled_coefficients
 from predictor.reports.model import ModelFacts, model_view
 from predictor.reports.patient import example_patients, patient_views
 from predictor.reports.render import render_model_report, render_patient_report
-from predictor.run_store import Run, start_run
+from predictor.run_store import Run
 from predictor.secondary import evaluate_secondary
+from predictor.stopping import Stop
 from predictor.study import Study, prepare_study, transport_labels, transport_splits
 from predictor.subgroups import evaluate_subgroups
 from predictor.tracking import TrackingRecord, send
+from predictor.units import UnitStore
 from predictor.validation.evaluation import Evaluation, evaluate
 from predictor.validation.resampling import FoldResult, cross_validate, fold_predictions
 from predictor.validation.splits import Fold, extend_training, repeated_folds
@@ -110,8 +113,14 @@ def train(
     execution: Execution | None = None,
     progress: Progress | None = None,
     now: datetime | None = None,
+    resume: str | None = None,
+    stop: Stop | None = None,
 ) -> Training:
     """Run the whole protocol: read, select, define, fit, validate, explain, report.
+
+    An unfinished run that was begun with the same config, data and software is gone on with: no fit of the outer folds,
+    the bootstrap, the sites left out and the other outcomes is made twice, and the results are those of a run that was
+    never interrupted.
 
     Parameters
     ----------
@@ -125,25 +134,32 @@ def train(
     progress : callable or None
         Called with a step's name, how much of it is done, and of how much.
     now : datetime or None
-        Time stamp of the run.
+        Time stamp of a new run.
+    resume : str or None
+        Beginning of the id of the one unfinished run to go on with, or else to refuse.
+    stop : Stop or None
+        Looked at after each unit of work and before each step.
 
     Raises
     ------
     ConfigError, DataError, ResourceError, RefusedError
+    Stopped
+        When ``stop`` was asked.
     """
     started = time.process_time()
     loaded = config if isinstance(config, LoadedConfig) else load_config(config)
-    now = now or datetime.now(UTC)
-    say = progress or _silent
-    execution = execution or declared_execution(loaded, workers=workers)
+    stop = stop or Stop()
+    say = _checking(progress or _silent, stop)
+    execution = replace(execution or declared_execution(loaded, workers=workers), stop=stop)
     say("reading", 0, 1)
     study = prepare_study(loaded)
     require_adequacy(study)
     findings = check_study(study)
     refuse(findings)
-    run = start_run(
-        runs_folder or loaded.root / "experiments" / "runs", loaded.config.experiment.name, now=now
-    )
+    opened = open_study_run(study, runs_folder, now=now or datetime.now(UTC), resume=resume)
+    run, now = opened.run, opened.started
+    units = UnitStore(run.units, context=software_hash())
+    execution = replace(execution, units=units)
     with run:
         run.write_text("config.yaml", dump_config(loaded))
         run.write_frame("attrition.csv", study.cohort.attrition)
@@ -188,7 +204,10 @@ def train(
         )
         reports = write_reports(facts, model, run)
         run.write_json("verdict.json", _verdict_record(evaluation))
-    folder = run.finish()
+        failed = units.failed()
+        if len(failed):
+            run.write_frame("failures.csv", failed)
+        folder = run.finish()
     say("tracking", 0, 1)
     record, notices = track(study, evaluation, final, folder)
     return Training(
@@ -200,7 +219,7 @@ def train(
         model_report=folder / reports[0],
         patient_reports=tuple(folder / name for name in reports[1:]),
         tracking=record,
-        notices=notices,
+        notices=(*opened.notices, *units.complaints(), *notices),
         findings=findings,
         cpu_seconds=time.process_time() - started,
     )
@@ -221,6 +240,7 @@ def declared_execution(loaded: LoadedConfig, *, workers: int = 0) -> Execution:
         workers=workers or section.workers or 1,
         address=section.address,
         allowed_hosts=tuple(section.allowed_hosts),
+        unit_seconds=section.unit_seconds,
     )
 
 
@@ -508,6 +528,17 @@ def track(
     except ResourceError as error:
         return None, (str(error),)
     return record, ()
+
+
+def _checking(progress: Progress, stop: Stop) -> Progress:
+    """Show the progress, unless somebody has asked to stop."""
+
+    def show(step: str, done: int, total: int) -> None:
+        progress(step, done, total)
+        if done == 0:
+            stop.check()
+
+    return show
 
 
 def _silent(step: str, done: int, total: int) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
+import re
 import subprocess
-from importlib.metadata import version
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
-__all__ = ["git_commit", "package_versions", "software_version"]
+__all__ = ["git_commit", "package_versions", "software_hash", "software_version"]
 
 PACKAGES = ("scikit-learn", "numpy", "scipy", "pandas", "skops", "shap", "mlflow")
+FURTHER = ("lightgbm", "pyarrow")  # what a result depends on, and a prediction does not
 
 
 def software_version() -> str:
@@ -36,3 +40,28 @@ def git_commit(root: Path) -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return answer.stdout.strip() if answer.returncode == 0 else ""
+
+
+def software_hash() -> str:
+    """Hash all that a result depends on besides config and data: this package's source, Python, and what it needs.
+
+    Returns
+    -------
+    str
+        SHA-256. It changes with every version of a required package, and with every line of this one.
+    """
+    hasher = hashlib.sha256(f"python {platform.python_version()}".encode())
+    for name in sorted({*PACKAGES, *FURTHER, *_requirements()}):
+        with suppress(PackageNotFoundError):
+            hasher.update(f"{name} {version(name)}".encode())
+    package = Path(__file__).parent
+    for path in sorted(package.rglob("*.py")):
+        hasher.update(path.relative_to(package).as_posix().encode() + path.read_bytes())
+    return hasher.hexdigest()
+
+
+def _requirements() -> set[str]:
+    """Names of the packages that this one cannot do without."""
+    listed = requires("response-predictor") or []
+    needed = [one for one in listed if "extra ==" not in one]
+    return {re.split(r"[^A-Za-z0-9_.-]", one, maxsplit=1)[0] for one in needed}

@@ -11,6 +11,7 @@ import pandas as pd
 
 from predictor.cohort.selection import band_labels
 from predictor.data.frames import rows_of
+from predictor.errors import Problem, ResourceError
 from predictor.execution import Execution
 from predictor.explanation.attribution import MemberExplainer, plan_baselines
 from predictor.features.columns import columns_of
@@ -24,8 +25,10 @@ from predictor.prediction.case_mix import describe_case_mix
 from predictor.prediction_model import GroupRate, InputField, PlanBaseline, PredictionModel
 from predictor.study import Study
 from predictor.validation.assembly import candidate_line, candidate_weights
+from predictor.validation.attempts import attempt
 from predictor.validation.coefficients import COLUMNS, coefficient_table
 from predictor.validation.evaluation import Evaluation
+from predictor.validation.imputed import Imputed
 from predictor.validation.resampling import fit_candidates
 
 __all__ = ["FinalFit", "assemble_model", "fit_final", "pooled_coefficients"]
@@ -68,9 +71,22 @@ def fit_final(study: Study) -> FinalFit:
     Parameters
     ----------
     study : Study
+
+    Raises
+    ------
+    ResourceError
+        TRN-07, if one of the candidates cannot be fitted: what was judged is then not what could be released.
     """
     rows, y = study.trainable()
-    tuned = fit_candidates(study.protocol, study.dataset, study.primary.label, rows, seed=study.protocol.seed)
+
+    def fit(names: Sequence[str]) -> dict[str, Imputed]:
+        label, seed = study.primary.label, study.protocol.seed
+        return fit_candidates(study.protocol, study.dataset, label, rows, seed=seed, names=names)
+
+    names = [candidate.name for candidate in study.protocol.candidates]
+    tuned, reasons = attempt(fit, names, seconds=study.loaded.config.execution.unit_seconds)
+    if reasons:
+        raise ResourceError([_not_fitted(name, reason) for name, reason in reasons.items()])
     by_others = {name: one.log_odds for name, one in tuned.items()}
     losses = {name: one.inner_log_loss for name, one in tuned.items()}
     weights = candidate_weights(study.protocol, losses, by_others, y)
@@ -107,6 +123,11 @@ def pooled_coefficients(study: Study, final: FinalFit) -> pd.DataFrame:
     ]
     found = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=COLUMNS)
     return found.reindex(columns=["candidate", *COLUMNS])
+
+
+def _not_fitted(name: str, reason: str) -> Problem:
+    remedy = "Take it out or change its search, and train again"
+    return Problem("TRN-07", f"{name} could not be fitted on all patients ({reason})", remedy, path="models")
 
 
 def assemble_model(

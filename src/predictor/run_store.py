@@ -7,165 +7,46 @@ one. The journal numbers its records, because clocks jump and sequence numbers d
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import hashlib
 import json
 import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from predictor.errors import ConfigError, Problem, ResourceError
+from predictor.durable import TEMPORARY, disk_errors, require_space, sync_folder, write_atomically
+from predictor.errors import ConfigError, Problem
+from predictor.locks import LOCK, FolderLock
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["FolderLock", "Run", "find_run", "require_space", "start_run", "verify_run"]
+__all__ = [
+    "JOURNAL",
+    "PARTIAL",
+    "UNITS",
+    "FolderLock",
+    "Run",
+    "find_run",
+    "leftovers",
+    "read_journal",
+    "require_space",
+    "start_run",
+    "verify_run",
+]
 
 PARTIAL = ".partial"
 HASHES = "hashes.json"
 JOURNAL = "journal.jsonl"
-LOCK = ".lock"
+UNITS = "units"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 # What a spreadsheet would run as a formula when it opens the table.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-NOT_ALLOWED = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EEXIST, errno.ENOTDIR)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _disk_errors(path: Path, n_bytes: int) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in NO_SPACE:
-            code, message = "TRN-04", f"the disk is full: {n_bytes} bytes could not be written"
-        elif error.errno in NOT_ALLOWED:
-            code, message = "TRN-05", f"the folder cannot be written ({os.strerror(error.errno)})"
-        else:
-            raise
-        remedy = "Free space or choose another runs folder, then start the run again"
-        raise ResourceError(Problem(code, message, remedy, file=str(path))) from error
-
-
-def _write_atomically(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    with _disk_errors(path, len(data)):
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("xb") as handle:
-                handle.write(data)
-                handle.flush()
-                os.fsync(handle.fileno())
-            temporary.replace(path)
-            _sync_folder(path.parent)
-        finally:
-            temporary.unlink(missing_ok=True)
-
-
-def require_space(folder: Path, n_bytes: int) -> None:
-    """Refuse to begin what the disk cannot hold.
-
-    Parameters
-    ----------
-    folder : Path
-        Existing folder, or one whose nearest existing parent is on the same disk.
-    n_bytes : int
-        Estimated need in bytes.
-
-    Raises
-    ------
-    ResourceError
-        TRN-04, naming the folder and both numbers of bytes.
-    """
-    existing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-    free = shutil.disk_usage(existing).free
-    if free < n_bytes:
-        message = f"the run needs about {n_bytes} bytes and the disk has {free} free"
-        remedy = "Free space, or choose another runs folder"
-        raise ResourceError(Problem("TRN-04", message, remedy, file=str(folder)))
-
-
-def _process_start(pid: int) -> str | None:
-    """When a process began, as the kernel counts it; None when it is gone (or the system does not tell)."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return None
-    return stat.rpartition(")")[2].split()[19]
-
-
-class FolderLock:
-    """An exclusive lock on a folder, held until `release` or the end of the process.
-
-    The kernel drops a ``flock`` when the last holder of the descriptor dies; a worker that outlives its
-    parent would keep it, so the parent's pid and start time are written down and a lock whose owner is gone
-    is taken over.
-
-    Parameters
-    ----------
-    folder : Path
-        Existing folder.
-
-    Raises
-    ------
-    ResourceError
-        TRN-11, naming the process that holds it.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / LOCK
-        self._descriptor: int | None = self._acquire(stale_allowed=True)
-
-    def _acquire(self, *, stale_allowed: bool) -> int:
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pid, started = self._owner(descriptor)
-            os.close(descriptor)
-            if stale_allowed and pid is not None and _process_start(pid) != started:
-                self.path.unlink(missing_ok=True)
-                return self._acquire(stale_allowed=False)
-            holder = "another process" if pid is None else f"process {pid}"
-            problem = Problem(
-                "TRN-11", f"the run is in use by {holder}", "Wait for it", file=str(self.path.parent)
-            )
-            raise ResourceError(problem) from None
-        owner = json.dumps({"pid": os.getpid(), "started": _process_start(os.getpid())})
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, owner.encode(), 0)
-        return descriptor
-
-    @staticmethod
-    def _owner(descriptor: int) -> tuple[int | None, str | None]:
-        try:
-            owner = json.loads(os.pread(descriptor, 256, 0))
-            return int(owner["pid"]), owner["started"]
-        except (ValueError, KeyError, TypeError):
-            return None, None
-
-    def release(self) -> None:
-        """Give the folder back; a second call does nothing."""
-        if self._descriptor is not None:
-            self.path.unlink(missing_ok=True)
-            os.close(self._descriptor)
-            self._descriptor = None
 
 
 class Run:
@@ -176,14 +57,28 @@ class Run:
     Parameters
     ----------
     folder : Path
-        The existing ``.partial`` folder.
+        The existing ``.partial`` folder. Of an earlier start its journal and its finished units stay; whatever else
+        it had written is taken away, to be written again.
     """
 
     def __init__(self, folder: Path) -> None:
         self.path = folder
         self.id = folder.name.removesuffix(PARTIAL)
         self._lock = FolderLock(folder)
-        self._sequence = 0
+        try:
+            records, sound = read_journal(folder)
+            self._sequence = len(records)
+            _clear(folder)
+            if (folder / JOURNAL).exists() and (folder / JOURNAL).read_bytes() != sound:
+                write_atomically(folder / JOURNAL, sound)  # without a last record that was never finished
+        except BaseException:
+            self._lock.release()
+            raise
+
+    @property
+    def units(self) -> Path:
+        """Folder of the finished units of work; it goes when the run is finished."""
+        return self.path / UNITS
 
     def __enter__(self) -> Self:
         return self
@@ -195,7 +90,12 @@ class Run:
 
     def _path(self, name: str) -> Path:
         path = self.path / name
-        if path.name in (HASHES, JOURNAL, LOCK) or ".." in Path(name).parts or Path(name).is_absolute():
+        if (
+            path.name in (HASHES, JOURNAL, LOCK)
+            or Path(name).parts[:1] == (UNITS,)
+            or ".." in Path(name).parts
+            or Path(name).is_absolute()
+        ):
             raise ValueError(f"{name!r} is not a file of a run")
         return path
 
@@ -214,7 +114,7 @@ class Run:
             TRN-04 (disk full: path and bytes) or TRN-05 (not writable). Nothing partial is left behind.
         """
         path = self._path(name)
-        _write_atomically(path, data)
+        write_atomically(path, data)
         return path
 
     def write_text(self, name: str, text: str) -> Path:
@@ -252,23 +152,67 @@ class Run:
         """
         line = json.dumps({"sequence": self._sequence, "event": event, **fields}, allow_nan=False) + "\n"
         path = self.path / JOURNAL
-        with _disk_errors(path, len(line)), path.open("a", encoding="utf-8") as handle:
+        with disk_errors(path, len(line)), path.open("a", encoding="utf-8") as handle:
             handle.write(line)
             handle.flush()
             os.fsync(handle.fileno())
         self._sequence += 1
 
     def finish(self) -> Path:
-        """Hash every file, give the lock back and rename the folder to its final name, which is returned."""
+        """Hash every file, rename the folder to its final name, which is returned, and clear up."""
         self.record("finished")
-        hashes = {name: sha for name, sha in _hashes(self.path).items() if name != LOCK}
-        _write_atomically(self.path / HASHES, (json.dumps(hashes, indent=2) + "\n").encode())
-        self._lock.release()
+        hashes = (json.dumps(_hashes(self.path), indent=2) + "\n").encode()
+        write_atomically(self.path / HASHES, hashes)
         final = self.path.with_name(self.id)
         self.path.rename(final)
-        _sync_folder(final.parent)
+        sync_folder(final.parent)
         self.path = final
+        self._lock.moved(final)
+        shutil.rmtree(self.units, ignore_errors=True)
+        self._lock.release()
         return final
+
+
+def _clear(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_dir() and path.name != UNITS:
+            shutil.rmtree(path)
+        elif path.is_file() and path.name not in (JOURNAL, LOCK):
+            path.unlink()
+    for path in folder.glob(f"{UNITS}/.*{TEMPORARY}"):
+        path.unlink()
+
+
+def read_journal(folder: Path) -> tuple[list[dict[str, Any]], bytes]:
+    """Read a run's records up to the first that is not whole.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Returns
+    -------
+    records : list of dict
+        Numbered from 0 without a gap; their order is that of the numbers, whatever the clock did.
+    sound : bytes
+        The part of the file that they were read from.
+    """
+    records: list[dict[str, Any]] = []
+    sound = b""
+    try:
+        lines = (folder / JOURNAL).read_bytes().splitlines(keepends=True)
+    except OSError:
+        return records, sound
+    for line in lines:
+        try:
+            record = json.loads(line)
+        except ValueError:
+            break
+        if not line.endswith(b"\n") or not isinstance(record, dict) or record.get("sequence") != len(records):
+            break
+        records.append(record)
+        sound += line
+    return records, sound
 
 
 def _without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
@@ -280,15 +224,27 @@ def _without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _hashes(folder: Path) -> dict[str, str]:
+    """Hash every file but the hashes themselves and what is cleared up last, see `leftovers`."""
     found: dict[str, str] = {}
+    aside = (folder / HASHES, folder / LOCK)
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and path != folder / HASHES:
+        if path.is_file() and path not in aside and folder / UNITS not in path.parents:
             with path.open("rb") as handle:
                 found[path.relative_to(folder).as_posix()] = hashlib.file_digest(handle, "sha256").hexdigest()
     return found
 
 
-def start_run(runs_folder: Path, name: str, *, now: datetime) -> Run:
+def leftovers(folder: Path) -> list[Path]:
+    """List what a finished run should have cleared up: its lock and its units of work.
+
+    Parameters
+    ----------
+    folder : Path
+    """
+    return [path for path in (folder / LOCK, folder / UNITS) if path.exists()]
+
+
+def start_run(runs_folder: Path, name: str, *, now: datetime, hashes: Mapping[str, str] | None = None) -> Run:
     """Create a run's folder, readable by its owner only, and lock it.
 
     Parameters
@@ -299,6 +255,8 @@ def start_run(runs_folder: Path, name: str, *, now: datetime) -> Run:
         The experiment's name.
     now : datetime
         Start of the run; the folder's name begins with it.
+    hashes : mapping of str to str, optional
+        Of all that the run depends on; another start goes on with it only where all are equal.
 
     Raises
     ------
@@ -309,11 +267,13 @@ def start_run(runs_folder: Path, name: str, *, now: datetime) -> Run:
         raise ValueError(f"{name!r} is not a name for a run")
     identifier = f"{now:%Y%m%dT%H%M%S}-{name}-{secrets.token_hex(3)}"
     folder = runs_folder / f"{identifier}{PARTIAL}"
-    with _disk_errors(folder, 0):
+    with disk_errors(folder, 0):
         runs_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.mkdir(mode=0o700)
     run = Run(folder)
-    run.record("started", id=identifier, at=now.isoformat(), pid=os.getpid())
+    run.record(
+        "started", id=identifier, name=name, at=now.isoformat(), pid=os.getpid(), hashes=dict(hashes or {})
+    )
     return run
 
 
@@ -363,7 +323,7 @@ def verify_run(folder: Path) -> tuple[Problem, ...]:
     Returns
     -------
     tuple of Problem
-        Empty when every file is there and unchanged, and none was added.
+        Empty when every file is there and unchanged, none was added, and the run has cleared up after itself.
     """
     try:
         expected = json.loads((folder / HASHES).read_text(encoding="utf-8"))
@@ -377,10 +337,16 @@ def verify_run(folder: Path) -> tuple[Problem, ...]:
             name for name in expected.keys() & found.keys() if expected[name] != found[name]
         },
     }
-    return tuple(
+    problems = [
         Problem(
             "RUN-04", f"the file {what}", "Restore it from a copy, or train again", file=str(folder / name)
         )
         for what, names in changes.items()
         for name in sorted(names)
-    )
+    ]
+    remedy = "Run `predictor runs repair`; the results are complete"
+    left = [
+        Problem("RUN-05", "the run ended before it had cleared up", remedy, file=str(path))
+        for path in leftovers(folder)
+    ]
+    return (*problems, *left)

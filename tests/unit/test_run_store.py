@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from predictor import run_store
+from predictor.durable import disk_errors
 from predictor.errors import ConfigError, ResourceError
 from predictor.run_store import FolderLock, Run, find_run, require_space, start_run, verify_run
 
@@ -176,7 +176,7 @@ def test_a_full_disk_names_path_and_bytes_and_leaves_nothing(
 
 
 def test_a_really_full_disk() -> None:
-    with pytest.raises(ResourceError, match="TRN-04"), run_store._disk_errors(Path("/dev/full"), 1):
+    with pytest.raises(ResourceError, match="TRN-04"), disk_errors(Path("/dev/full"), 1):
         Path("/dev/full").write_bytes(b"x")
 
 

@@ -428,6 +428,8 @@ class ExecutionSection(Declared):
     """The cluster's scheduler: on loopback, or ``tls://HOST:PORT`` with certificates from dask's configuration."""
     allowed_hosts: list[str] = Field(default_factory=list)
     """Hosts that patients' data may be sent to without encryption."""
+    unit_seconds: Annotated[float, Field(gt=0)] | None = 21_600.0
+    """Longest time for fitting one candidate on one fold. One that needs more is noted, and has no weight there."""
 
 
 class Config(Declared):

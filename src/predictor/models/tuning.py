@@ -314,10 +314,13 @@ class _Tuning:
         """Choose, calibrate and fit on everybody; return each patient's log-odds by others, as in `Tuned`."""
         model, scale = self.model, self.family.score
         grown = self._grow_out_of_bag(everything, folds, labels, seed) if self.family.out_of_bag else []
-        tested = np.isfinite(self.scores).all(axis=1)
+        scored = np.isfinite(self.scores)
+        # Parameters that never gave a number cannot be chosen, nor spoil the others.
+        usable = scored.any(axis=0)
+        tested = scored[:, usable].all(axis=1) if usable.any() else np.zeros(len(scored), dtype=bool)
         target, scores = everything.target[tested], self.scores[tested]
         losses = log_loss(target[:, None], log_odds(scores, None, scale))
-        mean = losses.mean(axis=0) if tested.any() else np.array([np.inf])
+        mean = np.where(usable, losses.mean(axis=0), np.inf) if tested.any() else np.array([np.inf])
         best = int(np.argmin(mean))
         model.calibration_, model.inner_log_loss_ = None, float(mean[best])
         by_others = np.full(len(tested), np.nan)

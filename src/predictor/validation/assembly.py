@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from predictor.errors import Problem, ResourceError
 from predictor.models.averaging import UNCHANGED, average_line, average_weights, straighten
 from predictor.models.sigmoid import Sigmoid
 from predictor.validation.imputed import together_log_odds
@@ -125,6 +126,10 @@ class Fitted:
     kept : ndarray of bool of shape (features,) or None
         Which features a penalised linear model did not drop; None for other families.
     by_arm : dict of str to ndarray of shape (imputations, test units)
+    failure : str
+        Why it could not be fitted; empty where it could.
+    converged : bool
+        Whether its last fits ended before the largest number of steps.
     """
 
     name: str
@@ -134,6 +139,8 @@ class Fitted:
     points: np.ndarray
     kept: np.ndarray | None = None
     by_arm: Mapping[str, np.ndarray] = field(default_factory=dict)
+    failure: str = ""
+    converged: bool = True
 
 
 def candidate_weights(
@@ -156,14 +163,16 @@ def candidate_weights(
     -------
     dict of str to float
         In the order of the candidates: all of it to the one declared, or with the smallest inner log loss; or by the
-        log loss of the average, see `predictor.models.averaging.average_weights`.
+        log loss of the average, see `predictor.models.averaging.average_weights`. One that could not be fitted, and has
+        no patient tested by others while the rest have, gets nothing of an average.
     """
     names = [c.name for c in protocol.candidates]
     if protocol.judge == AVERAGE:
-        log_odds = np.column_stack([together_log_odds(by_others[name]) for name in names])
+        usable = [name for name in names if np.isfinite(by_others[name]).any()] or names
+        log_odds = np.column_stack([together_log_odds(by_others[name]) for name in usable])
         tested = np.isfinite(log_odds).all(axis=1)
-        weights = average_weights(log_odds[tested], target[tested])
-        return dict(zip(names, map(float, weights), strict=True))
+        weights = dict(zip(usable, average_weights(log_odds[tested], target[tested]), strict=True))
+        return {name: float(weights.get(name, 0.0)) for name in names}
     chosen = protocol.judge
     if protocol.judge == SELECTION:
         chosen = min(names, key=lambda name: (inner_log_loss[name], name))
@@ -193,10 +202,11 @@ def candidate_line(
     """
     if protocol.judge != AVERAGE or protocol.calibration == "none":
         return UNCHANGED
-    log_odds = np.column_stack([by_others[name] for name in weights])
+    members = {name: weight for name, weight in weights.items() if weight > 0}
+    log_odds = np.column_stack([by_others[name] for name in members])
     tested = np.isfinite(log_odds).all(axis=1)
-    widths = [by_others[name].size // len(log_odds) for name in weights]
-    shares = np.repeat([weight / m for weight, m in zip(weights.values(), widths, strict=True)], widths)
+    widths = [by_others[name].size // len(log_odds) for name in members]
+    shares = np.repeat([weight / m for weight, m in zip(members.values(), widths, strict=True)], widths)
     return average_line(log_odds[tested], shares, target[tested])
 
 
@@ -211,9 +221,15 @@ def assemble(
     y : ndarray of shape (n,)
     fold : Fold
     parts : mapping of candidates' names to list of Fitted
+
+    Raises
+    ------
+    ResourceError
+        TRN-07, if no candidate could be fitted.
     """
     found = {one.name: one for fitted in parts.values() for one in fitted}
     members = [found[c.name] for c in protocol.candidates]
+    _require_one(members, fold)
     losses = {one.name: one.inner_log_loss for one in members}
     by_others = {one.name: one.by_others for one in members}
     weights = candidate_weights(protocol, losses, by_others, y[fold.train])
@@ -235,6 +251,16 @@ def assemble(
             for arm in protocol.arms
         },
     )
+
+
+def _require_one(members: Sequence[Fitted], fold: Fold) -> None:
+    if all(one.failure for one in members):
+        reasons = "; ".join(f"{one.name}: {one.failure}" for one in members)
+        message = (
+            f"no candidate could be fitted in repeat {fold.repeat + 1}, fold {fold.fold + 1} ({reasons})"
+        )
+        remedy = "Change the models or their search, or raise execution.unit_seconds; finished work is kept"
+        raise ResourceError(Problem("TRN-07", message, remedy, path="models"))
 
 
 def _weighted(p: Mapping[str, np.ndarray], weights: Mapping[str, float], line: Sigmoid) -> np.ndarray:

@@ -6,7 +6,7 @@ work is done, and spread over workers, by the same code as cross-validation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -142,9 +142,15 @@ def bootstrap_procedure(
         refits=np.stack([result.predictions[protocol.judge] for result in refitted]),
         counts=membership_counts(drawn, len(y))[:, tested],
         weights=pd.DataFrame([dict(result.weights) for result in refitted]),
-        kept={name: np.stack([result.kept[name] for result in refitted]) for name in refitted[0].kept},
+        kept=_stacked([result.kept for result in refitted]),
         importance=np.stack([np.abs(result.points).mean(axis=0) for result in results if len(result.points)]),
     )
+
+
+def _stacked(kept: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Lay the resamples of each candidate on each other; those it could not be fitted in have nothing to say."""
+    names = dict.fromkeys(name for one in kept for name in one)
+    return {name: np.stack([one[name] for one in kept if name in one]) for name in names}
 
 
 def describe_stability(

@@ -8,21 +8,24 @@ by arithmetic alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.pipeline import make_pipeline
 from threadpoolctl import threadpool_limits
 
-from predictor.execution import Execution, run_tasks
+from predictor.execution import Execution
 from predictor.explanation.attribution import explain_points
 from predictor.features.dataset import Dataset, Feature
 from predictor.features.imputation import Draw
 from predictor.features.preprocessing import build_preprocessor, encoded_columns
 from predictor.models.catalog import FAMILIES
 from predictor.models.tuning import Tuned, TunedClassifier, fit_shared
+from predictor.units import run_units
 from predictor.validation.assembly import Candidate, Fitted, FoldResult, Protocol, assemble
+from predictor.validation.attempts import attempt
 from predictor.validation.imputed import Imputed
 from predictor.validation.splits import Fold
 
@@ -177,7 +180,17 @@ def cross_validate(
     parts = [_Part(fold, names, explain) for fold in folds for names in _cut(protocol, execution)]
     waiting: dict[tuple[int, int], dict[tuple[str, ...], list[Fitted]]] = {}
     finished = []
-    for part, fitted in run_tasks(_fit_part, parts, shared=(protocol, dataset, y), execution=execution):
+    work = run_units(
+        _fit_part,
+        parts,
+        shared=(protocol, dataset, y),
+        beside=(execution.unit_seconds,),
+        execution=execution,
+        pack=_pack,
+        unpack=_unpack,
+    )
+    for part, fitted in work:
+        _note_failures(fitted, execution)
         key = (part.fold.repeat, part.fold.fold)
         arrived = waiting.setdefault(key, {})
         arrived[part.names] = fitted
@@ -186,6 +199,25 @@ def cross_validate(
             if progress is not None:
                 progress(f"repeat {part.fold.repeat + 1}, fold {part.fold.fold + 1}")
     return sorted(finished, key=lambda r: (r.fold.repeat, r.fold.fold))
+
+
+def _pack(found: list[Fitted]) -> list[dict[str, object]] | None:
+    """Give what is kept of a part; nothing where time was too short, since there may be more of it next time."""
+    if any(one.failure.startswith("took longer") for one in found):
+        return None
+    return [{part.name: getattr(one, part.name) for part in fields(one)} for one in found]
+
+
+def _unpack(kept: list[dict[str, Any]]) -> list[Fitted]:
+    return [Fitted(**record) for record in kept]
+
+
+def _note_failures(found: Iterable[Fitted], execution: Execution) -> None:
+    for one in found:
+        if one.failure and execution.units is not None:
+            execution.units.note(one.name, one.failure)
+        elif not one.converged and execution.units is not None:
+            execution.units.note(one.name, "did not converge")
 
 
 def _cut(protocol: Protocol, execution: Execution) -> list[tuple[str, ...]]:
@@ -204,17 +236,28 @@ def _by_features(candidates: Iterable[Candidate]) -> list[list[Candidate]]:
     return list(found.values())
 
 
-def _fit_part(part: _Part, protocol: Protocol, dataset: Dataset, y: np.ndarray) -> list[Fitted]:
+def _fit_part(
+    part: _Part, protocol: Protocol, dataset: Dataset, y: np.ndarray, seconds: float | None = None
+) -> list[Fitted]:
     """Do one part of the work."""
     fold = part.fold
     seed = int(np.random.SeedSequence([protocol.seed, fold.repeat, fold.fold]).generate_state(1)[0])
     with threadpool_limits(1):
         if not part.names:
-            found = predict_references(protocol, dataset, y, fold)
+            references = predict_references(protocol, dataset, y, fold)
             nothing = np.zeros(0)
-            return [Fitted(name, p[None], np.nan, nothing, np.zeros((1, 0, 0))) for name, p in found.items()]
-        fitted = fit_candidates(protocol, dataset, y, fold.train, seed=seed, names=part.names)
-        return [_tested(name, one, dataset, part, protocol.arms) for name, one in fitted.items()]
+            shape = np.zeros((1, 0, 0))
+            return [Fitted(name, p[None], np.nan, nothing, shape) for name, p in references.items()]
+
+        def fit(names: Sequence[str]) -> dict[str, Fitted]:
+            fitted = fit_candidates(protocol, dataset, y, fold.train, seed=seed, names=names)
+            return {name: _tested(name, one, dataset, part, protocol.arms) for name, one in fitted.items()}
+
+        found, reasons = attempt(fit, part.names, seconds=seconds)
+        prevalence = float(np.nanmean(y[fold.train]))
+        width, arms = dataset.X.shape[1], protocol.arms
+        failed = {name: _failed(name, why, part, prevalence, width, arms) for name, why in reasons.items()}
+        return [(found | failed)[name] for name in part.names]
 
 
 def _tested(
@@ -229,17 +272,45 @@ def _tested(
         for found, model in zip(points, one.models, strict=True):
             found[:, at] = explain_points(model, train, test)
     p = _predicted(one, test)
+    if not np.isfinite(p).all():
+        raise FloatingPointError
     # A model without the plan says the same under every arm.
     by_arm = {
         arm: _predicted(one, _under(test, column, value)) if column in test else p
         for arm, (column, value) in arms.items()
     }
-    return Fitted(name, p, one.inner_log_loss, one.log_odds, points, _kept_by_most(one, columns), by_arm)
+    return Fitted(
+        name=name,
+        p=p,
+        inner_log_loss=one.inner_log_loss,
+        by_others=one.log_odds,
+        points=points,
+        kept=_kept_by_most(one, columns),
+        by_arm=by_arm,
+        converged=all(getattr(model.model_, "converged_", True) for model in one.models),
+    )
 
 
 def _predicted(one: Imputed, test: pd.DataFrame) -> np.ndarray:
     """Probability of each test unit by every imputation's model, shape (imputations, test units)."""
     return np.array([model.predict_proba(test)[:, 1] for model in one.models])
+
+
+def _failed(
+    name: str, reason: str, part: _Part, prevalence: float, width: int, arms: Iterable[str]
+) -> Fitted:
+    """Let a candidate that could not be fitted predict the prevalence: it has no weight, and its figures show it."""
+    n = len(part.fold.test)
+    p = np.full((1, n), prevalence)
+    return Fitted(
+        name=name,
+        p=p,
+        inner_log_loss=np.inf,
+        by_others=np.full(len(part.fold.train), np.nan),
+        points=np.zeros((1, n if part.explain else 0, width)),
+        by_arm=dict.fromkeys(arms, p),
+        failure=reason,
+    )
 
 
 def _under(X: pd.DataFrame, column: str, value: str) -> pd.DataFrame:

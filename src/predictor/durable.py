@@ -1,0 +1,111 @@
+"""Files that are on disk whole or not at all, and errors of the disk that say what to do."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from predictor.errors import Problem, ResourceError
+
+__all__ = ["TEMPORARY", "disk_errors", "require_space", "sync_folder", "write_atomically"]
+
+TEMPORARY = ".tmp"
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NOT_ALLOWED = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EEXIST, errno.ENOTDIR)
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on disk.
+
+    Parameters
+    ----------
+    folder : Path
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def disk_errors(path: Path, n_bytes: int) -> Iterator[None]:
+    """Say of a full or unwritable disk which file it was, and how many bytes.
+
+    Parameters
+    ----------
+    path : Path
+    n_bytes : int
+
+    Raises
+    ------
+    ResourceError
+        TRN-04 or TRN-05; every other error of the system stays what it is.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in NO_SPACE:
+            code, message = "TRN-04", f"the disk is full: {n_bytes} bytes could not be written"
+        elif error.errno in NOT_ALLOWED:
+            code, message = "TRN-05", f"the folder cannot be written ({os.strerror(error.errno)})"
+        else:
+            raise
+        remedy = "Free space or choose another runs folder, then start the run again"
+        raise ResourceError(Problem(code, message, remedy, file=str(path))) from error
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file under another name, wait for the disk, and only then give it its name.
+
+    Parameters
+    ----------
+    path : Path
+        Its folder is made when missing.
+    data : bytes
+
+    Raises
+    ------
+    ResourceError
+        TRN-04 or TRN-05. Nothing partial is left behind, and an older file of that name stays as it was.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{TEMPORARY}")
+    with disk_errors(path, len(data)):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open("xb") as handle:
+                handle.write(data)
+                handle.flush()
+                os.fsync(handle.fileno())
+            temporary.replace(path)
+            sync_folder(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def require_space(folder: Path, n_bytes: int) -> None:
+    """Refuse to begin what the disk cannot hold.
+
+    Parameters
+    ----------
+    folder : Path
+        Existing folder, or one whose nearest existing parent is on the same disk.
+    n_bytes : int
+        Estimated need in bytes.
+
+    Raises
+    ------
+    ResourceError
+        TRN-04, naming the folder and both numbers of bytes.
+    """
+    existing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    free = shutil.disk_usage(existing).free
+    if free < n_bytes:
+        message = f"the run needs about {n_bytes} bytes and the disk has {free} free"
+        remedy = "Free space, or choose another runs folder"
+        raise ResourceError(Problem("TRN-04", message, remedy, file=str(folder)))
