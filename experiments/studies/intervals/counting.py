@@ -56,7 +56,9 @@ def coverage(rows: pd.DataFrame) -> pd.DataFrame:
     """Share of the data sets with limits that hold the truth, with its Monte-Carlo standard error."""
     sums = ["sets", "defined", "covered", "too_high", "too_low"]
     weighted = rows.assign(**{name: rows[name] * rows["sets"] for name in ("truth", "width", "error")})
-    table = weighted.groupby(["cell", "estimand", "interval"], sort=False)[[*sums, "truth", "width", "error"]].sum()
+    table = weighted.groupby(["cell", "estimand", "interval"], sort=False)[
+        [*sums, "truth", "width", "error"]
+    ].sum()
     for name in ("truth", "width", "error"):
         table[name] /= table["sets"]
     table["coverage"] = table["covered"] / table["defined"]

@@ -8,7 +8,19 @@ from functools import cache
 import numpy as np
 import pandas as pd
 from counting import count
-from population import EFFECTS, LARGER, SMALLER, THRESHOLDS, Cell, Sample, base, draw, own_spread, predict, truth
+from population import (
+    EFFECTS,
+    LARGER,
+    SMALLER,
+    THRESHOLDS,
+    Cell,
+    Sample,
+    base,
+    draw,
+    own_spread,
+    predict,
+    truth,
+)
 from scipy.special import expit, logit
 from scipy.stats import norm
 from scipy.stats import t as student
@@ -86,7 +98,14 @@ def intervals(cell: Cell, rng: np.random.Generator, resamples: int) -> Iterator[
 
 
 def _line(estimand: str, how: str, one: Estimate, known: float) -> Line:
-    return {"estimand": estimand, "interval": how, "value": one.value, "low": one.low, "high": one.high, "truth": known}
+    return {
+        "estimand": estimand,
+        "interval": how,
+        "value": one.value,
+        "low": one.low,
+        "high": one.high,
+        "truth": known,
+    }
 
 
 def _formulas(sample: Sample, p: Floats, q: Floats) -> Iterator[tuple[str, str, Estimate]]:
@@ -101,11 +120,19 @@ def _formulas(sample: Sample, p: Floats, q: Floats) -> Iterator[tuple[str, str, 
     yield "calibration_intercept", "Wald", calibration_in_the_large(y, p)
     slope = logistic_recalibration(y, p).slope
     yield "calibration_slope", "Wald", slope
-    yield "calibration_slope", "profile likelihood", Estimate(slope.value, *profile_limits(y, p)["slope"], np.nan)
+    yield (
+        "calibration_slope",
+        "profile likelihood",
+        Estimate(slope.value, *profile_limits(y, p)["slope"], np.nan),
+    )
     rate, n = float(y.mean()), len(y)
     yield "rate", "Wilson", Estimate(rate, *wilson_interval(y.sum(), n), np.nan)
     group = group_rates(y, sample.groups, np.zeros(n)).iloc[0]
-    yield "rate", "Wilson on the effective n", Estimate(rate, float(group["low"]), float(group["high"]), np.nan)
+    yield (
+        "rate",
+        "Wilson on the effective n",
+        Estimate(rate, float(group["low"]), float(group["high"]), np.nan),
+    )
 
 
 def _on_logit(area: Estimate) -> Estimate:
@@ -123,7 +150,8 @@ def _on_logit_by_clusters(sample: Sample, p: Floats) -> Estimate:
     value, many = float(below.mean()), int(sample.groups.max()) + 1
     parts = [
         np.bincount(sample.groups[cases], weights=below.mean(axis=1) - value, minlength=many) / cases.sum(),
-        np.bincount(sample.groups[controls], weights=below.mean(axis=0) - value, minlength=many) / controls.sum(),
+        np.bincount(sample.groups[controls], weights=below.mean(axis=0) - value, minlength=many)
+        / controls.sum(),
     ]
     # Cases and controls of one cluster go together, so their parts are added before they are squared.
     se = float(np.sqrt(many / (many - 1) * np.sum((parts[0] + parts[1]) ** 2)))
@@ -160,7 +188,9 @@ def _limits(values: Floats, clusters: int) -> dict[str, tuple[float, float]]:
         "bootstrap percentiles": percentile_interval(values[1:]),
         "expanded percentiles": percentile_interval(values[1:], level=1 - 2 * tail),
     }
-    half = student.ppf(0.975, clusters - 1) * np.sqrt(clusters / (clusters - 1)) * np.nanstd(values[1:], ddof=1)
+    half = (
+        student.ppf(0.975, clusters - 1) * np.sqrt(clusters / (clusters - 1)) * np.nanstd(values[1:], ddof=1)
+    )
     defined = np.isfinite(found["bootstrap percentiles"]).all()
     centre = float(values[0]) if defined else np.nan
     return {**found, "t with bootstrap SE": (centre - float(half), centre + float(half))}
@@ -194,7 +224,7 @@ def _increments(
 
 
 def _treat_if(cell: Cell, sample: Sample, rng: np.random.Generator, weights: Floats) -> Iterator[Line]:
-    """Draw the same patients' outcomes in a trial and give the limits of treating by a fixed rule, and of treating all."""
+    """Draw the same patients' outcomes in a trial; give limits of treating by a fixed rule and of treating all."""
     arm = (rng.permutation(sample.groups.max() + 1) % 2)[sample.groups]
     y = (rng.random(len(arm)) < expit(_trial_odds(cell, sample.x, arm, sample.own))).astype(float)
     gain = _gain(cell, sample.x)
@@ -220,4 +250,7 @@ def trial_truth(cell: Cell) -> dict[str, float]:
     rng = np.random.default_rng(ENTROPY)
     x, own = rng.standard_normal((2_000_000, 3)), own_spread(cell) * rng.standard_normal(2_000_000)
     better = expit(_trial_odds(cell, x, 1.0, own)) - expit(_trial_odds(cell, x, 0.0, own)) - WORTH[0]
-    return {"treat_if": float(np.mean(better * (_gain(cell, x) >= WORTH[0]))), "treat_all": float(better.mean())}
+    return {
+        "treat_if": float(np.mean(better * (_gain(cell, x) >= WORTH[0]))),
+        "treat_all": float(better.mean()),
+    }

@@ -1,8 +1,8 @@
 """The SIMULATED patients of this study, fixed prediction rules for them, and what these rules are truly worth.
 
-Patients have two or three standard normal numbers; the log-odds of response are a line in them. Clustered patients share
-a part of their numbers and an effect of their cluster, sized so that two outcomes of one cluster correlate by `ICC`.
-The truth is an integral over one normal score and is computed by quadrature, without a random number.
+Patients have three standard normal numbers; the log-odds of response are a line in the first two. Clustered patients
+share a part of their numbers and an effect of their cluster, sized so that two outcomes of one cluster correlate by
+`ICC`. The truth is an integral over one normal score and is computed by quadrature, without a random number.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 ICC = 0.10
 SHARED = 0.10  # share of each number's variance that lies between clusters
 EFFECTS = np.array([0.8, 0.5])  # log-odds per standard deviation
-# Log-odds above the true intercept, then per number: one rule knows both numbers and is too extreme, one knows the first.
+# Log-odds above the true intercept, then per number. One rule knows both numbers and is too extreme in the first.
 LARGER, SMALLER = (0.2, np.array([0.9, 0.4])), (-0.1, np.array([0.6, 0.0]))
 THRESHOLDS = (0.2, 0.4)
 GRID = norm.ppf((np.arange(20_000) + 0.5) / 20_000)
@@ -66,12 +66,21 @@ def intercept(rate: float, spread: float) -> float:
 
 
 @cache
-def cluster_spread(rate: float) -> float:
-    """Deviation of a cluster's own effect that makes two outcomes of a cluster correlate by `ICC`, numbers included."""
-    within, shared = (1 - SHARED) * EFFECTS @ EFFECTS, SHARED * EFFECTS @ EFFECTS
+def cluster_spread(rate: float, variance: float, shared: float) -> float:
+    """Deviation of a cluster's own effect that makes two outcomes of a cluster correlate by `ICC`, numbers included.
+
+    Parameters
+    ----------
+    rate : float
+    variance : float
+        Of the line in the numbers, on the log-odds scale.
+    shared : float
+        Share of it that lies between clusters.
+    """
+    within = (1 - shared) * variance
 
     def correlation(own: float) -> float:
-        between = shared + own**2
+        between = shared * variance + own**2
         a = intercept(rate, float(np.sqrt(within + between)))
         means = blurred(a + np.sqrt(between) * GRID[::20], float(np.sqrt(within)))
         return float(means.var() / (rate * (1 - rate)))
@@ -81,7 +90,7 @@ def cluster_spread(rate: float) -> float:
 
 def own_spread(cell: Cell) -> float:
     """Deviation of the clusters' own effects; 0 without clusters."""
-    return 0.0 if cell.size == 1 else cluster_spread(cell.rate)
+    return 0.0 if cell.size == 1 else cluster_spread(cell.rate, float(EFFECTS @ EFFECTS), SHARED)
 
 
 def base(cell: Cell) -> float:
@@ -108,13 +117,21 @@ def predict(cell: Cell, x: Floats, rule: tuple[float, Floats]) -> Floats:
     return np.asarray(expit(base(cell) + rule[0] + x[:, :2] @ rule[1]))
 
 
-def scores(cell: Cell, rule: tuple[float, Floats]) -> tuple[Floats, Floats]:
-    """Predictions of equally likely patients, from the lowest up, and the true rate of response at each."""
+def scores(true: tuple[float, Floats], own: float, rule: tuple[float, Floats]) -> tuple[Floats, Floats]:
+    """Predictions of equally likely patients, from the lowest up, and the true rate of response at each.
+
+    Parameters
+    ----------
+    true, rule : tuple of float and ndarray of shape (k,)
+        Intercept and log-odds per number, of the patients and of the rule.
+    own : float
+        Deviation of the clusters' own effects.
+    """
     length = float(np.linalg.norm(rule[1]))
-    along = float(EFFECTS @ rule[1]) / length
-    rest = float(EFFECTS @ EFFECTS) - along**2 + own_spread(cell) ** 2
-    rate = blurred(base(cell) + along * GRID, float(np.sqrt(max(rest, 0.0))))
-    return expit(base(cell) + rule[0] + length * GRID), rate
+    along = float(true[1] @ rule[1]) / length
+    rest = float(true[1] @ true[1]) - along**2 + own**2
+    rate = blurred(true[0] + along * GRID, float(np.sqrt(max(rest, 0.0))))
+    return expit(rule[0] + length * GRID), rate
 
 
 def performance(p: Floats, rate: Floats) -> dict[str, float]:
@@ -147,7 +164,11 @@ def _score(eta: Floats, x: Floats, rate: Floats) -> list[float]:
 @cache
 def truth(cell: Cell) -> dict[str, float]:
     """Return the true performance of the larger rule, and its gains over the smaller."""
-    larger, smaller = performance(*scores(cell, LARGER)), performance(*scores(cell, SMALLER))
+    level, own = base(cell), own_spread(cell)
+    larger, smaller = (
+        performance(*scores((level, EFFECTS), own, (level + extra, effects)))
+        for extra, effects in (LARGER, SMALLER)
+    )
     gains = {f"gain_{name}": smaller[name] - larger[name] for name in ("log_loss", "brier")}
     names = ["auc", *(f"net_benefit_{cut:g}" for cut in THRESHOLDS)]
     gains |= {f"gain_{name}": larger[name] - smaller[name] for name in names}

@@ -15,10 +15,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import fixed_rules
+import increments
 import pandas as pd
+import pipeline
+import ranges
 from counting import coverage, run_missing
 
 HERE = Path(__file__).resolve().parent
+SIGNALS = 200
 
 
 def show(table: pd.DataFrame) -> None:
@@ -32,14 +36,43 @@ def fixed(arguments: argparse.Namespace) -> None:
     show(coverage(run_missing(arguments.out / "fixed_rules.csv", wanted, fixed_rules.batch)))
 
 
-COMMANDS = {"fixed": fixed}
+def increment(arguments: argparse.Namespace) -> None:
+    """Count how often a block is shown to add: 500 trials of each null, 200 of each signal."""
+    wanted = [
+        (law, batch)
+        for batch in range((arguments.sets or 500) // increments.BATCH)
+        for law in increments.LAWS
+        if law in increments.NULLS or batch < SIGNALS // increments.BATCH
+    ]
+    show(increments.summary(run_missing(arguments.out / "increments.csv", wanted, increments.batch)))
+
+
+def whole(arguments: argparse.Namespace) -> None:
+    """Judge a whole procedure by nested cross-validation and by the optimism bootstrap: 200 trials of each kind."""
+    batches = range((arguments.sets or 200) // pipeline.BATCH)
+    wanted = [(law, batch) for batch in batches for law in pipeline.LAWS]
+    rows = run_missing(arguments.out / "pipeline.csv", wanted, pipeline.batch)
+    show(pipeline.coverage(rows))
+    show(pipeline.bias(rows))
+
+
+def refits(arguments: argparse.Namespace) -> None:
+    """Hold the range of refits against true probabilities: 200 trials of each kind."""
+    batches = range((arguments.sets or 200) // ranges.BATCH)
+    wanted = [(law, batch) for batch in batches for law in pipeline.LAWS]
+    show(ranges.summary(run_missing(arguments.out / "ranges.csv", wanted, ranges.batch)))
+
+
+COMMANDS = {"fixed": fixed, "increment": increment, "pipeline": whole, "ranges": refits}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run what is missing and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("command", choices=COMMANDS)
-    parser.add_argument("--sets", type=int, help="data sets of each cell; the command's own number without it")
+    parser.add_argument(
+        "--sets", type=int, help="data sets of each cell; the command's own number without it"
+    )
     parser.add_argument("--out", type=Path, default=HERE / "results")
     arguments = parser.parse_args(argv)
     COMMANDS[arguments.command](arguments)
