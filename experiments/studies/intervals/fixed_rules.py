@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
 
 import numpy as np
 import pandas as pd
 from counting import count
 from population import (
-    EFFECTS,
     LARGER,
     SMALLER,
     THRESHOLDS,
     Cell,
     Sample,
-    base,
     draw,
-    own_spread,
     predict,
     truth,
 )
@@ -37,11 +33,11 @@ from predictor.validation.counts import group_rates
 from predictor.validation.discrimination import delong, delong_difference, within_fold_auc
 from predictor.validation.increment import Block, increment_table
 from predictor.validation.overall import brier, log_loss, log_losses, scaled_brier
-from predictor.validation.treat_if import treat_if_table
 from predictor.validation.uncertainty import (
     Estimate,
     cluster_standard_error,
     cluster_weights,
+    expanded_level,
     percentile_interval,
     wilson_interval,
 )
@@ -66,9 +62,6 @@ CELLS = {
 BATCH = 250  # data sets of one batch
 RESAMPLES = 400
 FOLDS = 5  # of the increment, whose rules are nevertheless fixed
-GAIN = (0.4, 0.6)  # of the rule that says whom to treat: log-odds of the treatment, and per third number
-WORTH = (0.1,)  # responders that one treatment has to bring
-TRIAL = (0.3, 0.8)  # what the treatment truly does
 
 
 def batch(name: str, number: int, *, sets: int = BATCH, resamples: int = RESAMPLES) -> pd.DataFrame:
@@ -91,13 +84,12 @@ def intervals(cell: Cell, rng: np.random.Generator, resamples: int) -> Iterator[
     for name, how, one in [
         *_formulas(sample, p, q),
         *_resampled(sample, p, weights),
-        *_increments(sample, p, q, resamples, seed),
+        *_increments(sample, p, q, seed),
     ]:
-        yield _line(name, how, one, known[name])
-    yield from _treat_if(cell, sample, rng, weights)
+        yield line_of(name, how, one, known[name])
 
 
-def _line(estimand: str, how: str, one: Estimate, known: float) -> Line:
+def line_of(estimand: str, how: str, one: Estimate, known: float) -> Line:
     return {
         "estimand": estimand,
         "interval": how,
@@ -177,16 +169,15 @@ def _resampled(sample: Sample, p: Floats, weights: Floats) -> Iterator[tuple[str
     draws |= {f"net_benefit_{cut:g}": benefits[:, i] for i, cut in enumerate(THRESHOLDS)}
     clusters = len(np.unique(sample.groups))
     for name, values in draws.items():
-        for how, limits in _limits(values, clusters).items():
+        for how, limits in limits_of(values, clusters).items():
             yield name, how, Estimate(float(values[0]), *limits, np.nan)
 
 
-def _limits(values: Floats, clusters: int) -> dict[str, tuple[float, float]]:
+def limits_of(values: Floats, clusters: int) -> dict[str, tuple[float, float]]:
     """Return limits from draws of which the first is the sample itself."""
-    tail = float(norm.cdf(np.sqrt(clusters / (clusters - 1)) * student.ppf(0.025, clusters - 1)))
     found = {
         "bootstrap percentiles": percentile_interval(values[1:]),
-        "expanded percentiles": percentile_interval(values[1:], level=1 - 2 * tail),
+        "expanded percentiles": percentile_interval(values[1:], level=expanded_level(0.95, clusters)),
     }
     half = (
         student.ppf(0.975, clusters - 1) * np.sqrt(clusters / (clusters - 1)) * np.nanstd(values[1:], ddof=1)
@@ -196,10 +187,8 @@ def _limits(values: Floats, clusters: int) -> dict[str, tuple[float, float]]:
     return {**found, "t with bootstrap SE": (centre - float(half), centre + float(half))}
 
 
-def _increments(
-    sample: Sample, p: Floats, q: Floats, resamples: int, seed: int
-) -> Iterator[tuple[str, str, Estimate]]:
-    """Limits of what the second number adds, by the table of the reports; both rules are fixed."""
+def _increments(sample: Sample, p: Floats, q: Floats, seed: int) -> Iterator[tuple[str, str, Estimate]]:
+    """Limits of what the second number saves in loss, by the table of the reports; both rules are fixed."""
     n = len(p)
     fold = np.random.default_rng(seed).permutation(sample.groups.max() + 1)[sample.groups] % FOLDS
     frame = pd.DataFrame({"kind": "set", "repeat": 0, "fold": fold, "row": np.arange(n)})
@@ -211,46 +200,17 @@ def _increments(
         groups=sample.groups,
         thresholds=THRESHOLDS,
         level=0.95,
-        resamples=resamples,
+        resamples=1,
         seed=seed,
-    )
-    for one in table.to_dict("records"):
-        how = "t, larger of two SEs" if one["metric"] in ("log_loss", "brier") else "bootstrap percentiles"
-        yield f"gain_{one['metric']}", how, Estimate(one["value"], one["low"], one["high"], np.nan)
+    ).set_index("metric")
+    for metric in ("log_loss", "brier"):
+        one = table.loc[metric]
+        yield (
+            f"gain_{metric}",
+            "t, larger of two SEs",
+            Estimate(one["value"], one["low"], one["high"], np.nan),
+        )
     d = log_losses(sample.y, q) - log_losses(sample.y, p)
     se = cluster_standard_error(d, sample.groups)
     half = float(student.ppf(0.975, sample.groups.max())) * se
     yield "gain_log_loss", "t, SE of clusters", Estimate(d.mean(), d.mean() - half, d.mean() + half, se)
-
-
-def _treat_if(cell: Cell, sample: Sample, rng: np.random.Generator, weights: Floats) -> Iterator[Line]:
-    """Draw the same patients' outcomes in a trial; give limits of treating by a fixed rule and of treating all."""
-    arm = (rng.permutation(sample.groups.max() + 1) % 2)[sample.groups]
-    y = (rng.random(len(arm)) < expit(_trial_odds(cell, sample.x, arm, sample.own))).astype(float)
-    gain = _gain(cell, sample.x)
-    table = treat_if_table(y, arm == 1, gain, thresholds=WORTH, weights=weights, level=0.95)
-    for one, (name, known) in zip(table.to_dict("records"), trial_truth(cell).items(), strict=True):
-        limits = Estimate(one["value"], one["low"], one["high"], np.nan)
-        yield _line(name, "bootstrap percentiles", limits, known)
-
-
-def _trial_odds(cell: Cell, x: Floats, arm: Floats | float, own: Floats) -> Floats:
-    return np.asarray(base(cell) + x[:, :2] @ EFFECTS + own + arm * (TRIAL[0] + TRIAL[1] * x[:, 2]))
-
-
-def _gain(cell: Cell, x: Floats) -> Floats:
-    """Predicted probability under treatment minus that without."""
-    control = logit(predict(cell, x, LARGER))
-    return np.asarray(expit(control + GAIN[0] + GAIN[1] * x[:, 2]) - expit(control))
-
-
-@cache
-def trial_truth(cell: Cell) -> dict[str, float]:
-    """Return what the strategies are worth: means over two million SIMULATED patients of known probability."""
-    rng = np.random.default_rng(ENTROPY)
-    x, own = rng.standard_normal((2_000_000, 3)), own_spread(cell) * rng.standard_normal(2_000_000)
-    better = expit(_trial_odds(cell, x, 1.0, own)) - expit(_trial_odds(cell, x, 0.0, own)) - WORTH[0]
-    return {
-        "treat_if": float(np.mean(better * (_gain(cell, x) >= WORTH[0]))),
-        "treat_all": float(better.mean()),
-    }

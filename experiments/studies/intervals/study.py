@@ -14,11 +14,14 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+import differences
 import fixed_rules
 import increments
 import pandas as pd
 import pipeline
 import ranges
+import sites
+import smooth
 from counting import coverage, run_missing
 
 HERE = Path(__file__).resolve().parent
@@ -34,6 +37,27 @@ def fixed(arguments: argparse.Namespace) -> None:
     batches = range((arguments.sets or 2000) // fixed_rules.BATCH)
     wanted = [(cell, batch) for batch in batches for cell in fixed_rules.CELLS]
     show(coverage(run_missing(arguments.out / "fixed_rules.csv", wanted, fixed_rules.batch)))
+
+
+def differences_of_rules(arguments: argparse.Namespace) -> None:
+    """Cover differences of fixed rules and the value of treating by one: 2,000 data sets in each cell."""
+    batches = range((arguments.sets or 2000) // differences.BATCH)
+    wanted = [(cell, batch) for batch in batches for cell in fixed_rules.CELLS]
+    show(coverage(run_missing(arguments.out / "differences.csv", wanted, differences.batch)))
+
+
+def summary_over_sites(arguments: argparse.Namespace) -> None:
+    """Cover the mean over sites and the AUC of a further site: 2,000 data sets in each cell."""
+    batches = range((arguments.sets or 2000) // sites.BATCH)
+    wanted = [(cell, batch) for batch in batches for cell in sites.CELLS]
+    show(coverage(run_missing(arguments.out / "sites.csv", wanted, sites.batch)))
+
+
+def smooth_errors(arguments: argparse.Namespace) -> None:
+    """Cover the smooth calibration errors: 500 data sets in each cell."""
+    batches = range((arguments.sets or 500) // smooth.BATCH)
+    wanted = [(cell, batch) for batch in batches for cell in smooth.NAMES]
+    show(coverage(run_missing(arguments.out / "smooth.csv", wanted, smooth.batch)))
 
 
 def increment(arguments: argparse.Namespace) -> None:
@@ -63,7 +87,15 @@ def refits(arguments: argparse.Namespace) -> None:
     show(ranges.summary(run_missing(arguments.out / "ranges.csv", wanted, ranges.batch)))
 
 
-COMMANDS = {"fixed": fixed, "increment": increment, "pipeline": whole, "ranges": refits}
+COMMANDS = {
+    "fixed": fixed,
+    "differences": differences_of_rules,
+    "sites": summary_over_sites,
+    "smooth": smooth_errors,
+    "increment": increment,
+    "pipeline": whole,
+    "ranges": refits,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
