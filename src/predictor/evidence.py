@@ -20,7 +20,7 @@ from predictor.validation.procedures import arrange
 from predictor.validation.resampling import fold_predictions
 from predictor.validation.stability_selection import select_stable
 from predictor.validation.treat_if import treat_if_table
-from predictor.validation.uncertainty import cluster_weights
+from predictor.validation.uncertainty import cluster_weights, expanded_level
 
 __all__ = ["Evidence", "gather_evidence"]
 
@@ -186,7 +186,7 @@ def _prognosis(study: Study, results: Sequence[FoldResult]) -> pd.DataFrame:
         [one for one in procedures if one.kind != "candidate"],
         _weights(study, positions),
         thresholds=validation.thresholds,
-        level=validation.interval.level,
+        level=_level(study, positions),
     )
 
 
@@ -208,7 +208,7 @@ def _treat_if(study: Study, results: Sequence[FoldResult]) -> pd.DataFrame:
         gain,
         thresholds=TREAT_IF,
         weights=_weights(study, rows),
-        level=study.loaded.config.validation.interval.level,
+        level=_level(study, rows),
     )
 
 
@@ -217,3 +217,10 @@ def _weights(study: Study, rows: np.ndarray) -> np.ndarray:
     resamples = study.loaded.config.validation.interval.resamples
     drawn = cluster_weights(study.cohort.groups[rows], resamples=resamples, seed=study.protocol.seed)
     return np.vstack([np.ones((1, len(rows))), drawn])
+
+
+def _level(study: Study, rows: np.ndarray) -> float:
+    """Return how far out the percentiles of these groups' resamples are to be read."""
+    return expanded_level(
+        study.loaded.config.validation.interval.level, len(np.unique(study.cohort.groups[rows]))
+    )

@@ -1,7 +1,8 @@
 """Out-of-fold predictions → tidy tables and the verdict.
 
 Every interval comes from one cluster bootstrap that all procedures and metrics share: whole clusters are
-resampled, and a resampled patient brings its predictions of all repeats along. The fitted models are held
+resampled, and a resampled patient brings its predictions of all repeats along; percentiles are read as far out as
+the number of clusters asks for (`predictor.validation.uncertainty.expanded_level`). The fitted models are held
 fixed, so the intervals cover the sampling of the tested patients and not the refitting; the verdict's
 standard error covers both.
 """
@@ -30,7 +31,7 @@ from predictor.validation.discrimination import within_fold_auc
 from predictor.validation.further import further_performance
 from predictor.validation.overall import CLIP, brier, log_loss, log_losses, scaled_brier
 from predictor.validation.procedures import Positions, Procedure, arrange, fold_means, over_repeats, table_row
-from predictor.validation.uncertainty import cluster_weights
+from predictor.validation.uncertainty import cluster_weights, expanded_level
 from predictor.validation.verdict import Comparison, Verdict, compare_losses, decide
 
 __all__ = ["METRICS", "Evaluation", "evaluate", "reach_verdict"]
@@ -152,20 +153,20 @@ def evaluate(
     labels, arms = np.asarray(groups)[rows], np.asarray(plan)[rows]
     if not np.isin(outcome, (0, 1)).all():
         raise ValueError("Every predicted patient needs an outcome of 0 or 1; leave the others out.")
-    itself = np.ones((1, len(rows)))
+    itself, read = np.ones((1, len(rows))), expanded_level(level, len(np.unique(labels)))
     weights = np.vstack([itself, cluster_weights(labels, resamples=resamples, seed=seed)])
     judged = next(one for one in procedures if one.kind == "judged")
     references = [one for one in procedures if one.kind == "reference"]
     comparisons = _compare([judged], references, outcome, labels)
     own = predictions[predictions["kind"] == "judged"]
     return Evaluation(
-        performance=_performance(outcome, procedures, weights, level=level),
-        further=further_performance(outcome, judged, weights, level=level),
-        net_benefit=net_benefits(outcome, procedures, weights, thresholds=thresholds, level=level),
+        performance=_performance(outcome, procedures, weights, level=read),
+        further=further_performance(outcome, judged, weights, level=read),
+        net_benefit=net_benefits(outcome, procedures, weights, thresholds=thresholds, level=read),
         decision_curve=net_benefits(
             outcome, [judged, *references], itself, thresholds=DENSE.tolist(), level=level
         ).drop(columns=["low", "high"]),
-        calibration=calibration_curves(outcome, [judged, *references], weights, level=level),
+        calibration=calibration_curves(outcome, [judged, *references], weights, level=read),
         calibration_bins=calibration_bins(outcome, judged, level=level),
         histogram=prediction_histogram(judged),
         operating=operating_points(outcome, judged, thresholds=thresholds),

@@ -22,6 +22,7 @@ from predictor.validation.procedures import Procedure, fold_means, over_repeats,
 from predictor.validation.uncertainty import (
     cluster_standard_error,
     cluster_weights,
+    expanded_level,
     percentile_interval,
 )
 from predictor.validation.utility import net_benefit
@@ -140,10 +141,11 @@ def increment_table(
     outcome, labels = np.asarray(y, dtype=float)[rows], np.asarray(groups)[rows]
     weights = np.vstack([np.ones((1, len(rows))), cluster_weights(labels, resamples=resamples, seed=seed)])
     shared = 1 - (1 - level) / len(blocks)
+    read = expanded_level(shared, len(np.unique(labels)))
     lines = []
     for block in blocks:
         pair = (named[block.smaller], named[block.larger])
-        found = [*_losses(pair, outcome, labels, shared), *_drawn(pair, outcome, weights, thresholds, shared)]
+        found = [*_losses(pair, outcome, labels, shared), *_drawn(pair, outcome, weights, thresholds, read)]
         lines += [
             {"block": block.name, "smaller": block.smaller, "larger": block.larger, **one} for one in found
         ]

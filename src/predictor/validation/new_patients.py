@@ -24,6 +24,7 @@ from predictor.validation.overall import brier, log_loss, scaled_brier
 from predictor.validation.uncertainty import (
     Estimate,
     cluster_weights,
+    expanded_level,
     percentile_interval,
     weighted_mean,
 )
@@ -61,21 +62,22 @@ def evaluate_new(
         Below 20 events or non-events only the shares observed and expected.
     """
     weights = cluster_weights(groups, resamples=resamples, seed=seed)
+    clusters = len(np.unique(groups))
+    read = expanded_level(level, clusters)
     rows = [
-        _drawn("observed", float(y.mean()), weighted_mean(y, weights), level),
-        _drawn("expected", float(p.mean()), weighted_mean(p, weights), level),
+        _drawn("observed", float(y.mean()), weighted_mean(y, weights), read),
+        _drawn("expected", float(p.mean()), weighted_mean(p, weights), read),
     ]
     if min(y.sum(), len(y) - y.sum()) < FEWEST:
         return pd.DataFrame(rows)
-    clustered = len(np.unique(groups)) < len(groups)
     rows += [
         _estimated("auc", delong(y, p, level=level), "DeLong"),
-        *([_drawn("auc", *_auc(y, p, weights), level)] if clustered else []),
-        _drawn("brier", brier(y, p), brier(y, p, weights=weights), level),
-        _drawn("scaled_brier", scaled_brier(y, p), scaled_brier(y, p, weights=weights), level),
-        _drawn("log_loss", log_loss(y, p), log_loss(y, p, weights=weights), level),
+        *([_drawn("auc", *_auc(y, p, weights), read)] if clusters < len(y) else []),
+        _drawn("brier", brier(y, p), brier(y, p, weights=weights), read),
+        _drawn("scaled_brier", scaled_brier(y, p), scaled_brier(y, p, weights=weights), read),
+        _drawn("log_loss", log_loss(y, p), log_loss(y, p, weights=weights), read),
     ]
-    return pd.DataFrame([*rows, *_calibration(y, p, weights, level, clustered=clustered)])
+    return pd.DataFrame([*rows, *_calibration(y, p, weights, level, clusters)])
 
 
 def _auc(y: Floats, p: Floats, weights: Floats) -> tuple[float, Floats]:
@@ -84,16 +86,17 @@ def _auc(y: Floats, p: Floats, weights: Floats) -> tuple[float, Floats]:
 
 
 def _calibration(
-    y: Floats, p: Floats, weights: Floats, level: float, *, clustered: bool
+    y: Floats, p: Floats, weights: Floats, level: float, clusters: int
 ) -> list[dict[str, object]]:
     large = calibration_in_the_large(y, p, level=level)
     slope, ratio = logistic_recalibration(y, p, level=level).slope, observed_expected(y, p, level=level)
-    if clustered:
+    read = expanded_level(level, clusters)
+    if clusters < len(y):
         expected = weighted_mean(p, weights)
         rows = [
-            _drawn("calibration_intercept", large.value, calibration_intercept(y, p, weights=weights), level),
-            _drawn("calibration_slope", slope.value, calibration_slope(y, p, weights=weights), level),
-            _drawn("observed_expected", ratio.value, weighted_mean(y, weights) / expected, level),
+            _drawn("calibration_intercept", large.value, calibration_intercept(y, p, weights=weights), read),
+            _drawn("calibration_slope", slope.value, calibration_slope(y, p, weights=weights), read),
+            _drawn("observed_expected", ratio.value, weighted_mean(y, weights) / expected, read),
         ]
     else:
         rows = [
@@ -102,7 +105,7 @@ def _calibration(
             _estimated("observed_expected", ratio, "normal on the log scale"),
         ]
     values, draws = smooth_errors(y, p, weights[:SMOOTHED])
-    return [*rows, *(_drawn(name, values[name], draws[name], level) for name in ("ici", "e50", "e90"))]
+    return [*rows, *(_drawn(name, values[name], draws[name], read) for name in ("ici", "e50", "e90"))]
 
 
 def smooth_errors(y: Floats, p: Floats, weights: Floats) -> tuple[dict[str, float], dict[str, Floats]]:
@@ -160,7 +163,7 @@ def net_benefit_new(
         ``metric`` (``net_benefit``, ``treat_all``, ``net_benefit_gain``), ``threshold``, ``value``, ``low``, ``high``,
         ``interval``.
     """
-    itself = np.ones((1, len(y)))
+    itself, read = np.ones((1, len(y))), expanded_level(level, len(np.unique(groups)))
     weights = np.vstack([itself, cluster_weights(groups, resamples=resamples, seed=seed)])
     model, everybody = (
         net_benefit(y, p, thresholds, weights=weights),
@@ -169,7 +172,7 @@ def net_benefit_new(
     found = {"net_benefit": model, "treat_all": everybody, "net_benefit_gain": model - everybody}
     return pd.DataFrame(
         [
-            {"threshold": float(threshold), **_drawn(name, float(draws[0, i]), draws[1:, i], level)}
+            {"threshold": float(threshold), **_drawn(name, float(draws[0, i]), draws[1:, i], read)}
             for i, threshold in enumerate(thresholds)
             for name, draws in found.items()
         ]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from predictor.validation.calibration import calibration_intercept, calibration_slope
 from predictor.validation.discrimination import within_fold_auc
 from predictor.validation.procedures import Positions, Procedure, over_repeats, table_row
-from predictor.validation.uncertainty import cluster_weights, weighted_mean
+from predictor.validation.uncertainty import cluster_weights, expanded_level, weighted_mean
 from predictor.validation.utility import net_benefit
 
 __all__ = ["COLUMNS", "FEWEST_TO_JUDGE", "SMALLEST_CELL", "subgroup_performance"]
@@ -78,7 +78,8 @@ def subgroup_performance(
                 note = f"fewer than {SMALLEST_CELL} patients, events or non-events: not shown"
                 rows.append({**place, "metric": "", "note": note})
                 continue
-            found = _figures(judged, y, weights, here, thresholds=thresholds, level=level)
+            read = expanded_level(level, len(np.unique(groups[here])))
+            found = _figures(judged, y, weights, here, thresholds=thresholds, level=read)
             others = (names != "") & ~here
             rows += [{**place, **one} for one in _judged(list(found), judged, y, here, others)]
     return pd.DataFrame(rows, columns=COLUMNS)

@@ -117,6 +117,7 @@ def percentile_interval(draws: ArrayLike, *, level: float = 0.95) -> tuple[float
     draws : array of shape (B,)
         NaN or infinite where a resample gives no value.
     level : float
+        From `expanded_level` where few clusters were resampled; NaN gives no limits.
 
     Returns
     -------
@@ -125,7 +126,7 @@ def percentile_interval(draws: ArrayLike, *, level: float = 0.95) -> tuple[float
     """
     x = np.asarray(draws, dtype=float)
     defined = x[np.isfinite(x)]
-    if len(defined) == 0 or len(defined) < (1 - UNDEFINED_ALLOWED) * len(x):
+    if np.isnan(level) or len(defined) == 0 or len(defined) < (1 - UNDEFINED_ALLOWED) * len(x):
         return float("nan"), float("nan")
     low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

@@ -9,7 +9,8 @@ import pytest
 import statsmodels.api as sm
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import sem
+from scipy.stats import norm, sem
+from scipy.stats import t as student
 from statsmodels.stats.proportion import proportion_confint
 
 from predictor.validation.uncertainty import (
@@ -17,6 +18,7 @@ from predictor.validation.uncertainty import (
     cluster_standard_error,
     cluster_weights,
     effective_sample_size,
+    expanded_level,
     intraclass_correlation,
     percentile_interval,
     weighted_mean,
@@ -152,3 +154,20 @@ def test_effective_sample_size_by_hand() -> None:
     assert effective_sample_size(groups, 0.05) == pytest.approx(800 / (1 + 19 * 0.05))
     assert effective_sample_size(np.arange(31), 0.4) == 31
     assert effective_sample_size([], 0.1) == 0
+
+
+@pytest.mark.parametrize("clusters", [5, 20, 200])
+@pytest.mark.parametrize("level", [0.9, 0.95])
+def test_expanded_percentiles_of_a_mean_are_students_limits(clusters: int, level: float) -> None:
+    values = np.random.default_rng(clusters).normal(size=clusters)
+    # What endless resampling of a mean comes to: normal, with the variance of the sample divided by G, not G − 1.
+    draws = values.mean() + values.std() / sqrt(clusters) * norm.ppf((np.arange(100_000) + 0.5) / 100_000)
+    wanted = student.interval(level, clusters - 1, loc=values.mean(), scale=sem(values))
+    found = percentile_interval(draws, level=expanded_level(level, clusters))
+    assert found == pytest.approx(wanted, abs=1e-3)
+    assert percentile_interval(draws, level=level)[1] < wanted[1]
+
+
+def test_a_single_cluster_gives_no_limits() -> None:
+    assert np.isnan(expanded_level(0.95, 1))
+    assert np.isnan(percentile_interval(np.arange(101), level=expanded_level(0.95, 1))).all()
