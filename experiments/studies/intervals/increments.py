@@ -23,7 +23,6 @@ LAWS = {
     for law in (
         Law("null, 200 patients", 200, 1, CLINICAL, NOISE),
         Law("null, 40 clusters of 5", 40, 5, CLINICAL, NOISE),
-        Law("null, 20 clusters of 10", 20, 10, CLINICAL, NOISE),
         Law("weak, 200 patients", 200, 1, CLINICAL, WEAK),
         Law("strong, 200 patients", 200, 1, CLINICAL, STRONG),
         Law("strong, 40 clusters of 5", 40, 5, CLINICAL, STRONG),
@@ -33,7 +32,7 @@ LAWS = {
 NULLS = [name for name in LAWS if name.startswith("null")]
 BLOCK = Block("block", "clinical", "clinical_block")
 BATCH = 25
-FRESH = 20_000
+FRESH = 8000
 FRESH_SEED = 13
 
 

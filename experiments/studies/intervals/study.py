@@ -23,9 +23,10 @@ import ranges
 import sites
 import smooth
 from counting import coverage, run_missing
+from report import sections
 
 HERE = Path(__file__).resolve().parent
-SIGNALS = 200
+SIGNALS = 100
 
 
 def show(table: pd.DataFrame) -> None:
@@ -61,7 +62,7 @@ def smooth_errors(arguments: argparse.Namespace) -> None:
 
 
 def increment(arguments: argparse.Namespace) -> None:
-    """Count how often a block is shown to add: 500 trials of each null, 200 of each signal."""
+    """Count how often a block is shown to add: 500 trials of each null, 100 of each signal."""
     wanted = [
         (law, batch)
         for batch in range((arguments.sets or 500) // increments.BATCH)
@@ -87,6 +88,12 @@ def refits(arguments: argparse.Namespace) -> None:
     show(ranges.summary(run_missing(arguments.out / "ranges.csv", wanted, ranges.batch)))
 
 
+def report(arguments: argparse.Namespace) -> None:
+    """Print the README's tables from what there is, and compute nothing."""
+    for name, table in sections(arguments.out):
+        print(f"\n{name}\n\n{table}")
+
+
 COMMANDS = {
     "fixed": fixed,
     "differences": differences_of_rules,
@@ -95,6 +102,7 @@ COMMANDS = {
     "increment": increment,
     "pipeline": whole,
     "ranges": refits,
+    "report": report,
 }
 
 
