@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import increments
@@ -35,12 +36,33 @@ def sections(results: Path) -> Iterator[tuple[str, str]]:
             yield name, markdown(table)
 
 
+def fill(path: Path, found: Mapping[str, str]) -> None:
+    """Replace what stands between ``<!-- name -->`` and ``<!-- /name -->`` in a page."""
+    text = path.read_text(encoding="utf-8")
+    for name, table in found.items():
+        start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+        text = re.sub(
+            f"{start}.*?{end}", lambda _, own=f"{start}\n{table}\n{end}": own, text, flags=re.DOTALL
+        )
+    path.write_text(text, encoding="utf-8")
+
+
 def wide(table: pd.DataFrame) -> pd.DataFrame:
     """Put the cells beside each other, one row per interval."""
     shown = table.assign(text=[_percent(share) for share in table["coverage"]])
     keys = ["estimand", "interval"]
     found = shown.pivot_table(index=keys, columns="cell", values="text", aggfunc="first", sort=False)
+    found.columns = [_short(name) for name in found.columns]
     return found.reset_index().fillna("")
+
+
+def _short(cell: str) -> str:
+    return (
+        cell.replace(" patients", "")
+        .replace(" clusters of ", " × ")
+        .replace(", rate 0.40", "")
+        .replace("rate 0.15", "15 %")
+    )
 
 
 def _percent(share: float) -> str:

@@ -23,7 +23,7 @@ import ranges
 import sites
 import smooth
 from counting import coverage, run_missing
-from report import sections
+from report import fill, sections
 
 HERE = Path(__file__).resolve().parent
 SIGNALS = 100
@@ -89,9 +89,12 @@ def refits(arguments: argparse.Namespace) -> None:
 
 
 def report(arguments: argparse.Namespace) -> None:
-    """Print the README's tables from what there is, and compute nothing."""
-    for name, table in sections(arguments.out):
+    """Print the README's tables from what there is, write the own results' into it, and compute nothing."""
+    found = dict(sections(arguments.out))
+    for name, table in found.items():
         print(f"\n{name}\n\n{table}")
+    if arguments.out == HERE / "results":
+        fill(HERE / "README.md", found)
 
 
 COMMANDS = {
