@@ -24,17 +24,13 @@ from population import (
     truth,
 )
 from scipy.special import expit, logit
-from scipy.stats import norm
-from scipy.stats import t as student
 
+from predictor.validation.counts import group_rates
 from predictor.validation.discrimination import within_fold_auc
 from predictor.validation.treat_if import strategy_benefit
 from predictor.validation.uncertainty import (
     Estimate,
     cluster_weights,
-    effective_sample_size,
-    intraclass_correlation,
-    wilson_interval,
 )
 from predictor.validation.utility import net_benefit
 
@@ -80,11 +76,9 @@ def _gains(cell: Cell, sample: Sample, weights: Floats) -> dict[str, Floats]:
 
 
 def _rate(sample: Sample) -> Estimate:
-    """Return Wilson's limits on the effective n, with the quantile of t for the number of clusters."""
-    effective = effective_sample_size(sample.groups, intraclass_correlation(sample.y, sample.groups))
-    quantile = float(student.ppf(0.975, len(np.unique(sample.groups)) - 1))
-    rate, level = float(sample.y.mean()), float(2 * norm.cdf(quantile) - 1)
-    return Estimate(rate, *wilson_interval(rate * effective, effective, level=level), np.nan)
+    """Return the group's rate as the reports have it."""
+    one = group_rates(sample.y, sample.groups, np.zeros(len(sample.y))).iloc[0]
+    return Estimate(float(one["rate"]), float(one["low"]), float(one["high"]), np.nan)
 
 
 def _strategies(cell: Cell, sample: Sample, rng: np.random.Generator, weights: Floats) -> dict[str, Floats]:

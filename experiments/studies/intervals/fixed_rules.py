@@ -29,7 +29,6 @@ from predictor.validation.calibration import (
     observed_expected,
 )
 from predictor.validation.calibration_likelihood import profile_limits
-from predictor.validation.counts import group_rates
 from predictor.validation.discrimination import delong, delong_difference, within_fold_auc
 from predictor.validation.increment import Block, increment_table
 from predictor.validation.overall import brier, log_loss, log_losses, scaled_brier
@@ -37,7 +36,9 @@ from predictor.validation.uncertainty import (
     Estimate,
     cluster_standard_error,
     cluster_weights,
+    effective_sample_size,
     expanded_level,
+    intraclass_correlation,
     percentile_interval,
     wilson_interval,
 )
@@ -101,7 +102,7 @@ def line_of(estimand: str, how: str, one: Estimate, known: float) -> Line:
 
 
 def _formulas(sample: Sample, p: Floats, q: Floats) -> Iterator[tuple[str, str, Estimate]]:
-    """Intervals by formula; all but the group's rate take the patients as independent."""
+    """Intervals by formula; all but the rate on the effective n take the patients as independent."""
     y = sample.y
     area = delong(y, p)
     yield "auc", "DeLong", area
@@ -119,12 +120,9 @@ def _formulas(sample: Sample, p: Floats, q: Floats) -> Iterator[tuple[str, str, 
     )
     rate, n = float(y.mean()), len(y)
     yield "rate", "Wilson", Estimate(rate, *wilson_interval(y.sum(), n), np.nan)
-    group = group_rates(y, sample.groups, np.zeros(n)).iloc[0]
-    yield (
-        "rate",
-        "Wilson on the effective n",
-        Estimate(rate, float(group["low"]), float(group["high"]), np.nan),
-    )
+    effective = effective_sample_size(sample.groups, intraclass_correlation(y, sample.groups))
+    limits = wilson_interval(rate * effective, effective)
+    yield "rate", "Wilson on the effective n, normal", Estimate(rate, *limits, np.nan)
 
 
 def _on_logit(area: Estimate) -> Estimate:

@@ -53,7 +53,8 @@ def _clustered_wilson(
     if n == 0:
         return {"low": np.nan, "high": np.nan, "effective_n": 0.0, "interval": ""}
     effective = n * effective_sample_size(groups, icc) / len(np.asarray(groups))
-    low, high = wilson_interval(events / n * effective, effective, level=level)
+    df = max(len(np.unique(np.asarray(groups))) - 1, 1) if effective < n else np.inf
+    low, high = wilson_interval(events / n * effective, effective, level=level, df=df)
     how = f"Wilson, {100 * level:g} %"
     if effective < n:
         how += f", widened because patients of one cluster resemble each other (intraclass correlation {icc:.2f})"

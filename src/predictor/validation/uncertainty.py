@@ -160,7 +160,9 @@ def expanded_level(level: float, clusters: int) -> float:
     return float(2 * norm.cdf(quantile) - 1)
 
 
-def wilson_interval(events: float, n: float, *, level: float = 0.95) -> tuple[float, float]:
+def wilson_interval(
+    events: float, n: float, *, level: float = 0.95, df: float = np.inf
+) -> tuple[float, float]:
     """Wilson score interval of a proportion.
 
     Parameters
@@ -168,6 +170,8 @@ def wilson_interval(events: float, n: float, *, level: float = 0.95) -> tuple[fl
     events, n : float
         Need not be whole numbers, so that an effective sample size can be used.
     level : float
+    df : float
+        Of the t quantile where the effective sample size was estimated from clusters: clusters − 1. Normal without it.
 
     Returns
     -------
@@ -180,7 +184,7 @@ def wilson_interval(events: float, n: float, *, level: float = 0.95) -> tuple[fl
     """
     if n <= 0:
         return float("nan"), float("nan")
-    z = float(norm.ppf((1 + level) / 2))
+    z = float(student.ppf((1 + level) / 2, df))
     rate = events / n
     centre = (rate + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * np.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import norm
+from scipy.stats import t as student
 from statsmodels.stats.proportion import proportion_confint
 
 from predictor.validation.counts import group_rates, plain_counts
@@ -23,7 +25,9 @@ def test_clusters_that_resemble_each_other_widen_the_limits_and_it_is_said() -> 
     y, groups = np.tile(np.repeat([1.0, 0.0], 10), 10), np.arange(200) // 10  # every cluster is of one kind
     table = group_rates(y, groups, np.full(200, "all"))
     assert table["effective_n"][0] == pytest.approx(20)
-    assert (table["low"][0], table["high"][0]) == pytest.approx(proportion_confint(10, 20, method="wilson"))
+    alpha = 2 * norm.sf(student.ppf(0.975, 19))  # twenty clusters leave 19 degrees of freedom
+    wanted = proportion_confint(10, 20, alpha=alpha, method="wilson")
+    assert (table["low"][0], table["high"][0]) == pytest.approx(wanted)
     assert "widened because patients of one cluster resemble each other" in table["interval"][0]
     assert "1.00" in table["interval"][0]
 
