@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import csv
 import inspect
 import itertools
 import json
@@ -29,6 +30,8 @@ from predictor.data.instruments import INSTRUMENTS, Instrument
 from predictor.models.catalog import FAMILIES, Family
 
 FOLDER = Path(__file__).parent / "reference"
+FAULTS = Path(__file__).parent / "faults.csv"
+TESTS = Path(__file__).parents[1] / "tests"
 NOTE = "<!-- Written by docs/generate.py from the code; do not edit. -->"
 WORDS = {
     str: "text",
@@ -37,6 +40,21 @@ WORDS = {
     bool: "true or false",
     Any: "anything",
     type(None): "null",
+}
+FAULT_FAMILIES = {
+    "CFG": "Config",
+    "DAT": "Data files",
+    "UNI": "Units and time",
+    "LEA": "Leakage and study design",
+    "TRN": "Training",
+    "ART": "Prediction models",
+    "PRE": "Prediction",
+    "RPT": "Report",
+    "WEB": "Web service",
+    "FHI": "FHIR",
+    "CDS": "CDS Hooks",
+    "SMA": "SMART",
+    "OPS": "Supply and operations",
 }
 CODE_FAMILIES = {
     "CFG": ("Config and dictionary", "2"),
@@ -62,6 +80,7 @@ def pages() -> dict[str, str]:
         "instruments.md": instruments_page(),
         "models.md": models_page(),
         "commands.md": commands_page(),
+        "faults.md": faults_page(),
     }
     return contents | {"README.md": index_page(contents)}
 
@@ -157,6 +176,45 @@ def commands_page() -> str:
         rows = [_parameter_row(one) for one in command.params]
         parts += [f"## predictor {name}\n\n{command.help}", _table(("", "default", "meaning"), rows)]
     return _page("Commands", *parts)
+
+
+def faults_page() -> str:
+    """List the faults and bad inputs with the tests that cover each."""
+    rows, tests = fault_rows(), fault_tests()
+    covered = sum(row in tests for row, *_ in rows)
+    parts = [
+        f"{covered} of {len(rows)} situations have a test of their own, named by its row (`test_art_01_…`). Silent "
+        "acceptance is failure: each ends in an error with its code, a refusal in words, or the same result. A row "
+        "without a test says which part of the software it waits for."
+    ]
+    for prefix, title in FAULT_FAMILIES.items():
+        cells = [
+            (f"`{row}`", situation, "<br>".join(tests.get(row, [])) or f"waits for: {waits_for}")
+            for row, situation, waits_for in rows
+            if row.startswith(prefix)
+        ]
+        parts += [f"## {title}", _table(("row", "situation", "tests"), cells)]
+    return _page("Faults and bad inputs, and the test of each", *parts)
+
+
+def fault_rows() -> list[tuple[str, str, str]]:
+    """Return the catalogue of faults: row, situation, and the part of the software it waits for, if any."""
+    with FAULTS.open(encoding="utf-8", newline="") as file:
+        return [(one["row"], one["situation"], one["waits_for"]) for one in csv.DictReader(file)]
+
+
+def fault_tests() -> dict[str, list[str]]:
+    """Return the tests that are named by a row, as ``file::test`` in order."""
+    found: dict[str, list[str]] = {}
+    for path in sorted(TESTS.rglob("test_*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.FunctionDef):
+                continue
+            named = re.match(r"test_([a-z]{3})_(\d\d)_", node.name)
+            if named and named[1].upper() in FAULT_FAMILIES:
+                test = f"{path.relative_to(TESTS.parent).as_posix()}::{node.name}"
+                found.setdefault(f"{named[1].upper()}-{named[2]}", []).append(test)
+    return found
 
 
 def _sections(roots: Sequence[type[BaseModel]]) -> Iterator[str]:

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from predictor.spreadsheet import without_formula
+
 __all__ = ["WATERMARK", "answers_csv", "answers_record", "answers_text", "counts_text"]
 
 WATERMARK = "SIMULATED DATA: no real patient, no clinical meaning"
@@ -75,7 +77,7 @@ def answers_csv(records: Sequence[Record], columns: Sequence[str]) -> str:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows([record[name] for name in columns] for record in records)
+    writer.writerows([without_formula(record[name]) for name in columns] for record in records)
     return text.getvalue()
 
 

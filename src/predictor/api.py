@@ -290,7 +290,9 @@ def write_table(frame: pd.DataFrame, target: Path) -> None:
     ResourceError
         TRN-05, if the file cannot be written.
     """
-    write_text(frame.to_csv(index=False), target)
+    from predictor.run_store import without_formulas
+
+    write_text(without_formulas(frame).to_csv(index=False), target)
 
 
 def write_text(text: str, target: Path) -> None:

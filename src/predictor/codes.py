@@ -67,7 +67,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "DAT-07": "A cell of a number column is no number.",
         "DAT-08": "The file is not text in the declared encoding.",
         "DAT-09": "A quotation mark is not closed, or stands inside a cell that is not quoted.",
-        "DAT-10": "The file, a row, a cell or a header is larger than allowed.",
+        "DAT-10": "The file, a row, a cell or a header is larger than allowed, or than the memory.",
         "DAT-11": "The file is empty, has no rows, or is about one patient only.",
         "DAT-15": "The file cannot be read, or changed while it was read.",
         "DAT-16": "A date is ambiguous, impossible, or carries a time zone.",

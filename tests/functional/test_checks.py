@@ -31,7 +31,7 @@ def responders(clinic: Clinic) -> np.ndarray:
     return np.array([scores[key].iloc[1] <= scores[key].iloc[0] / 2 for key in patients])
 
 
-def test_check_lists_the_leak_and_ends_with_six(leaking: Clinic) -> None:
+def test_lea_04_check_lists_the_leak_and_ends_with_six(leaking: Clinic) -> None:
     answer = command_line("check", "config.yaml", cwd=leaking.folder)
     assert answer.code == 6
     (line,) = answer.out.rstrip().split("What stops `predictor train`")[1].splitlines()[2:]
@@ -40,7 +40,7 @@ def test_check_lists_the_leak_and_ends_with_six(leaking: Clinic) -> None:
     assert "can start" not in answer.out
 
 
-def test_train_stops_before_the_first_fit_and_leaves_nothing(leaking: Clinic) -> None:
+def test_lea_04_train_stops_before_the_first_fit_and_leaves_nothing(leaking: Clinic) -> None:
     before = sorted(leaking.folder.rglob("*"))
     answer = command_line("train", "config.yaml", "--workers", "1", cwd=leaking.folder)
     assert answer.code == 6
@@ -48,7 +48,20 @@ def test_train_stops_before_the_first_fit_and_leaves_nothing(leaking: Clinic) ->
     assert sorted(leaking.folder.rglob("*")) == before
 
 
-def test_an_acknowledged_leak_is_on_the_first_page_of_the_report(leaking: Clinic) -> None:
+def test_lea_01_a_patient_under_two_keys_stops_the_training_with_the_rows(tmp_path: Path) -> None:
+    clinic = write_clinic(tmp_path)
+    for name in ("patients", "treatments", "scores"):
+        table = clinic.table(name)
+        again = table[table["patient_id"] == "K0003"].assign(patient_id="K9999")
+        pd.concat([table, again]).to_csv(clinic.folder / f"{name}.csv", index=False)
+    answer = command_line("train", "config.yaml", "--workers", "1", cwd=clinic.folder)
+    assert answer.code == 6
+    assert "P006 1 pair of patients with different keys agree in every feature" in answer.errors[-1]
+    assert "K9999" not in answer.err
+    assert not (clinic.folder / "experiments").exists()
+
+
+def test_lea_04_an_acknowledged_leak_is_on_the_first_page_of_the_report(leaking: Clinic) -> None:
     reason = "measured the day before the infusion, see the laboratory's log"
     leaking.change("  refits: 20\n", f'  refits: 20\n  acknowledged: {{"P001 patients.crp": "{reason}"}}\n')
     answer = command_line("check", "config.yaml", "--json", cwd=leaking.folder)

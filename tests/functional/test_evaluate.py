@@ -202,7 +202,7 @@ def test_a_folder_without_means_and_spreads_is_evaluated_all_the_same(tmp_path: 
     assert found.case_mix["development_sd"].isna().all()
 
 
-def test_the_models_own_data_are_recognised_and_change_nothing(tmp_path: Path) -> None:
+def test_lea_08_the_models_own_data_are_recognised_and_change_nothing(tmp_path: Path) -> None:
     """On its own patients a model looks too cautious: a slope above 1 from them would make it too bold."""
     own = trained().study.loaded.path
     found = predictor.evaluate_model(parent(), own, save_updated=tmp_path / "new", now=NOW)

@@ -157,7 +157,9 @@ def test_6_two_workers_give_the_same_files_as_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 @settings(max_examples=25)
 @given(frame=patients())
-def test_7_start_and_contributions_equal_the_displayed_probability(family: str, frame: pd.DataFrame) -> None:
+def test_pre_13_start_and_contributions_equal_the_displayed_probability(
+    family: str, frame: pd.DataFrame
+) -> None:
     model = trained(family).model
     names = [feature.name for feature in model.model.features]
     for position, one in enumerate(model.explain(frame)):

@@ -5,7 +5,12 @@ The codes are those of the catalogue of faults; a code's test asserts the messag
 
 from __future__ import annotations
 
+import csv
 import os
+import re
+import subprocess
+import sys
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,9 +18,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from predictor.answers import answers_csv
+from predictor.api import write_table
 from predictor.config.dictionary import Dictionary, Table
 from predictor.data.conform import ConformedTable, conform_table, read_tables
 from predictor.data.sources import csv as csv_source
+from predictor.data.sources.memory import memory_needed
 from predictor.data.sources.csv import TextTable, read_text_table
 from predictor.errors import DataError
 
@@ -432,3 +440,81 @@ def test_all_problems_of_all_tables_come_together_and_files_are_left_alone(write
     text = str(caught.value)
     assert not any(secret in text for secret in ("4500", "00077", "A1", "64", "d9"))
     assert (first.read_bytes(), second.read_bytes()) == before
+
+
+IN_LITTLE_MEMORY = """
+import resource, sys
+from pathlib import Path
+from predictor.data.sources.csv import read_records
+from predictor.errors import DataError
+resource.setrlimit(resource.RLIMIT_AS, (1_500_000_000, 1_500_000_000))
+try:
+    read_records(Path(sys.argv[1]), delimiter=",", encoding="utf-8", shown_as="many.csv")
+except DataError as error:
+    print(error)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+"""
+
+
+def test_dat_23_a_million_rows_of_200_are_refused_before_they_are_read(write):
+    row = ",".join(["1.5"] * 200) + "\n"
+    path = write("id," + ",".join(f"c{i}" for i in range(199)) + "\n" + row * 100)
+    os.truncate(path, 1_000_000 * len(row))  # sparse: what is not written is not looked at either
+    command = [sys.executable, "-c", IN_LITTLE_MEMORY, str(path)]
+    run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    line, peak = run.stdout.splitlines()
+    said = re.fullmatch(
+        r"many\.csv: DAT-10 reading the file needs about (\d+\.\d) GB of memory, and [01]\.\d GB are free\. .*",
+        line,
+    )
+    assert said
+    assert 10 < float(said[1]) < 30
+    assert int(peak) < 300_000_000
+
+
+def test_dat_23_what_the_estimate_promises_is_enough(tmp_path):
+    """Reading a file must not take more than was said: measured at the allocator, on short and on long cells."""
+    for cell in ("12.5", "a longer remark of thirty char"):
+        path = tmp_path / "many.csv"
+        path.write_text(
+            "id," + ",".join(f"c{i}" for i in range(19)) + "\n" + (",".join([cell] * 20) + "\n") * 5_000
+        )
+        tracemalloc.start()
+        read(path)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        needed = memory_needed(path.read_bytes()[:100_000], path.stat().st_size, ",")
+        assert 0.3 * needed < peak <= needed
+
+
+def test_dat_24_a_formula_is_text_and_is_neutralised_in_what_is_written(write, tmp_path):
+    bait = '=HYPERLINK("http://192.0.2.1","x")'
+    quoted = '"' + bait.replace('"', '""') + '"'
+    path = write("id,site\n" + f"{quoted},{quoted}\nP2,north\n")
+    table = conformed(path, {"site": {"type": "category"}})
+    assert table.frame["id"].tolist() == [bait, "P2"]
+    assert table.frame["site"].tolist() == [bait, "north"]
+    write_table(table.frame.assign(change=[-1.5, 2.0]), tmp_path / "out.csv")
+    written = list(csv.reader((tmp_path / "out.csv").read_text().splitlines()))
+    assert written[1] == [f"'{bait}", f"'{bait}", "-1.5"]
+    record = {"row": 1, "plan": "@SUM(A1)", "probability": -0.0, "reason": "+1"}
+    (_, line) = csv.reader(answers_csv([record], list(record)).splitlines())
+    assert line == ["1", "'@SUM(A1)", "-0.0", "'+1"]
+
+
+HOSTILE_NAMES = [
+    "a[b]",
+    "x<script>alert(1)</script>",
+    'he said "yes"',
+    "🙂 score",
+    "n" * 300,
+    "abc\u202edcb",
+    "{{7*7}}",
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES, ids=range(len(HOSTILE_NAMES)))
+def test_dat_25_any_header_can_be_read_under_a_plain_name(write, name):
+    header = '"' + name.replace('"', '""') + '"'
+    path = write(f"id,{header}\n1,2\n2,3\n")
+    assert conformed(path, {name: {"type": "number", "name": "plain"}}).frame["plain"].tolist() == [2.0, 3.0]

@@ -58,13 +58,13 @@ def test_everything_else_comes_back_equal(saved: tuple[str, Path]) -> None:
             assert getattr(loaded, field.name) == getattr(live, field.name), field.name
 
 
-def test_the_folder_keeps_no_patient(saved: tuple[str, Path]) -> None:
+def test_art_14_the_folder_keeps_no_patient(saved: tuple[str, Path]) -> None:
     _, folder = saved
     assert holders_of_canaries(folder) == []
     assert json.loads((folder / "manifest.json").read_bytes())["rows_stored"] is False
 
 
-def test_the_search_for_the_patient_can_succeed(tmp_path: Path) -> None:
+def test_art_14_the_search_for_the_patient_can_succeed(tmp_path: Path) -> None:
     X, _ = patients()
     X[["age"]].to_csv(tmp_path / "ages.csv")
     np.savez_compressed(tmp_path / "ages.npz", ages=X["age"].to_numpy())
@@ -130,9 +130,7 @@ def test_an_existing_folder_is_never_overwritten(folder: Path) -> None:
     assert (folder / "manifest.json").read_bytes() == before
 
 
-def test_an_estimator_that_is_another_one_gets_no_folder_and_is_not_believed(
-    tmp_path: Path, folder: Path
-) -> None:
+def test_art_09_an_estimator_that_is_another_one_is_not_believed(tmp_path: Path, folder: Path) -> None:
     wrong = dataclasses.replace(example_model(), build=lambda: example_model("random_forest").estimator)
     with pytest.raises(ModelError, match="ART-09"):
         save_prediction_model(wrong, tmp_path / "wrong")
@@ -161,7 +159,7 @@ def test_what_a_killed_save_left_is_replaced(tmp_path: Path) -> None:
 # Gates that are not about damage
 
 
-def test_another_minor_version_of_scikit_learn_names_both(folder: Path) -> None:
+def test_art_07_another_minor_version_of_scikit_learn_names_both(folder: Path) -> None:
     import sklearn
 
     versions = json.loads((folder / "manifest.json").read_bytes())["versions"]
@@ -172,7 +170,7 @@ def test_another_minor_version_of_scikit_learn_names_both(folder: Path) -> None:
     assert sklearn.__version__ in message
 
 
-def test_a_later_patch_of_the_same_minor_version_loads(folder: Path) -> None:
+def test_art_07_a_later_patch_of_the_same_minor_version_loads(folder: Path) -> None:
     import sklearn
 
     versions = json.loads((folder / "manifest.json").read_bytes())["versions"]
@@ -182,7 +180,7 @@ def test_a_later_patch_of_the_same_minor_version_loads(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [1e-6, float("1e-8")])
-def test_a_made_up_patient_with_another_probability_is_named(folder: Path, change: float) -> None:
+def test_art_09_a_made_up_patient_with_another_probability_is_named(folder: Path, change: float) -> None:
     golden = json.loads((folder / "golden.json").read_bytes())
     golden["probabilities"][4] += change
     (folder / "golden.json").write_text(json.dumps(golden))
@@ -190,7 +188,7 @@ def test_a_made_up_patient_with_another_probability_is_named(folder: Path, chang
     assert "ART-09 made-up patient 5 of 20 gets another probability" in refusal(folder)
 
 
-def test_a_made_up_patient_within_rounding_passes(folder: Path) -> None:
+def test_art_09_a_made_up_patient_within_rounding_passes(folder: Path) -> None:
     golden = json.loads((folder / "golden.json").read_bytes())
     golden["probabilities"][4] += 1e-11
     (folder / "golden.json").write_text(json.dumps(golden))
@@ -198,31 +196,31 @@ def test_a_made_up_patient_within_rounding_passes(folder: Path) -> None:
     load_prediction_model(folder)
 
 
-def test_a_model_of_another_training_behind_the_same_manifest(folder: Path, tmp_path: Path) -> None:
+def test_art_09_a_model_of_another_training_behind_the_same_manifest(folder: Path, tmp_path: Path) -> None:
     save_prediction_model(example_model("random_forest"), tmp_path / "forest")
     shutil.copy(tmp_path / "forest" / "scorer.json", folder / "scorer.json")
     rehash(folder)
     assert "ART-09" in refusal(folder)
 
 
-def test_a_model_is_valid_on_its_last_day_and_not_after(folder: Path) -> None:
+def test_art_10_a_model_is_valid_on_its_last_day_and_not_after(folder: Path) -> None:
     load_prediction_model(folder, today=date(2027, 3, 1))
     assert "ART-10 the model was valid until 2027-03-01" in refusal(folder, today=date(2027, 3, 2))
     load_prediction_model(folder)
 
 
-def test_links_are_refused(folder: Path) -> None:
+def test_art_12_links_are_refused(folder: Path) -> None:
     (folder / "card.json").rename(folder.parent / "card.json")
     (folder / "card.json").symlink_to(folder.parent / "card.json")
     assert "card.json: ART-12" in refusal(folder)
 
 
-def test_folders_inside_are_refused(folder: Path) -> None:
+def test_art_12_folders_inside_are_refused(folder: Path) -> None:
     (folder / "more").mkdir()
     assert "ART-12" in refusal(folder)
 
 
-def test_a_folder_outside_the_allowed_one_is_refused_even_through_a_link(
+def test_art_12_a_folder_outside_the_allowed_one_is_refused_even_through_a_link(
     folder: Path, tmp_path: Path
 ) -> None:
     allowed = tmp_path / "allowed"
@@ -232,18 +230,18 @@ def test_a_folder_outside_the_allowed_one_is_refused_even_through_a_link(
     load_prediction_model(folder, inside=tmp_path)
 
 
-def test_forty_one_files_are_too_many(folder: Path) -> None:
+def test_art_12_forty_one_files_are_too_many(folder: Path) -> None:
     for number in range(41):
         (folder / f"{number}.txt").write_text("")
     assert "ART-12 it has more than 40 files" in refusal(folder)
 
 
-def test_a_file_of_more_than_200_megabytes_is_not_read(folder: Path) -> None:
+def test_art_12_a_file_of_more_than_200_megabytes_is_not_read(folder: Path) -> None:
     os.truncate(folder / "refits.npz", 200_000_001)  # sparse: takes no disk
     assert "refits.npz: ART-12" in refusal(folder)
 
 
-def test_a_zip_bomb_is_refused_unpacked(folder: Path) -> None:
+def test_art_06_a_zip_bomb_is_refused_unpacked(folder: Path) -> None:
     with zipfile.ZipFile(folder / "model.skops", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("schema.json", b"0" * 20_000_000)
     assert (folder / "model.skops").stat().st_size < 50_000
@@ -252,7 +250,7 @@ def test_a_zip_bomb_is_refused_unpacked(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["../outside.npy", "/outside.npy"])
-def test_a_member_that_lies_elsewhere_is_refused(folder: Path, name: str) -> None:
+def test_art_06_a_member_that_lies_elsewhere_is_refused(folder: Path, name: str) -> None:
     with zipfile.ZipFile(folder / "refits.npz", "a") as archive:
         archive.writestr(name, b"")
     rehash(folder)

@@ -144,7 +144,7 @@ def test_a_required_input_cannot_be_filled_in() -> None:
     assert prediction.reasons == ("Required and missing: Site",)
 
 
-def test_a_plan_without_development_patients_is_refused() -> None:
+def test_pre_15_a_plan_without_development_patients_is_refused() -> None:
     baseline = PlanBaseline(0.0, {}, 80)
     model = replace(with_limits(), plan={"input": "site"}, baselines={"north": baseline})
     assert judge(model, plan="north").kind == "estimate"

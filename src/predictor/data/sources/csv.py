@@ -15,11 +15,12 @@ import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
 from predictor.data.findings import Findings
+from predictor.data.sources.memory import memory_free, memory_needed
 from predictor.errors import DataError, Problem
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ MAX_COLUMNS = 5_000
 MAX_ROWS = 1_000_000
 MAX_CELL = 32 * 1024
 
+HARMLESS = 50_000_000  # bytes that fit wherever the package runs
 SAMPLE = 100_000  # characters, below the csv module's own limit of a field
 DELIMITERS = (",", ";", "\t", "|")
 UTF8_BOM = codecs.BOM_UTF8
@@ -99,7 +101,7 @@ class TextRecords:
 def read_records(path: Path, *, delimiter: str | None, encoding: str, shown_as: str) -> TextRecords:
     """Read a delimited text file as lists of text; parameters and errors are those of `read_text_table`."""
     separator = _separator(path, delimiter, shown_as)
-    raw = _read_bytes(path, shown_as)
+    raw = _read_bytes(path, separator, shown_as)
     text = _decode(raw, encoding, shown_as)
     digest = hashlib.sha256(raw).hexdigest()
     del raw
@@ -152,11 +154,12 @@ def _separator(path: Path, delimiter: str | None, shown_as: str) -> str:
     return delimiter
 
 
-def _read_bytes(path: Path, shown_as: str) -> bytes:
+def _read_bytes(path: Path, separator: str, shown_as: str) -> bytes:
     try:
         before = path.stat()
         _check_size(before.st_mode, before.st_size, shown_as)
         with path.open("rb") as file:
+            _check_memory(file, before.st_size, separator, shown_as)
             # One byte more than expected: a file that grows is noticed even if its clock is coarse.
             raw = file.read(before.st_size + 1)
         after = path.stat()
@@ -191,6 +194,19 @@ def _check_size(mode: int, size: int, shown_as: str) -> None:
     if size > MAX_BYTES:
         remedy = "Split it, or leave out columns that are not declared"
         raise _refuse(shown_as, "DAT-10", f"the file has {size:,} bytes, the limit is {MAX_BYTES:,}", remedy)
+
+
+def _check_memory(file: BinaryIO, size: int, separator: str, shown_as: str) -> None:
+    if size <= HARMLESS:
+        return
+    needed, free = memory_needed(file.read(SAMPLE), size, separator), memory_free()
+    file.seek(0)
+    if free is not None and needed > free:
+        message = (
+            f"reading the file needs about {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free"
+        )
+        remedy = "Leave out columns that are not declared, or split the file; nothing was read"
+        raise _refuse(shown_as, "DAT-10", message, remedy)
 
 
 def _decode(raw: bytes, encoding: str, shown_as: str) -> str:
