@@ -61,6 +61,7 @@ CODE_FAMILIES = {
     "LEA": ("Leakage", "2"),
     "CLI": ("Command line", "2"),
     "DAT": ("Data files", "3"),
+    "SIZ": ("Sample size", "6"),
     "PRE": ("New patients", "3"),
     "ART": ("Prediction models", "4, and 5 for ART-15"),
     "RUN": ("Run folders", "2, and 4 for RUN-03 to RUN-05"),

@@ -369,6 +369,24 @@ def simulate(
 
 
 @app.command()
+def sign(
+    model: ModelPath,
+    key: Annotated[Path, typer.Option("--key", help="Private key, a PEM file that stays with you")],
+    new_key: Annotated[bool, typer.Option("--new-key", help="Make the key first, in a new file")] = False,
+) -> None:
+    """Sign a model's folder, after it has passed every check, for clinics whose policy names the key."""
+    from predictor.api import model_folder
+    from predictor.prediction_model import sign_prediction_model
+    from predictor.signature import create_key
+
+    folder = model_folder(model)
+    if new_key:
+        _print(f"Public key for the policy file: {create_key(key)}")
+    sign_prediction_model(folder, key)
+    _print(f"Signed: {folder}")
+
+
+@app.command()
 def ui(
     port: Annotated[int, typer.Option("--port", min=1024, max=65535)] = 5000,
     root: Annotated[Path, typer.Option("--project", help="Project folder")] = Path(),

@@ -84,9 +84,10 @@ CODES: Mapping[str, str] = MappingProxyType(
         "ART-01": "A file of the model is damaged.",
         "ART-02": "A file of the model is missing, was added, or the manifest was edited.",
         "ART-03": "The folder or a file in it is no prediction model of a format that this version reads.",
-        "ART-04": "A file of the model wants to build what no model contains.",
-        "ART-06": "An archive in the model would unpack to too much, or to places outside.",
+        "ART-04": "A file of the model wants to build, or is said to store, what no model contains.",
+        "ART-06": "A file of the model would take too much memory or time, or unpack to places outside.",
         "ART-07": "The model was made with another minor version of scikit-learn.",
+        "ART-08": "The model is not signed as the policy asks, or the policy or a key cannot be read.",
         "ART-09": "The model gives its made-up patients other probabilities than when it was saved.",
         "ART-10": "The model's time of validity is over.",
         "ART-12": "The model's folder lies elsewhere, is too large, or holds links.",
@@ -109,5 +110,6 @@ CODES: Mapping[str, str] = MappingProxyType(
         "TRN-16": "A finished unit of work is damaged and is done again.",
         "TRN-18": "An unfinished run was begun with another config, other data or other software.",
         "ENV-01": "A system library that is needed is missing.",
+        "ENV-02": "An optional package that is needed is not installed.",
     }
 )

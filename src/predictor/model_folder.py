@@ -1,4 +1,4 @@
-"""A model's folder before anything in it is believed: place, manifest, hashes, archives, versions and types.
+"""A model's folder before anything in it is believed: place, manifest, hashes, signature, archives, versions and types.
 
 Each gate refuses with its own code. Names of types are compared with the lists below, never with a list of the
 folder's own, and nothing is built here.
@@ -11,6 +11,7 @@ import io
 import json
 import os
 import platform
+import stat
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -18,12 +19,15 @@ from typing import Any, NoReturn
 from zipfile import ZipFile
 
 from predictor.errors import ModelError, Problem
+from predictor.signature import ModelPolicy, signature_complaint
 
 __all__ = [
     "ALLOWED_TYPES",
     "ESTIMATOR",
+    "MANIFEST",
     "REFITS",
     "SCORER",
+    "SIGNATURE",
     "TEXTS",
     "build_estimator",
     "read_folder",
@@ -35,10 +39,14 @@ __all__ = [
 
 KIND, FORMAT = "response-predictor model", 2
 MANIFEST, ESTIMATOR, SCORER, REFITS = "manifest.json", "model.skops", "scorer.json", "refits.npz"
+SIGNATURE = "manifest.sig"
 TEXTS = ("schema.json", "applicability.json", "explain.json", "card.json", "metrics.json", "golden.json")
 REQUIRED = frozenset({ESTIMATOR, SCORER, *TEXTS})
 MOST_FILES, MOST_BYTES_OF_A_FILE, MOST_BYTES = 40, 200_000_000, 500_000_000
+MOST_BYTES_OF_A_SIGNATURE = 10_000
 MOST_MEMBERS, MOST_UNPACKED, MOST_RATIO, HARMLESS = 10_000, 1_000_000_000, 100, 10_000_000
+
+CENTRAL_RECORD = b"PK\x01\x02"  # with which every entry of a zip file's directory begins
 
 # Every type the three families need, measured, and no other: none of them keeps a patient's row.
 ALLOWED_TYPES = frozenset(
@@ -126,7 +134,9 @@ def write_manifest(folder: Path, about: Mapping[str, Any]) -> str:
     return digest
 
 
-def read_folder(folder: Path, inside: Path | None = None) -> tuple[dict[str, Any], dict[str, bytes]]:
+def read_folder(
+    folder: Path, inside: Path | None = None, policy: ModelPolicy | None = None
+) -> tuple[dict[str, Any], dict[str, bytes]]:
     """Read a folder's bytes through every gate that needs no model.
 
     Parameters
@@ -134,6 +144,8 @@ def read_folder(folder: Path, inside: Path | None = None) -> tuple[dict[str, Any
     folder : Path
     inside : Path, optional
         Folder it has to lie in, symbolic links followed.
+    policy : ModelPolicy, optional
+        What is asked of its signature.
 
     Returns
     -------
@@ -144,11 +156,12 @@ def read_folder(folder: Path, inside: Path | None = None) -> tuple[dict[str, Any
     Raises
     ------
     ModelError
-        ART-01, ART-02, ART-03, ART-04, ART-06, ART-07 or ART-12, see `load_prediction_model`.
+        ART-01 to ART-04, ART-06 to ART-08 or ART-12, see `load_prediction_model`.
     """
     _check_place(folder, inside)
-    manifest = _read_manifest(folder)
+    manifest, raw = _read_manifest(folder)
     content = _read_files(folder, manifest)
+    _check_signature(folder, raw, policy or ModelPolicy())
     for name in sorted(content.keys() - {SCORER, *TEXTS}):
         _check_archive(folder / name, content[name])
     _check_version(folder, manifest)
@@ -180,10 +193,23 @@ def _check_place(folder: Path, inside: Path | None) -> None:
                 refuse("ART-12", Path(entry.path), "the file or the folder is too large")
 
 
-def _read_manifest(folder: Path) -> dict[str, Any]:
+def _read(path: Path) -> bytes:
+    """Read a plain file that has been looked at before, and may have been exchanged since."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as file:
+        about = os.fstat(descriptor)
+        if not stat.S_ISREG(about.st_mode):
+            refuse("ART-12", path, "a model's folder holds plain files only")
+        data = file.read(min(about.st_size, MOST_BYTES_OF_A_FILE) + 1)
+    if len(data) > MOST_BYTES_OF_A_FILE:
+        refuse("ART-12", path, "the file or the folder is too large")
+    return data
+
+
+def _read_manifest(folder: Path) -> tuple[dict[str, Any], bytes]:
     path = folder / MANIFEST
     try:
-        raw = path.read_bytes()
+        raw = _read(path)
         manifest = read_json(raw)
     except OSError as error:
         refuse("ART-02", path, "the manifest is missing", error)
@@ -195,7 +221,9 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         refuse("ART-03", path, f"the folder has another format than {FORMAT}, which this version reads")
     if not _is_sealed(manifest, raw):
         refuse("ART-02", path, "the manifest was edited")
-    return manifest
+    if manifest.get("rows_stored") is not False:
+        refuse("ART-04", path, "the folder says that it stores patients' rows, which no model of ours does")
+    return manifest, raw
 
 
 def _is_sealed(manifest: Mapping[str, Any], raw: bytes) -> bool:
@@ -215,16 +243,29 @@ def _read_files(folder: Path, manifest: Mapping[str, Any]) -> dict[str, bytes]:
         refuse("ART-02", folder / name, "the manifest lists other files than a model has")
     for name in sorted(listed - there):
         refuse("ART-02", folder / name, "the file is missing")
-    for _ in sorted(there - listed - {MANIFEST}):
+    for _ in sorted(there - listed - {MANIFEST, SIGNATURE}):
         refuse("ART-02", folder, "the folder has a file that the manifest does not list")
-    content = {name: (folder / name).read_bytes() for name in sorted(listed)}
+    content = {name: _read(folder / name) for name in sorted(listed)}
     for name, data in content.items():
         if manifest["files"][name] != {"sha256": _sha256(data), "size": len(data)}:
             refuse("ART-01", folder / name, "the file is damaged: it is not the one the manifest lists")
     return content
 
 
+def _check_signature(folder: Path, manifest: bytes, policy: ModelPolicy) -> None:
+    path = folder / SIGNATURE
+    signature = _read(path) if path.is_file() else None
+    if signature is not None and len(signature) > MOST_BYTES_OF_A_SIGNATURE:
+        refuse("ART-08", path, "the signature is damaged")
+    complaint = signature_complaint(manifest, signature, policy)
+    if complaint:
+        refuse("ART-08", path, complaint)
+
+
 def _check_archive(path: Path, data: bytes) -> None:
+    # Counted before they are listed: a million members are a gigabyte of descriptions.
+    if data.count(CENTRAL_RECORD) > MOST_MEMBERS:
+        refuse("ART-06", path, "the archive would unpack to more than a model needs")
     try:
         with ZipFile(io.BytesIO(data)) as archive:
             members = archive.infolist()

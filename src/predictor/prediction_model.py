@@ -31,8 +31,10 @@ from predictor.features.columns import Categories
 from predictor.features.dataset import Feature
 from predictor.model_folder import (
     ESTIMATOR,
+    MANIFEST,
     REFITS,
     SCORER,
+    SIGNATURE,
     TEXTS,
     build_estimator,
     read_folder,
@@ -41,8 +43,11 @@ from predictor.model_folder import (
     to_json,
     write_manifest,
 )
+from predictor.model_trial import try_estimator
 from predictor.models.archive import load_compact, save_compact
 from predictor.models.plain import CompactModel, from_plain, to_plain
+from predictor.models.soundness import require_sound
+from predictor.signature import ModelPolicy, current_policy, describe_signature, read_key
 
 if TYPE_CHECKING:
     from predictor.models.averaging import AveragedClassifier
@@ -55,6 +60,7 @@ __all__ = [
     "load_prediction_model",
     "raw_columns",
     "save_prediction_model",
+    "sign_prediction_model",
 ]
 
 GOLDEN_CASES, GOLDEN_SEED, GOLDEN_TOLERANCE = 20, 20, 1e-9
@@ -237,7 +243,8 @@ def save_prediction_model(model: PredictionModel, folder: Path) -> str:
         about = {key: model.card.get(key) for key in ("name", "created", "valid_until")}
         kept = {key: value for key, value in model.manifest.items() if key != "sha256"}
         digest = write_manifest(partial, {**about, **kept})
-        _ = load_prediction_model(partial).estimator
+        # Written a moment ago by this process: it needs no trial in another one, and nobody has signed it yet.
+        _ = load_prediction_model(partial, policy=ModelPolicy(), trial=False).estimator
         _sync(*partial.iterdir(), partial)
         partial.rename(folder)
         _sync(folder.parent)
@@ -249,6 +256,40 @@ def save_prediction_model(model: PredictionModel, folder: Path) -> str:
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return digest
+
+
+def sign_prediction_model(folder: Path, key: Path) -> None:
+    """Sign a model's folder that passes every gate, so that a clinic whose policy names the key accepts it.
+
+    Parameters
+    ----------
+    folder : Path
+        Gets ``manifest.sig``, or a new one.
+    key : Path
+        Private key, see `predictor.signature.create_key`.
+
+    Raises
+    ------
+    ModelError
+        A gate that the folder does not pass, or ART-08 when the key cannot be read.
+    ResourceError
+        TRN-05 when the signature cannot be written, ENV-02 without the package ``cryptography``.
+    """
+    private = read_key(key)
+    partial = folder.with_name(f"{folder.name}.{SIGNATURE}.partial")
+    try:
+        (folder / SIGNATURE).unlink(missing_ok=True)
+        _ = load_prediction_model(folder, policy=ModelPolicy()).estimator
+        partial.write_bytes(describe_signature((folder / MANIFEST).read_bytes(), private))
+        _sync(partial)
+        partial.replace(folder / SIGNATURE)
+        _sync(folder)
+    except OSError as error:
+        message = f"the signature could not be written ({os.strerror(error.errno or 0)})"
+        remedy = "Mend the permissions, then sign again"
+        raise ResourceError(Problem("TRN-05", message, remedy, file=str(folder))) from error
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _write_content(model: PredictionModel, folder: Path) -> None:
@@ -329,7 +370,12 @@ def raw_columns(
 
 
 def load_prediction_model(
-    folder: Path, *, inside: Path | None = None, today: date | None = None
+    folder: Path,
+    *,
+    inside: Path | None = None,
+    today: date | None = None,
+    policy: ModelPolicy | None = None,
+    trial: bool = True,
 ) -> PredictionModel:
     """Load a model's folder through every gate.
 
@@ -340,6 +386,10 @@ def load_prediction_model(
         Folder it has to lie in, symbolic links followed.
     today : date, optional
         Refuse a model past its date; without it the date is for whoever predicts to judge.
+    policy : ModelPolicy, optional
+        What is asked of its signature; by default that of the machine, see `predictor.signature.current_policy`.
+    trial : bool
+        Whether the estimator, when somebody asks for it, is first built in a process with limits.
 
     Returns
     -------
@@ -349,13 +399,14 @@ def load_prediction_model(
     ------
     ModelError
         ART-12 place, links, number or size of files; ART-03 not a model's folder or another format; ART-02 a file
-        missing or added, or the manifest edited; ART-01 a file damaged; ART-06 an archive beyond its limits; ART-07
-        another scikit-learn; ART-04 a type outside the allow-list; ART-09 a made-up patient's probability not
-        reproduced; ART-10 past its date.
+        missing or added, or the manifest edited; ART-01 a file damaged; ART-08 the signature; ART-06 an archive
+        beyond its limits; ART-07 another scikit-learn; ART-04 a type outside the allow-list; ART-09 a made-up
+        patient's probability not reproduced; ART-10 past its date.
     """
-    manifest, content = read_folder(folder, inside)
+    policy = current_policy() if policy is None else policy
+    manifest, content = read_folder(folder, inside or policy.models, policy)
     try:
-        model = _build(folder, content, manifest)
+        model = _build(folder, content, manifest, trial=trial)
         difference = _golden_difference(model, read_json(content["golden.json"]))
         until = None if manifest["valid_until"] is None else date.fromisoformat(manifest["valid_until"])
     # Whatever a well-hashed but wrong content makes a parser raise, it is the folder that is wrong.
@@ -373,14 +424,19 @@ def _require_golden(folder: Path, difference: np.ndarray) -> None:
         refuse("ART-09", folder, f"made-up patient {case} of {len(difference)} gets another probability")
 
 
-def _build(folder: Path, content: Mapping[str, bytes], manifest: dict[str, Any]) -> PredictionModel:
+def _build(
+    folder: Path, content: Mapping[str, bytes], manifest: dict[str, Any], *, trial: bool
+) -> PredictionModel:
     parts = {name: read_json(content[name]) for name in TEXTS}
     schema, applicability = parts["schema.json"], parts["applicability.json"]
     features = tuple(Feature(**_with_tuples(part)) for part in schema["features"])
-    scorer = from_plain(read_json(content[SCORER]))
-    refits = load_compact(io.BytesIO(content[REFITS])) if REFITS in content else []
+    scorer = require_sound(from_plain(read_json(content[SCORER])))
+    found = load_compact(io.BytesIO(content[REFITS])) if REFITS in content else []
+    refits = [require_sound(refit) for refit in found]
     return PredictionModel(
-        build=partial(_load_estimator, folder, content[ESTIMATOR], features, parts["golden.json"]),
+        build=partial(
+            _load_estimator, folder, content[ESTIMATOR], features, parts["golden.json"], trial=trial
+        ),
         scorer=scorer,
         refits=tuple(replace(refit, line=scorer.line) for refit in refits),
         features=features,
@@ -400,10 +456,12 @@ def _build(folder: Path, content: Mapping[str, bytes], manifest: dict[str, Any])
 
 
 def _load_estimator(
-    folder: Path, data: bytes, features: Sequence[Feature], golden: Mapping[str, Any]
+    folder: Path, data: bytes, features: Sequence[Feature], golden: Mapping[str, Any], *, trial: bool
 ) -> AveragedClassifier:
     """Build the estimator, and believe it when the made-up patients get the probabilities they had."""
     path = folder / ESTIMATOR
+    if trial:
+        try_estimator(path, data)
     estimator: AveragedClassifier = build_estimator(path, data)
     try:
         found = np.array(_by_estimator(estimator, features, golden["inputs"]))
@@ -421,6 +479,8 @@ def _with_tuples(part: Mapping[str, Any]) -> dict[str, Any]:
 def _golden_difference(model: PredictionModel, golden: Mapping[str, Any]) -> np.ndarray:
     """Difference, per made-up patient, of the plain numbers, compiled and as they stand."""
     rows = golden["inputs"]
+    if not len(rows) == len(golden["probabilities"]) == GOLDEN_CASES:
+        raise ValueError(f"{GOLDEN_CASES} made-up patients were expected")
     raw = raw_columns(model.features, rows)
     expected = np.array(golden["probabilities"], dtype=np.float64)
     found = model.scorer.probability(raw, len(rows)), model.scorer.probability(raw, len(rows), fused=True)

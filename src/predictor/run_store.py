@@ -19,19 +19,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-<<<<<<< HEAD
 from predictor.durable import TEMPORARY, disk_errors, require_space, sync_folder, write_atomically
 from predictor.errors import ConfigError, Problem
 from predictor.locks import LOCK, FolderLock
-=======
-from predictor.errors import ConfigError, Problem, ResourceError
 from predictor.spreadsheet import without_formula
->>>>>>> ba52666 (Name every test of a fault by its row, list the rows with their tests, ask for memory before a file is read, and neutralise formulas in every CSV)
 
 if TYPE_CHECKING:
     import pandas as pd
 
-<<<<<<< HEAD
 __all__ = [
     "JOURNAL",
     "PARTIAL",
@@ -44,151 +39,14 @@ __all__ = [
     "require_space",
     "start_run",
     "verify_run",
+    "without_formulas",
 ]
-=======
-__all__ = ["FolderLock", "Run", "find_run", "require_space", "start_run", "verify_run", "without_formulas"]
->>>>>>> ba52666 (Name every test of a fault by its row, list the rows with their tests, ask for memory before a file is read, and neutralise formulas in every CSV)
 
 PARTIAL = ".partial"
 HASHES = "hashes.json"
 JOURNAL = "journal.jsonl"
 UNITS = "units"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-<<<<<<< HEAD
-# What a spreadsheet would run as a formula when it opens the table.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-=======
-NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-NOT_ALLOWED = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EEXIST, errno.ENOTDIR)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _disk_errors(path: Path, n_bytes: int) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in NO_SPACE:
-            code, message = "TRN-04", f"the disk is full: {n_bytes} bytes could not be written"
-        elif error.errno in NOT_ALLOWED:
-            code, message = "TRN-05", f"the folder cannot be written ({os.strerror(error.errno)})"
-        else:
-            raise
-        remedy = "Free space or choose another runs folder, then start the run again"
-        raise ResourceError(Problem(code, message, remedy, file=str(path))) from error
-
-
-def _write_atomically(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    with _disk_errors(path, len(data)):
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("xb") as handle:
-                handle.write(data)
-                handle.flush()
-                os.fsync(handle.fileno())
-            temporary.replace(path)
-            _sync_folder(path.parent)
-        finally:
-            temporary.unlink(missing_ok=True)
-
-
-def require_space(folder: Path, n_bytes: int) -> None:
-    """Refuse to begin what the disk cannot hold.
-
-    Parameters
-    ----------
-    folder : Path
-        Existing folder, or one whose nearest existing parent is on the same disk.
-    n_bytes : int
-        Estimated need in bytes.
-
-    Raises
-    ------
-    ResourceError
-        TRN-04, naming the folder and both numbers of bytes.
-    """
-    existing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-    free = shutil.disk_usage(existing).free
-    if free < n_bytes:
-        message = f"the run needs about {n_bytes} bytes and the disk has {free} free"
-        remedy = "Free space, or choose another runs folder"
-        raise ResourceError(Problem("TRN-04", message, remedy, file=str(folder)))
-
-
-def _process_start(pid: int) -> str | None:
-    """When a process began, as the kernel counts it; None when it is gone (or the system does not tell)."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return None
-    return stat.rpartition(")")[2].split()[19]
-
-
-class FolderLock:
-    """An exclusive lock on a folder, held until `release` or the end of the process.
-
-    The kernel drops a ``flock`` when the last holder of the descriptor dies; a worker that outlives its
-    parent would keep it, so the parent's pid and start time are written down and a lock whose owner is gone
-    is taken over.
-
-    Parameters
-    ----------
-    folder : Path
-        Existing folder.
-
-    Raises
-    ------
-    ResourceError
-        TRN-11, naming the process that holds it.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / LOCK
-        self._descriptor: int | None = self._acquire(stale_allowed=True)
-
-    def _acquire(self, *, stale_allowed: bool) -> int:
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pid, started = self._owner(descriptor)
-            os.close(descriptor)
-            if stale_allowed and pid is not None and _process_start(pid) != started:
-                self.path.unlink(missing_ok=True)
-                return self._acquire(stale_allowed=False)
-            holder = "another process" if pid is None else f"process {pid}"
-            problem = Problem(
-                "TRN-11", f"the run is in use by {holder}", "Wait for it", file=str(self.path.parent)
-            )
-            raise ResourceError(problem) from None
-        owner = json.dumps({"pid": os.getpid(), "started": _process_start(os.getpid())})
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, owner.encode(), 0)
-        return descriptor
-
-    @staticmethod
-    def _owner(descriptor: int) -> tuple[int | None, str | None]:
-        try:
-            owner = json.loads(os.pread(descriptor, 256, 0))
-            return int(owner["pid"]), owner["started"]
-        except (ValueError, KeyError, TypeError):
-            return None, None
-
-    def release(self) -> None:
-        """Give the folder back; a second call does nothing."""
-        if self._descriptor is not None:
-            self.path.unlink(missing_ok=True)
-            os.close(self._descriptor)
-            self._descriptor = None
->>>>>>> ba52666 (Name every test of a fault by its row, list the rows with their tests, ask for memory before a file is read, and neutralise formulas in every CSV)
 
 
 class Run:
@@ -315,7 +173,6 @@ class Run:
         return final
 
 
-<<<<<<< HEAD
 def _clear(folder: Path) -> None:
     for path in folder.iterdir():
         if path.is_dir() and path.name != UNITS:
@@ -358,13 +215,8 @@ def read_journal(folder: Path) -> tuple[list[dict[str, Any]], bytes]:
     return records, sound
 
 
-def _without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
-    def quoted(cell: Any) -> Any:
-        return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) else cell
-=======
 def without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a table for a CSV file: text that a spreadsheet would run is put behind an apostrophe.
->>>>>>> ba52666 (Name every test of a fault by its row, list the rows with their tests, ask for memory before a file is read, and neutralise formulas in every CSV)
 
     Parameters
     ----------

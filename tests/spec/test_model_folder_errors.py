@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import io
 import json
 import os
 import pickle
 import shutil
+import stat
+import struct
+import subprocess
+import sys
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -19,8 +25,15 @@ import pytest
 import skops.io
 
 from model_examples import example_model, rehash
-from predictor.errors import ModelError
-from predictor.prediction_model import load_prediction_model, save_prediction_model
+from predictor.errors import ModelError, ResourceError
+from predictor.model_trial import try_estimator
+from predictor.prediction_model import (
+    load_prediction_model,
+    save_prediction_model,
+    sign_prediction_model,
+)
+from predictor.signature import ModelPolicy, create_key, describe_signature, read_key
+from trained_clinics import command_line
 
 FILES = [
     "applicability.json",
@@ -133,6 +146,178 @@ def test_art_02_a_forged_manifest_cannot_list_other_files(folder: Path) -> None:
     manifest = json.loads((folder / "manifest.json").read_bytes())
     rehash(folder, files={**manifest["files"], "code.py": {}})
     assert "code.py: ART-02 the manifest lists other files than a model has" in refusal(folder)
+
+
+# ART-08
+
+
+@pytest.fixture(scope="module")
+def key(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes]:
+    """A private key's file, and the public key."""
+    path = tmp_path_factory.mktemp("key") / "key.pem"
+    return path, base64.b64decode(create_key(path))
+
+
+def signed(folder: Path, key: tuple[Path, bytes]) -> ModelPolicy:
+    """Sign a folder without a look at it; return the policy that asks for this signature."""
+    manifest = (folder / "manifest.json").read_bytes()
+    (folder / "manifest.sig").write_bytes(describe_signature(manifest, read_key(key[0])))
+    return ModelPolicy("required", {"clinic": key[1]})
+
+
+def test_art_08_a_signed_folder_loads_where_the_policy_names_the_key(
+    folder: Path, key: tuple[Path, bytes]
+) -> None:
+    sign_prediction_model(folder, key[0])
+    policy = ModelPolicy("required", {"clinic": key[1]})
+    assert load_prediction_model(folder, policy=policy).manifest["name"] == "invented"
+    load_prediction_model(folder)  # and wherever nobody asks
+
+
+def test_art_08_the_signature_is_ed25519_over_the_manifest(folder: Path, key: tuple[Path, bytes]) -> None:
+    """Verified here by the bytes of RFC 8032 through another implementation's command line."""
+    signed(folder, key)
+    content = json.loads((folder / "manifest.sig").read_bytes())
+    message = b"response-predictor model manifest\n" + (folder / "manifest.json").read_bytes()
+    parts = {
+        "sig": base64.b64decode(content["signature"]),
+        "message": message,
+        # SubjectPublicKeyInfo of Ed25519, RFC 8410 section 4.
+        "key.der": bytes.fromhex("302a300506032b6570032100") + key[1],
+    }
+    for name, data in parts.items():
+        (folder.parent / name).write_bytes(data)
+    command = "openssl pkeyutl -verify -pubin -keyform DER -inkey key.der -rawin -in message -sigfile sig"
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    run = subprocess.run(command.split(), cwd=folder.parent, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+
+
+def test_art_08_a_missing_signature(folder: Path, key: tuple[Path, bytes]) -> None:
+    policy = ModelPolicy("required", {"clinic": key[1]})
+    assert "ART-08 the folder is not signed, and the policy asks for it" in refusal(folder, policy=policy)
+
+
+def test_art_08_another_key_than_the_clinics(folder: Path, key: tuple[Path, bytes], tmp_path: Path) -> None:
+    signed(folder, key)
+    other = base64.b64decode(create_key(tmp_path / "other.pem"))
+    for wanted in ("required", "optional"):
+        said = refusal(folder, policy=ModelPolicy(wanted, {"clinic": other}))
+        assert "manifest.sig: ART-08 the folder is signed with a key that the policy does not name" in said
+
+
+def test_art_08_a_folder_forged_after_it_was_signed(folder: Path, key: tuple[Path, bytes]) -> None:
+    policy = signed(folder, key)
+    rehash(folder, valid_until="2999-01-01")
+    assert "ART-08 the signature is not one of this manifest" in refusal(folder, policy=policy)
+    # Without a policy the signature still has to fit the key that it names.
+    assert "ART-08 the signature is not one of this manifest" in refusal(folder)
+
+
+def test_art_08_a_signature_of_another_folder(saved: Path, folder: Path, key: tuple[Path, bytes]) -> None:
+    policy = signed(folder, key)
+    rehash(folder, name="another")
+    signed(folder, key)
+    other = Path(shutil.copytree(saved, folder.parent / "second"))
+    shutil.copy(folder / "manifest.sig", other)
+    assert "ART-08 the signature is not one of this manifest" in refusal(other, policy=policy)
+
+
+def test_art_08_every_one_of_200_single_bit_flips_of_the_signature_is_caught(
+    folder: Path, key: tuple[Path, bytes]
+) -> None:
+    policy = signed(folder, key)
+    path = folder / "manifest.sig"
+    original = path.read_bytes()
+    rng = np.random.default_rng(8)
+    for bit in rng.choice(8 * len(original), size=200, replace=False):
+        damaged = bytearray(original)
+        damaged[bit // 8] ^= 1 << (bit % 8)
+        path.write_bytes(damaged)
+        for asked in (policy, ModelPolicy()):
+            assert f"{path}: ART-08" in refusal(folder, policy=asked)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        '{"signature": "maybe"}',
+        '{"signature": "required"}',
+        '{"signature": "required", "keys": {"clinic": "c2hvcnQ="}}',
+        '{"signature": "optional", "key": "x"}',
+        '{"keys": ["a"]}',
+        "[" * 100_000,
+    ],
+)
+def test_art_08_a_policy_that_cannot_be_read_lets_nothing_in(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str
+) -> None:
+    path = tmp_path / "policy.json"
+    path.write_text(content)
+    monkeypatch.setenv("PREDICTOR_POLICY", str(path))
+    assert f"{path}: ART-08 the policy for models cannot be read" in refusal(folder)
+
+
+def test_art_08_the_policy_of_the_machine_holds_for_every_way_to_load(
+    folder: Path, key: tuple[Path, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "policy.json"
+    text = base64.b64encode(key[1]).decode()
+    path.write_text(
+        json.dumps({"signature": "required", "keys": {"clinic": text}, "models": str(folder.parent)})
+    )
+    monkeypatch.setenv("PREDICTOR_POLICY", str(path))
+    assert "ART-08 the folder is not signed" in refusal(folder)
+    answer = command_line("predict", folder, tmp_path / "patients.csv")
+    assert answer.code == 4
+    assert "ART-08 the folder is not signed" in answer.err
+    signed(folder, key)
+    load_prediction_model(folder)
+    elsewhere = Path(shutil.copytree(folder, tmp_path.parent / f"{tmp_path.name}-elsewhere"))
+    assert "ART-12 the folder lies outside" in refusal(elsewhere)
+    path.unlink()
+    assert "ART-08" in refusal(folder)
+
+
+def test_art_08_without_the_package_a_policy_is_not_waved_through(
+    folder: Path, key: tuple[Path, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = signed(folder, key)
+    monkeypatch.setitem(sys.modules, "cryptography.exceptions", None)
+    with pytest.raises(ResourceError, match=r"ENV-02 signatures need the package cryptography.*\[signing\]"):
+        load_prediction_model(folder, policy=policy)
+    load_prediction_model(folder, policy=ModelPolicy())
+
+
+def test_art_08_keys_are_the_owners_alone_and_never_overwritten(tmp_path: Path, folder: Path) -> None:
+    path = tmp_path / "key.pem"
+    answer = command_line("sign", folder, "--key", path, "--new-key")
+    assert answer.code == 0, answer.err
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert "PRIVATE" not in answer.out
+    before = path.read_bytes()
+    again = command_line("sign", folder, "--key", path, "--new-key")
+    assert again.code == 5
+    assert "TRN-05" in again.err
+    assert path.read_bytes() == before
+    (tmp_path / "none.pem").write_text("no key")
+    assert (
+        "ART-08 the file is no readable Ed25519 private key"
+        in command_line("sign", folder, "--key", tmp_path / "none.pem").err
+    )
+
+
+# ART-11
+
+
+def test_art_11_the_schema_of_another_version(folder: Path) -> None:
+    path = folder / "schema.json"
+    path.write_text(path.read_text().replace('"north"', '"NORTH"'))
+    assert f"{path}: ART-01 the file is damaged: it is not the one the manifest lists" in refusal(folder)
 
 
 # ART-03
@@ -286,3 +471,99 @@ def test_art_05_the_folders_own_list_of_trusted_types_is_ignored(
     assert "ART-04" in message
     assert named in message
     assert not (tmp_path / "ran").exists()
+
+
+def test_art_04_a_folder_that_says_it_stores_rows(folder: Path) -> None:
+    rehash(folder, rows_stored=True)
+    assert "ART-04 the folder says that it stores patients' rows" in refusal(folder)
+
+
+# ART-06: more than a model needs
+
+
+def test_art_06_a_million_members_are_counted_before_they_are_listed(folder: Path) -> None:
+    record = struct.pack(
+        "<4s4B4HL2L5H2L", b"PK\x01\x02", 20, 3, 20, 0, 0, 0, 0, 33, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0
+    )
+    directory = (record + b"a") * 1_000_000
+    end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 0xFFFF, 0xFFFF, len(directory), 0, 0)
+    (folder / "model.skops").write_bytes(directory + end)
+    rehash(folder)
+    tracemalloc.start()
+    said = refusal(folder)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert "ART-06 the archive would unpack to more than a model needs" in said
+    assert peak < 4 * len(directory)
+
+
+def test_art_06_a_huge_declared_array_in_the_refits(folder: Path) -> None:
+    header = "{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000,), }"
+    length = struct.pack("<H", 118)
+    npy = b"\x93NUMPY\x01\x00" + length + header.ljust(117).encode() + b"\n" + bytes(80)
+    with zipfile.ZipFile(folder / "refits.npz", "w") as archive:
+        archive.writestr("coef.npy", npy)
+    rehash(folder)
+    assert "ART-03 its content cannot be read" in refusal(folder)
+
+
+def test_art_06_an_estimator_that_takes_too_much_memory_or_time_stops_in_a_process_of_its_own(
+    folder: Path,
+) -> None:
+    path = folder / "model.skops"
+    data = path.read_bytes()
+    try_estimator(path, data)
+    for limits in ({"memory": 150 * 2**20}, {"wait": 0.05}):
+        with pytest.raises(ModelError, match=r"ART-0[36]") as caught:
+            try_estimator(path, data, **limits)
+        assert caught.value.exit_code == 4
+
+
+def test_art_06_a_huge_array_in_the_estimator_stops_in_a_process_of_its_own(folder: Path) -> None:
+    path = folder / "model.skops"
+    original = path.read_bytes()
+    header = "{'descr': '<f8', 'fortran_order': False, 'shape': (100000000000,), }"
+    npy = b"\x93NUMPY\x01\x00" + struct.pack("<H", 118) + header.ljust(117).encode() + b"\n" + bytes(800)
+    with zipfile.ZipFile(io.BytesIO(original)) as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, npy if name.endswith(".npy") else old.read(name))
+    rehash(folder)
+    model = load_prediction_model(folder)  # by the plain numbers, which are those of the golden patients
+    with pytest.raises(ModelError, match=r"model\.skops: ART-06 building it takes more memory"):
+        _ = model.estimator
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"right": lambda trees: [0] * len(trees["right"])},
+        {"right": lambda trees: [10**6] * len(trees["right"])},
+        {"roots": lambda trees: [-5] * len(trees["roots"])},
+        {"feature": lambda trees: [99 if one >= 0 else one for one in trees["feature"]]},
+        {"value": lambda trees: trees["value"][1:]},
+        {"value": lambda trees: [1e999] * len(trees["value"])},
+    ],
+    ids=["a cycle", "beyond the end", "before the start", "another column", "a leaf too few", "infinite"],
+)
+def test_art_06_trees_that_would_be_walked_for_ever_or_astray(
+    tmp_path: Path, change: dict[str, Callable[[Any], Any]]
+) -> None:
+    folder = tmp_path / "model"
+    save_prediction_model(example_model("random_forest"), folder)
+    path = folder / "scorer.json"
+    content = json.loads(path.read_bytes())
+    trees = content["members"][0]["trees"]
+    for name, how in change.items():
+        trees[name] = how(trees)
+    path.write_text(json.dumps(content).replace("Infinity", "1e999"))
+    rehash(folder)
+    assert "ART-03 its content cannot be read (ValueError)" in refusal(folder)
+
+
+@pytest.mark.parametrize("cases", [0, 1, 19])
+def test_art_09_fewer_made_up_patients_prove_nothing(folder: Path, cases: int) -> None:
+    path = folder / "golden.json"
+    content = {name: part[:cases] for name, part in json.loads(path.read_bytes()).items()}
+    path.write_text(json.dumps(content))
+    rehash(folder)
+    assert "ART-03 its content cannot be read (ValueError)" in refusal(folder)
