@@ -64,11 +64,11 @@ def test_cfg_10_never_writes_over_anything(tmp_path: Path, kind: str) -> None:
 
 
 def test_the_example_config_can_be_checked_on_it(tmp_path: Path) -> None:
-    command_line("simulate", "--patients", "300", "--seed", "7", "--out", tmp_path / "made")
+    command_line("simulate", "--patients", "700", "--seed", "7", "--out", tmp_path / "made")
     answer = command_line(
         "check", PROJECT / "configs" / "ketamine_simulated.yaml", "--data-folder", tmp_path / "made", "--json"
     )
     assert answer.code == 0, answer.err
     outcomes = {one["outcome"]: one for one in answer.record["outcomes"]}
     assert outcomes["response"]["evaluable"] > 50
-    assert answer.record["attrition"][0]["patients"] == 300
+    assert answer.record["attrition"][0]["patients"] == 700
