@@ -126,6 +126,52 @@ MESSAGES: Mapping[str, str] = MappingProxyType(
         "category. The model itself is penalised; its mean coefficient stands beside and has no interval. They "
         "describe associations and are no effects.",
         "small_count": "fewer than 10",
+        # model report: the evidence beyond the verdict
+        "optimism": "On its own patients the procedure has an AUC of {apparent}. Of that, {lost} is flattery: in new "
+        "patients of the same kind {corrected} is to be expected (Monte-Carlo error {error}). Nested cross-validation "
+        "says {nested}.",
+        "optimism_none": "The resamples do not define an AUC, so that nothing is corrected.",
+        "few_resamples": "With {resamples} resamples these figures are rough; 200 or more are usual.",
+        "optimism_method": "Every step (imputation, tuning, calibration, weighing) was repeated on {resamples} "
+        "resamples of whole groups. Corrected: apparent minus the mean loss between a resample and everybody "
+        "(Harrell). .632 and .632+ mix the apparent figure with that of the patients a resample left out. In "
+        "brackets: Monte-Carlo standard errors, which more resamples would shrink.",
+        "optimism_undefined": "In at most {undefined} of them a figure is not defined.",
+        "stability": "Refitted on other patients, the procedure would give the same patient an estimate that differs "
+        "by {mean} points of 100 on average, and for one patient in ten by {much} or more. Half of the patients have "
+        "estimates that spread over {width} points or more.",
+        "stability_method": "From the {resamples} resamples of the optimism bootstrap. This is the instability of the "
+        "procedure with this number of patients, not the error of an estimate.",
+        "instability_description": "Band: between the limits of the refits' calibration curves; line: their median; "
+        "the dashed diagonal is ideal. The table has the numbers.",
+        "ranks_method": "Rank 1 moves the estimate most. Limits: from the contributions in {refits} refits.",
+        "increment_shown": "{block} was shown to add to {smaller}: log loss falls by {gain}; p {p}.",
+        "increment_not_shown": "{block} was not shown to add to {smaller}: log loss falls by {gain}; p {p}.",
+        "increment_method": "Each block's average of models against the average without it, on the same folds. Gain: "
+        "above 0 the block helps. The {level} % limits hold for all comparisons at once ({blocks}), and p is Holm's.",
+        "increment_absent": "No feature set holds all groups of another, so that there is no block to compare.",
+        "markers_some": "{n} inputs were chosen in at least {threshold} of 100 halves of the patients and count as "
+        "stable.",
+        "markers_none": "No input was chosen in at least {threshold} of 100 halves of the patients: none counts as "
+        "stable.",
+        "markers_method": "The lasso on complementary halves of the patients, at most {chosen} inputs from each. Among "
+        "inputs that have nothing to do with the outcome at most {false_finds} are expected to reach {threshold} of "
+        "100. Inputs that tell the same share the choice, so that “not stable” does not mean “without effect”.",
+        "markers_absent": "Fewer than 3 inputs: there is nothing to choose from.",
+        "no_bootstrap": "Not examined: the config asks for no resamples (validation.bootstrap.resamples).",
+        "plan_share": "AUC {judged}, of the plan alone {plan}: about {share} of what is above chance comes from the "
+        "treatment, not from the patient.",
+        "plan_share_all": "AUC {judged}, of the plan alone {plan}: all that is above chance comes from the treatment, "
+        "nothing from the patient.",
+        "plan_share_none": "AUC {judged}, of the plan alone {plan}: nothing of it comes from the treatment.",
+        "plan_share_nothing": "AUC {judged}, of the plan alone {plan}: the procedure tells nobody apart, so that "
+        "nothing is there to be shared between treatment and patient.",
+        "treat_if": "What treating by the model would have brought, read from the patients whose arm, dealt by chance, "
+        "is the one the strategy names. Threshold: further responders per treated patient that make treating worth it. "
+        "Benefit: responders per patient over treating nobody, minus threshold times the share treated.",
+        "treat_if_absent": "Treating by the model is not valued: that needs two arms dealt by chance, one of them "
+        "the declared control.",
+        "treated_only": "The same among the treated alone: acting stands for going on with the treatment.",
         "model_limit": "The verdict speaks of this procedure on these data, not of whether response can be "
         "predicted at all.",
         # footer

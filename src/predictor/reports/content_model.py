@@ -12,8 +12,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from predictor.reports.content_evidence import EvidenceView
 from predictor.reports.verdict_wording import Verdict
-from predictor.reports.view import Count, Proportion, View
+from predictor.reports.view import Count, Interval, Proportion, View
 
 __all__ = [
     "AttritionRow",
@@ -52,14 +53,6 @@ __all__ = [
     "VerdictSummary",
     "WeightRow",
 ]
-
-
-class Interval(View):
-    """A number with its limits; without limits, a number alone."""
-
-    value: float
-    lo: float | None = None
-    hi: float | None = None
 
 
 class RunLabel(View):
@@ -443,6 +436,9 @@ class ModelReportV1(View):
     roc: RocCurve | None = None
     decision: DecisionCurve | None = None
     net_benefit: tuple[NetBenefit, ...] = ()
+    treated_decision: DecisionCurve | None = None
+    treated_net_benefit: tuple[NetBenefit, ...] = ()
+    evidence: EvidenceView = EvidenceView()
     importance: ImportanceTable | None = None
     transport: tuple[SiteRow, ...] = ()
     transport_summary: tuple[PooledRow, ...] = ()

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 
 from predictor.reports.content import Contributions, Estimate, ObservedRate
+from predictor.reports.content_evidence import InstabilityPoint
 from predictor.reports.content_model import (
     CalibrationPlot,
     DecisionCurve,
@@ -40,6 +41,7 @@ __all__ = [
     "group_bars",
     "icon_array",
     "importance_plot",
+    "instability_plot",
     "roc_plot",
 ]
 
@@ -218,6 +220,42 @@ def calibration_plot(plot: CalibrationPlot) -> Drawing:
     )
 
 
+def instability_plot(curve: Sequence[InstabilityPoint]) -> Drawing:
+    """Draw the band and the median of the refits' calibration curves.
+
+    Parameters
+    ----------
+    curve : sequence of InstabilityPoint
+        At least two.
+
+    Returns
+    -------
+    Drawing
+    """
+    frame = Frame(44, 26, 300, 300)
+    marks = axes(
+        frame,
+        x_ticks=UNIT_TICKS,
+        y_ticks=UNIT_TICKS,
+        x_label="probability predicted by a refit",
+        y_label="observed share",
+    )
+    upper = [(frame.x(point.predicted), frame.y(point.hi)) for point in curve]
+    lower = [(frame.x(point.predicted), frame.y(point.lo)) for point in curve]
+    marks.append(polygon([*upper, *reversed(lower)], "band"))
+    marks.append(line(frame.x(0), frame.y(0), frame.x(1), frame.y(1), "reference"))
+    marks.append(text(frame.x(0.94), frame.y(0.99), "ideal", "tick", "end"))
+    marks.append(polyline([(frame.x(point.predicted), frame.y(point.median)) for point in curve], "curve"))
+    return Drawing(
+        "instability",
+        360,
+        372,
+        "Calibration of the refits",
+        say("instability_description"),
+        tuple(marks),
+    )
+
+
 def _histogram(plot: CalibrationPlot, frame: Frame) -> list[Mark]:
     """Draw how many patients were given each probability, under the calibration curve and on its scale."""
     if not plot.histogram:
@@ -275,13 +313,15 @@ def roc_plot(roc: RocCurve) -> Drawing:
 _DASHES = {"model": "curve", "reference": "curve dashed", "treat_all": "curve dotted", "treat_none": "axis"}
 
 
-def decision_curve(curve: DecisionCurve) -> Drawing:
+def decision_curve(curve: DecisionCurve, *, name: str = "decision", title: str = "Decision curve") -> Drawing:
     """Draw net benefit over thresholds for every strategy; the declared thresholds are marked.
 
     Parameters
     ----------
     curve : DecisionCurve
         At least one series. Values below a small negative floor are cut, as the strategy is useless there.
+    name, title : str
+        Of the drawing; a page with two of them needs two names.
 
     Returns
     -------
@@ -309,10 +349,10 @@ def decision_curve(curve: DecisionCurve) -> Drawing:
             marks.append(polyline(inside, _DASHES[series.role]))
     marks.extend(_key(curve, 322))
     return Drawing(
-        "decision",
+        name,
         460,
         330 + 18 * len(curve.series),
-        "Decision curve",
+        title,
         say("decision_description"),
         tuple(marks),
     )

@@ -22,6 +22,7 @@ from predictor.reports.content_model import (
     VerdictSummary,
 )
 from predictor.reports.facts import verdict_facts
+from predictor.reports.model_evidence import evidence_view
 from predictor.reports.model_method import (
     attrition_rows,
     definition_rows,
@@ -51,6 +52,7 @@ from predictor.reports.model_performance import (
     secondary_rows,
     site_rows,
     subgroup_rows,
+    treated_decision_view,
     weight_rows,
 )
 from predictor.reports.verdict_wording import verdict_sentence, what_matters
@@ -124,7 +126,10 @@ def model_view(facts: ModelFacts) -> ModelReportV1:
         calibration=calibration_view(evaluation),
         roc=roc_view(evaluation),
         decision=decision_view(study, evaluation),
-        net_benefit=net_benefit_rows(study, evaluation),
+        net_benefit=net_benefit_rows(study, evaluation.net_benefit),
+        treated_decision=treated_decision_view(study, facts.evidence.prognosis),
+        treated_net_benefit=net_benefit_rows(study, facts.evidence.prognosis),
+        evidence=evidence_view(study, evaluation, facts.evidence),
         importance=importance_view(study, facts.importance),
         transport=site_rows(facts.transport),
         transport_summary=pooled_rows(

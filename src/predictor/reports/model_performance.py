@@ -31,7 +31,7 @@ from predictor.reports.content_model import (
     WeightRow,
 )
 from predictor.reports.facts import feature_labels
-from predictor.reports.wording import number_text
+from predictor.reports.wording import number_text, say
 from predictor.study import Study
 from predictor.validation.evaluation import Evaluation
 from predictor.validation.resampling import FoldResult
@@ -47,6 +47,7 @@ __all__ = [
     "secondary_rows",
     "site_rows",
     "subgroup_rows",
+    "treated_decision_view",
     "weight_rows",
 ]
 
@@ -213,38 +214,61 @@ def decision_view(study: Study, evaluation: Evaluation) -> DecisionCurve:
     """
     treatment = study.loaded.config.cohort.treatment
     randomised = treatment is not None and treatment.assignment != "observational"
+    meaning = "Acting at a threshold stands for going on with the plan. It describes prognosis among those who started"
+    return DecisionCurve(
+        series=_decision_series(evaluation.decision_curve),
+        declared=tuple(study.loaded.config.validation.thresholds),
+        meaning=f"{meaning}{' in either arm' if randomised else ''}, not the benefit of treatment.",
+    )
+
+
+def treated_decision_view(study: Study, table: pd.DataFrame) -> DecisionCurve | None:
+    """Lay out the decision curve among the treated; None where there is no untreated arm.
+
+    Parameters
+    ----------
+    study : Study
+    table : DataFrame
+        See `predictor.evidence.Evidence.prognosis`.
+    """
+    if table.empty:
+        return None
+    return DecisionCurve(
+        series=_decision_series(table),
+        declared=tuple(study.loaded.config.validation.thresholds),
+        meaning=say("treated_only"),
+    )
+
+
+def _decision_series(table: pd.DataFrame) -> tuple[DecisionSeries, ...]:
     roles = {
         "judged": "model",
         "reference": "reference",
         "treat all": "treat_all",
         "treat none": "treat_none",
     }
-    series = [
+    return tuple(
         DecisionSeries(
             label=str(name),
-            role=roles.get(str(name), "model" if table["kind"].iloc[0] == "judged" else "reference"),
-            thresholds=tuple(map(float, table["threshold"])),
-            net_benefit=tuple(map(float, table["value"])),
+            role=roles.get(str(name), "model" if rows["kind"].iloc[0] == "judged" else "reference"),
+            thresholds=tuple(map(float, rows["threshold"])),
+            net_benefit=tuple(map(float, rows["value"])),
         )
-        for name, table in evaluation.decision_curve.groupby("procedure", sort=False)
-    ]
-    meaning = "Acting at a threshold stands for going on with the plan. It describes prognosis among those who started"
-    return DecisionCurve(
-        series=tuple(series),
-        declared=tuple(study.loaded.config.validation.thresholds),
-        meaning=f"{meaning}{' in either arm' if randomised else ''}, not the benefit of treatment.",
+        for name, rows in table.groupby("procedure", sort=False)
     )
 
 
-def net_benefit_rows(study: Study, evaluation: Evaluation) -> tuple[NetBenefit, ...]:
+def net_benefit_rows(study: Study, table: pd.DataFrame) -> tuple[NetBenefit, ...]:
     """Lay out the net benefit at the declared thresholds.
 
     Parameters
     ----------
     study : Study
-    evaluation : Evaluation
+    table : DataFrame
+        Of all patients or of the treated alone, see `predictor.validation.curves.net_benefits`; may be empty.
     """
-    table = evaluation.net_benefit
+    if table.empty:
+        return ()
     reference = list(study.protocol.references)[-1]
 
     def at(procedure: str, threshold: float) -> Interval | None:

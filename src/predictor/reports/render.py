@@ -16,6 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from predictor.reports.content import InputValue, PredictionReportV1
 from predictor.reports.content_evaluation import EvaluationReportV1
 from predictor.reports.content_model import ModelReportV1
+from predictor.reports.drawing import Drawing
 from predictor.reports.figures import (
     calibration_plot,
     contribution_bars,
@@ -24,9 +25,11 @@ from predictor.reports.figures import (
     group_bars,
     icon_array,
     importance_plot,
+    instability_plot,
     roc_plot,
 )
 from predictor.reports.patient_text import estimate_texts, group_texts, plan_text
+from predictor.reports.sections import contents, heading
 from predictor.reports.wording import (
     DASH,
     count_text,
@@ -67,7 +70,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.globals.update(say=say, range_text=range_text, dash=DASH)
+    environment.globals.update(say=say, range_text=range_text, dash=DASH, heading=heading, contents=contents)
     environment.filters.update(
         check_mark={"ok": "✓", "check": "!", "fail": "✗"}.__getitem__,
         count=count_text,
@@ -167,6 +170,8 @@ def render_model_report(view: ModelReportV1, *, paper: Paper = "A4") -> str:
         "roc": roc_plot(view.roc) if view.roc else None,
         "decision": decision_curve(view.decision) if view.decision else None,
         "importance": importance_plot(view.importance) if view.importance else None,
+        "decision_treated": _treated_curve(view),
+        "instability": _instability(view),
     }
     context: dict[str, Any] = {
         "view": view,
@@ -203,6 +208,18 @@ def render_evaluation(view: EvaluationReportV1, *, paper: Paper = "A4") -> str:
         "level": f"{100 * view.level:g}",
     }
     return _environment().get_template("evaluation.html.j2").render(context)
+
+
+def _treated_curve(view: ModelReportV1) -> Drawing | None:
+    curve = view.treated_decision
+    title = "Decision curve among the treated"
+    return decision_curve(curve, name="decision_treated", title=title) if curve else None
+
+
+def _instability(view: ModelReportV1) -> Drawing | None:
+    """Draw the refits' curves where there are at least two points of them."""
+    stability = view.evidence.stability
+    return instability_plot(stability.curve) if stability and len(stability.curve) > 1 else None
 
 
 def _banners(*, simulated: bool, research_only: bool, draft: bool = False) -> Sequence[str]:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["Count", "Proportion", "View"]
+__all__ = ["Count", "Interval", "Proportion", "View"]
 
 Count = Annotated[int, Field(ge=0, le=100)]
 Proportion = Annotated[float, Field(ge=0, le=1)]
@@ -20,3 +20,11 @@ class View(BaseModel):
     def to_json(self) -> str:
         """Write the content as JSON, the same bytes for the same content; what is missing is null."""
         return self.model_dump_json(indent=2) + "\n"
+
+
+class Interval(View):
+    """A number with its limits; without limits, a number alone."""
+
+    value: float
+    lo: float | None = None
+    hi: float | None = None
