@@ -368,16 +368,70 @@ class WithholdIf(Declared):
     outside_training_range: bool = True
 
 
+Statement = Annotated[str, Field(pattern=r"\S")] | None
+
+
 class HumanStatements(Declared):
     """What only responsible people can say; while one is missing the model report is a draft."""
 
-    intended_use: str | None = None
-    intended_users: str | None = None
-    out_of_scope: str | None = None
-    clinical_risk: str | None = None
-    known_issues: str | None = None
-    monitoring_plan: str | None = None
-    responsible: str | None = None
+    intended_use: Statement = None
+    """What decision the estimate informs, and where in the care of a patient."""
+    intended_users: Statement = None
+    out_of_scope: Statement = None
+    """Patients, places and decisions that it is not for."""
+    clinical_risk: Statement = None
+    """What harm a wrong estimate can do."""
+    known_issues: Statement = None
+    monitoring_plan: Statement = None
+    """What is watched after release, how often, and what ends the use."""
+    responsible: Statement = None
+    """The person who answers for the model."""
+    abstract: Statement = None
+    """Of the study, in sections: background, methods, results, discussion."""
+    background: Statement = None
+    """The health context, why a model is wanted, and which models there are already."""
+    known_inequalities: Statement = None
+    """Between groups of people, in health or in care, that bear on the model."""
+    data_sources: Statement = None
+    """Where the data come from, why they were collected, and whom they stand for."""
+    study_dates: Statement = None
+    """Begin and end of accrual, and end of follow-up."""
+    setting: Statement = None
+    """Kind of care, number and place of the centres."""
+    care_received: Statement = None
+    """Treatments besides the plan, and how they were handled."""
+    rater_qualification: Statement = None
+    """Of those who assessed the outcome."""
+    rater_blinding: Statement = None
+    """Whether those who assessed the outcome knew the plan or the baseline values."""
+    predictor_choice: Statement = None
+    """How the candidate inputs were chosen before the data were seen."""
+    predictor_assessment: Statement = None
+    """Who assessed inputs that need judgement, and how they were trained."""
+    fairness: Statement = None
+    """What was done about unfairness between groups of people, and why."""
+    ethics: Statement = None
+    """Approval, and consent or its waiver."""
+    funding: Statement = None
+    """Who paid, and what they had to say in it."""
+    conflicts: Statement = None
+    """Conflicts of interest and financial disclosures."""
+    protocol: Statement = None
+    """Where it can be read, or that there is none."""
+    registration: Statement = None
+    """Register and number, or that there is none."""
+    data_availability: Statement = None
+    code_availability: Statement = None
+    patient_involvement: Statement = None
+    """Of patients and the public, in any stage; or that there was none."""
+    interpretation: Statement = None
+    """What the results mean, also for fairness and beside earlier studies."""
+    user_interaction: Statement = None
+    """What a user has to do and to know to use the model."""
+    next_steps: Statement = None
+    """What has to be studied before and after use."""
+    publications: Statement = None
+    """Peer-reviewed publications about the model, or that there are none."""
 
 
 class Subgroup(Declared):

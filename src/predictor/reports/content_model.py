@@ -12,11 +12,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from predictor.config.schema import HumanStatements
 from predictor.reports.content_evidence import EvidenceView
 from predictor.reports.verdict_wording import Verdict
 from predictor.reports.view import Count, Interval, Proportion, View
 
 __all__ = [
+    "Annex",
     "AttritionRow",
     "CalibrationBin",
     "CalibrationPlot",
@@ -46,7 +48,6 @@ __all__ = [
     "Setting",
     "SiteRow",
     "SizeRow",
-    "Statements",
     "SubgroupRow",
     "TippingRow",
     "TippingTable",
@@ -398,16 +399,12 @@ class CheckRow(View):
     acknowledged: str = ""
 
 
-class Statements(View):
-    """What only people can say; each that is None makes the report a draft and prints NOT PROVIDED."""
+class Annex(View):
+    """A file beside the report that goes into more detail; the name is one of the run's own."""
 
-    intended_use: str | None = None
-    intended_users: str | None = None
-    out_of_scope: str | None = None
-    clinical_risk: str | None = None
-    known_issues: str | None = None
-    monitoring_plan: str | None = None
-    responsible: str | None = None
+    title: str
+    file: Literal["tripod_ai.html", "probast_ai.html", "model_card.json", "methods.txt"]
+    summary: str
 
 
 class ModelReportV1(View):
@@ -452,4 +449,6 @@ class ModelReportV1(View):
     versions: tuple[Setting, ...] = ()
     limits: tuple[str, ...] = ()
     checks: tuple[CheckRow, ...] = ()
-    statements: Statements = Statements()
+    statements: HumanStatements = HumanStatements()
+    methods: tuple[str, ...] = ()
+    annexes: tuple[Annex, ...] = ()

@@ -18,7 +18,6 @@ from predictor.reports.content_model import (
     ModelReportV1,
     RunLabel,
     Setting,
-    Statements,
     VerdictSummary,
 )
 from predictor.reports.facts import verdict_facts
@@ -143,7 +142,7 @@ def model_view(facts: ModelFacts) -> ModelReportV1:
         settings=setting_rows(study),
         search=search_rows(study, facts.fitted),
         versions=tuple(Setting(name=name, value=value) for name, value in facts.versions.items()),
-        statements=Statements(**study.loaded.config.report.statements.model_dump()),
+        statements=study.loaded.config.report.statements,
         limits=(*LIMITS, *study_limits(study)),
         checks=tuple(
             CheckRow(

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jinja2 import UndefinedError
 
+from predictor.config.schema import HumanStatements
 from predictor.reports import render
 from predictor.reports.content import InputValue, PredictionReportV1
-from predictor.reports.content_model import ModelReportV1, Statements
+from predictor.reports.content_model import ModelReportV1
 from predictor.reports.render import render_model_report, render_patient_report
 from predictor.reports.wording import forbidden_words
 from report_examples import (
@@ -389,7 +390,7 @@ def test_unfilled_statements_make_a_draft() -> None:
     text = Page(rendered(model_report)).text
     assert "DRAFT" in text
     assert "NOT PROVIDED, so this report is a draft: intended use, intended users" in text
-    filled = Statements(**dict.fromkeys(Statements.model_fields, "Written by a person."))
+    filled = HumanStatements(**dict.fromkeys(HumanStatements.model_fields, "Written by a person."))
     assert "DRAFT" not in render_model_report(model_report(statements=filled))
 
 
