@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from predictor.adequacy import require_adequacy
+from predictor.annexes import write_annexes
 from predictor.beginning import open_study_run
 from predictor.checks.collecting import check_study, check_training
 from predictor.checks.finding import Finding, findings_frame, refuse
@@ -479,7 +480,7 @@ def release_model(
 
 
 def write_reports(facts: ModelFacts, model: PredictionModel, run: Run) -> list[str]:
-    """Write the model report, and one patient report per plan for an invented patient with its typical values.
+    """Write the model report with its annexes, and a patient report per plan for an invented patient of typical values.
 
     Parameters
     ----------
@@ -492,7 +493,8 @@ def write_reports(facts: ModelFacts, model: PredictionModel, run: Run) -> list[s
     list of str
         Names within the run's folder, the model report first.
     """
-    pages = {"model_report.html": render_model_report(model_view(facts))}
+    annexes = write_annexes(facts, run)
+    pages = {"model_report.html": render_model_report(model_view(facts, annexes=annexes))}
     views = patient_views(model, example_patients(model), now=facts.created, user_ref="training")
     for i, view in enumerate(views, start=1):
         pages[f"patient_reports/example_{i}.html"] = render_patient_report(view)

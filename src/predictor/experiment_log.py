@@ -18,6 +18,9 @@ from predictor.validation.resampling import Candidate
 
 __all__ = ["log_items"]
 
+# The model report with the annexes it links to; none holds a patient's row.
+PAGES = ("model_report.html", "tripod_ai.html", "probast_ai.html", "model_card.json", "methods.txt")
+
 
 def log_items(
     study: Study, evaluation: Evaluation, final: FinalFit, *, folder: Path, tables: Sequence[str]
@@ -50,7 +53,7 @@ def log_items(
     ]
     items += _metrics(evaluation.performance[evaluation.performance["kind"] == "judged"])
     items += [Artifact(folder / f"{name}.csv", "tables") for name in tables]
-    items.append(Artifact(folder / "model_report.html"))
+    items += [Artifact(folder / name) for name in PAGES]
     items += [_child(candidate, evaluation.performance, final) for candidate in study.protocol.candidates]
     items.append(Model(folder / "model", config.experiment.name))
     return items

@@ -171,6 +171,19 @@ MESSAGES: Mapping[str, str] = MappingProxyType(
         "Benefit: responders per patient over treating nobody, minus threshold times the share treated.",
         "treat_if_absent": "Treating by the model is not valued: that needs two arms dealt by chance, one of them "
         "the declared control.",
+        # annexes
+        "tripod_summary": "Of {items} sub-items {answered} are answered, {partly} in part, {not_applicable} do not "
+        "apply and {not_provided} are NOT PROVIDED.",
+        "tripod_lead": "Filled in from the run. “Answered” says that the place named gives the information, not "
+        "that it is good. What only a person can say is a gap until the named key of the config holds it.",
+        "tripod_source": "The items are those of TRIPOD+AI in our own words: Collins GS et al., BMJ 2024;385:e078378.",
+        "probast_summary": "By the tool's rule: concern about the quality of the development {development}, risk "
+        "of bias of the evaluation {evaluation}.",
+        "probast_lead": "A self-assessment from the facts of the run; a reader may judge otherwise. One domain that is "
+        "high makes the whole high; a question without information makes its domain unclear. Concerns about "
+        "applicability need a question of one's own and are not judged here.",
+        "probast_source": "The questions are those of PROBAST+AI in our own words: Moons KGM et al., BMJ "
+        "2025;388:e082505.",
         "treated_only": "The same among the treated alone: acting stands for going on with the treatment.",
         "model_limit": "The verdict speaks of this procedure on these data, not of whether response can be "
         "predicted at all.",

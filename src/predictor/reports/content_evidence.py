@@ -123,7 +123,7 @@ class IncrementRow(View):
     added_to: str
     metric: str
     gain: Interval
-    p_adjusted: Proportion | None = None
+    p_text: str
 
 
 class IncrementTable(View):

@@ -13,6 +13,7 @@ from predictor.checks.finding import Finding
 from predictor.evidence import Evidence
 from predictor.provenance import software_version
 from predictor.reports.content_model import (
+    Annex,
     CheckRow,
     Comparison,
     ModelReportV1,
@@ -21,6 +22,7 @@ from predictor.reports.content_model import (
     VerdictSummary,
 )
 from predictor.reports.facts import verdict_facts
+from predictor.reports.methods import methods_paragraphs
 from predictor.reports.model_evidence import evidence_view
 from predictor.reports.model_method import (
     attrition_rows,
@@ -97,12 +99,14 @@ class ModelFacts:
     versions: dict[str, str]
 
 
-def model_view(facts: ModelFacts) -> ModelReportV1:
+def model_view(facts: ModelFacts, *, annexes: Sequence[Annex] = ()) -> ModelReportV1:
     """Lay out the model report.
 
     Parameters
     ----------
     facts : ModelFacts
+    annexes : sequence of Annex
+        Files beside the report.
     """
     study, evaluation = facts.study, facts.evaluation
     words = verdict_facts(study, evaluation)
@@ -143,6 +147,8 @@ def model_view(facts: ModelFacts) -> ModelReportV1:
         search=search_rows(study, facts.fitted),
         versions=tuple(Setting(name=name, value=value) for name, value in facts.versions.items()),
         statements=study.loaded.config.report.statements,
+        methods=methods_paragraphs(study, evaluation, versions=facts.versions),
+        annexes=tuple(annexes),
         limits=(*LIMITS, *study_limits(study)),
         checks=tuple(
             CheckRow(

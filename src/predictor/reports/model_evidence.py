@@ -29,7 +29,7 @@ from predictor.reports.content_evidence import (
 )
 from predictor.reports.facts import feature_labels
 from predictor.reports.view import Interval
-from predictor.reports.wording import interval_text, number_text, say
+from predictor.reports.wording import DASH, interval_text, number_text, say
 from predictor.study import Study
 from predictor.validation.bootstrap import EXPLAINED, Stability
 from predictor.validation.evaluation import Evaluation
@@ -39,6 +39,7 @@ __all__ = ["evidence_view", "metric_text", "share_text"]
 SMALLEST_COUNT = 10
 MOST_INPUTS = 10
 FEW_RESAMPLES = 100
+SMALLEST_P = 0.001
 METRICS: Mapping[str, str] = {
     "auc": "AUC",
     "brier": "Brier score",
@@ -80,7 +81,7 @@ def evidence_view(study: Study, evaluation: Evaluation, evidence: Evidence) -> E
         optimism=_optimism(found.optimism, evaluation.performance) if found else None,
         stability=_stability(found) if found else None,
         selection=_selection(found.selection, labels) if found and len(found.selection) else None,
-        ranks=_ranks(found.ranks, labels) if found else None,
+        ranks=_ranks(found, labels) if found else None,
         increments=_increments(evidence.increments, _level(study)) if len(evidence.increments) else None,
         markers=_markers(evidence.markers, labels) if len(evidence.markers) else None,
         plan_share=_plan_share(evaluation.performance),
@@ -222,7 +223,8 @@ def _selection(table: pd.DataFrame, labels: Mapping[str, str]) -> SelectionTable
     )
 
 
-def _ranks(table: pd.DataFrame, labels: Mapping[str, str]) -> RankTable:
+def _ranks(found: Stability, labels: Mapping[str, str]) -> RankTable:
+    table, resamples = found.ranks, int(found.optimism["resamples"].iloc[0])
     return RankTable(
         rows=tuple(
             RankRow(
@@ -231,7 +233,7 @@ def _ranks(table: pd.DataFrame, labels: Mapping[str, str]) -> RankTable:
             for r in rows_of(table.head(MOST_INPUTS))
         ),
         others_n=max(0, len(table) - MOST_INPUTS),
-        method=say("ranks_method", refits=EXPLAINED),
+        method=say("ranks_method", refits=min(EXPLAINED, resamples)),
     )
 
 
@@ -244,7 +246,7 @@ def _increments(table: pd.DataFrame, level: float) -> IncrementTable:
                 block=_words(r.block),
                 smaller=_words(r.smaller),
                 gain=interval_text(r.value, r.low, r.high, 4),
-                p=number_text(r.p_adjusted, 3) if r.p_adjusted >= 0.0005 else "below 0.001",
+                p=_p_text(r.p_adjusted),
             )
             for r in rows_of(losses)
         ),
@@ -254,13 +256,19 @@ def _increments(table: pd.DataFrame, level: float) -> IncrementTable:
                 added_to=_words(r.smaller),
                 metric=metric_text(str(r.metric)),
                 gain=Interval(value=float(r.value), lo=_finite(r.low), hi=_finite(r.high)),
-                p_adjusted=_finite(r.p_adjusted),
+                p_text=_p_text(r.p_adjusted),
             )
             for r in rows_of(table)
             if np.isfinite(r.value)
         ),
         method=say("increment_method", level=f"{100 * level:g}", blocks=len(losses)),
     )
+
+
+def _p_text(p: float) -> str:
+    if not np.isfinite(p):
+        return DASH
+    return number_text(p, 3) if p >= SMALLEST_P else f"below {SMALLEST_P:g}"
 
 
 def _words(name: object) -> str:

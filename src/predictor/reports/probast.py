@@ -118,7 +118,7 @@ def probast_frame(
     Returns
     -------
     DataFrame
-        ``id``, ``part``, ``domain``, ``asks``, ``answer``, ``evidence``, ``person`` (key of ``report.statements`` to go by,
+        ``id``, ``part``, ``domain``, ``asks``, ``answer``, ``evidence``, ``person`` (key of ``report.statements``,
         where only a person can answer). Rows with an ``id`` such as ``D4`` or ``D`` hold the judgement of a domain or a
         part: low, high or unclear.
 

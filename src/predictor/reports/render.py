@@ -14,6 +14,7 @@ from typing import Any, Literal
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from predictor.reports.content import InputValue, PredictionReportV1
+from predictor.reports.content_checklist import ChecklistV1
 from predictor.reports.content_evaluation import EvaluationReportV1
 from predictor.reports.content_model import ModelReportV1
 from predictor.reports.drawing import Drawing
@@ -43,7 +44,7 @@ from predictor.reports.wording import (
     time_text,
 )
 
-__all__ = ["Paper", "render_evaluation", "render_model_report", "render_patient_report"]
+__all__ = ["Paper", "render_checklist", "render_evaluation", "render_model_report", "render_patient_report"]
 
 Paper = Literal["A4", "letter"]
 
@@ -184,6 +185,29 @@ def render_model_report(view: ModelReportV1, *, paper: Paper = "A4") -> str:
         "provenance": _provenance(view),
     }
     return _environment().get_template("model.html.j2").render(context | figures)
+
+
+def render_checklist(view: ChecklistV1, *, paper: Paper = "A4") -> str:
+    """Write a checklist that is an annex of the model report.
+
+    Parameters
+    ----------
+    view : ChecklistV1
+    paper : str
+        ``A4`` or ``letter``.
+
+    Returns
+    -------
+    str
+        A complete HTML document.
+    """
+    context: dict[str, Any] = {
+        "view": view,
+        "paper": paper,
+        "banners": _banners(simulated=view.simulated, research_only=False, draft=view.draft),
+        "page_mark": shortened(f"{view.title}, {view.run_id}", 80),
+    }
+    return _environment().get_template("checklist.html.j2").render(context)
 
 
 def render_evaluation(view: EvaluationReportV1, *, paper: Paper = "A4") -> str:

@@ -326,7 +326,7 @@ ITEMS: tuple[Item, ...] = (
             "stability",
             "subgroups",
         ),
-        files=("performance.csv", "calibration.csv", "net_benefit.csv", "optimism.csv"),
+        files=("performance.csv", "calibration.csv", "net_benefit.csv", "optimism.csv", "subgroups.csv"),
     ),
     Item(
         "23b",

@@ -1,0 +1,162 @@
+"""The methods in words: paragraphs that a paper could take over, written from the config and the data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from predictor.adequacy import assess_adequacy
+from predictor.config.schema import ModelType
+from predictor.provenance import software_version
+from predictor.reports.model_method import procedure_text
+from predictor.reports.wording import joined, number_text, say
+from predictor.study import Study, describe_outcome
+from predictor.validation.evaluation import Evaluation
+
+__all__ = ["methods_paragraphs"]
+
+FAMILY_WORDS: Mapping[ModelType, str] = MappingProxyType(
+    {
+        "elastic_net": "logistic regression with an elastic net penalty",
+        "random_forest": "random forests",
+        "extra_trees": "extremely randomised trees",
+        "lightgbm": "gradient-boosted trees (LightGBM)",
+        "hist_gradient_boosting": "histogram gradient boosting",
+    }
+)
+OUT_OF_BAG = ("random_forest", "extra_trees")
+
+
+def methods_paragraphs(
+    study: Study, evaluation: Evaluation, *, versions: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Say in words what was done: sample, outcome, predictors, models, validation, verdict, software.
+
+    Parameters
+    ----------
+    study : Study
+    evaluation : Evaluation
+    versions : mapping of str to str
+        Of Python and the packages.
+    """
+    paragraphs = (
+        _sample(study),
+        _outcome(study),
+        _predictors(study),
+        _models(study),
+        _validation(study),
+        _verdict(evaluation),
+        _software(study, versions),
+    )
+    return (say("simulated") + ".", *paragraphs) if study.simulated else paragraphs
+
+
+def _sample(study: Study) -> str:
+    table, config = study.cohort.attrition, study.loaded.config
+    _, y = study.evaluable(config.primary)
+    rules = [rule.name for rule in config.cohort.eligibility]
+    asked = f" Eligibility: {'; '.join(rules)}." if rules else ""
+    adequacy = assess_adequacy(study)
+    sizes = [
+        f"{name.replace('_', ' ')}: {p} parameters, expected shrinkage {number_text(shrinkage)}"
+        for name, p, shrinkage in zip(
+            adequacy.table["feature_set"],
+            adequacy.table["parameters"],
+            adequacy.table["shrinkage"],
+            strict=True,
+        )
+    ]
+    return (
+        f"Of {int(table['units'].iloc[0])} units in the data {int(table['units'].iloc[-1])} were eligible, of whom "
+        f"{len(y)} had the primary outcome assessed; {int(y.sum())} of these had it.{asked} The size of the sample was "
+        f"judged by Riley's criteria, expecting {adequacy.expected} ({'; '.join(sizes)})."
+        f"{_override(adequacy.overridden)}"
+    )
+
+
+def _override(text: str) -> str:
+    return f" {text}" if text else ""
+
+
+def _outcome(study: Study) -> str:
+    config = study.loaded.config
+    others = [name.replace("_", " ") for name in config.outcomes if name != config.primary]
+    missing = config.outcomes[config.primary].if_missing.replace("_", " ")
+    also = f" Other outcomes on the same folds: {joined(others)}." if others else ""
+    return (
+        f"The primary outcome ({study.primary.name.replace('_', ' ')}) was declared beforehand: "
+        f"{describe_outcome(study, study.primary.name)}. Where it was not assessed the strategy was: {missing}.{also}"
+    )
+
+
+def _predictors(study: Study) -> str:
+    config = study.loaded.config
+    window = config.cohort.baseline
+    features = study.dataset.features
+    sets = [f"{name.replace('_', ' ')} ({len(names)})" for name, names in study.extraction.sets.items()]
+    dropped = len(study.extraction.dropped)
+    left = f" {dropped} declared inputs could not be used." if dropped else ""
+    return (
+        f"{len(features)} inputs known on days {window.first_day} to {window.last_day} relative to day 0 were "
+        f"candidates, in these sets: {joined(sets)}.{left} Numbers entered as they are, scaled inside each fold; "
+        f"categories as indicators. Missing numbers were filled in with the median of the training part, with an "
+        "indicator; missing categories were a level of their own. No input was chosen by its own "
+        "association with the outcome."
+    )
+
+
+def _models(study: Study) -> str:
+    config = study.loaded.config
+    families = list(dict.fromkeys(section.type for section in config.models.values()))
+    bagged = [family for family in families if family in OUT_OF_BAG]
+    tuned = f"in {config.validation.inner.n_splits} inner folds"
+    if bagged:
+        tuned += " (forests out of bag)"
+    calibration = {
+        "auto": "Probabilities of trees were calibrated by a sigmoid, those of logistic models not",
+        "none": "Probabilities were not recalibrated",
+        "sigmoid": "All probabilities were calibrated by a sigmoid",
+    }[config.calibration]
+    return (
+        f"Models: {joined([FAMILY_WORDS[family] for family in families])}. Their settings were chosen by log loss "
+        f"{tuned}. {calibration}, inside the training part. Classes were neither resampled nor weighted unless the "
+        f"settings say so. What was judged is {procedure_text(study.protocol.judge)}."
+    )
+
+
+def _validation(study: Study) -> str:
+    validation = study.loaded.config.validation
+    unit = study.loaded.config.cohort.group or "patient"
+    text = (
+        f"Every step was repeated in nested cross-validation ({validation.outer.n_splits} outer folds, "
+        f"{validation.outer.n_repeats} repeats), in which whoever shares a {unit} is in one fold. Discrimination "
+        "(AUC over pairs within folds), calibration (intercept, slope, smooth curve), Brier score, log loss and "
+        f"net benefit were computed out of fold, with {validation.interval.level:.0%} limits from "
+        f"{validation.interval.resamples} bootstrap resamples of whole groups."
+    )
+    if validation.bootstrap.resamples:
+        text += (
+            f" Optimism and the stability of each estimate come from {validation.bootstrap.resamples} bootstrap "
+            "resamples in which the whole procedure was repeated."
+        )
+    if validation.transport is not None:
+        text += f" Each level of {validation.transport.by} was also left out as a whole."
+    return text
+
+
+def _verdict(evaluation: Evaluation) -> str:
+    return (
+        "The procedure counts as better only if, against every reference (prevalence; severity and plan where "
+        "there are such), the lower 97.5 % limit of its mean gain in log loss is above 0 and the gain reaches the "
+        f"margin of {number_text(evaluation.verdict.margin, 4)} nats, which is what one predictor with an AUC of "
+        "0.60 would bring. It counts as no better if against some reference the upper 95 % limit is below the "
+        "margin and the effective number of patients suffices; otherwise the data are too few to tell. The rule was fixed before the data were seen."
+    )
+
+
+def _software(study: Study, versions: Mapping[str, str]) -> str:
+    packages = ", ".join(f"{name} {number}" for name, number in versions.items())
+    return (
+        f"Software: response-predictor {software_version()} with {packages}; seed {study.loaded.config.experiment.seed}; "
+        f"configuration sha256 {study.loaded.config_hash}."
+    )
