@@ -30,7 +30,26 @@ from predictor.reports.content import (
     WhatIfCell,
     WhatIfRow,
 )
+from predictor.reports.content_evidence import (
+    ClassRow,
+    EvidenceView,
+    IncrementRow,
+    IncrementTable,
+    InstabilityPoint,
+    MarkerRow,
+    MarkerTable,
+    OptimismRow,
+    OptimismTable,
+    PlanShare,
+    RankRow,
+    RankTable,
+    SelectionRow,
+    SelectionTable,
+    StabilityView,
+    TreatIfRow,
+)
 from predictor.reports.content_model import (
+    Annex,
     AttritionRow,
     CalibrationBin,
     CalibrationPlot,
@@ -693,4 +712,103 @@ def model_report(**changes: Any) -> ModelReportV1:
             )
         ),
     }
-    return ModelReportV1(**(content | _curves() | changes))
+    return ModelReportV1(**(content | _curves() | _evidence() | changes))
+
+
+def _evidence() -> dict[str, Any]:
+    """What lies beyond the verdict, every part of it filled."""
+    points = [(0.2, 0.1, 0.15, 0.22), (0.4, 0.33, 0.41, 0.5), (0.6, 0.55, 0.63, 0.7)]
+    curve = tuple(InstabilityPoint(predicted=p, lo=lo, median=mid, hi=hi) for p, lo, mid, hi in points)
+    return {
+        "evidence": EvidenceView(
+            optimism=OptimismTable(
+                rows=(
+                    OptimismRow(
+                        metric="AUC",
+                        apparent=0.87,
+                        optimism=0.05,
+                        corrected=0.82,
+                        corrected_error=0.002,
+                        point_632=0.835,
+                        point_632_error=0.001,
+                        point_632_plus=0.831,
+                        point_632_plus_error=0.001,
+                        nested=between(0.83, 0.79, 0.87),
+                    ),
+                ),
+                sentence="On its own patients the procedure has an AUC of 0.87.",
+                method="200 resamples.",
+            ),
+            stability=StabilityView(
+                sentence="Refitted on other patients, estimates differ by 6.1 points of 100.",
+                classes=(
+                    ClassRow(threshold=0.3, changed=8.4, unsure=21),
+                    ClassRow(threshold=0.5, changed=0.4, unsure=None),
+                ),
+                curve=curve,
+                method="From 200 resamples.",
+            ),
+            selection=SelectionTable(
+                models=("elastic net on clinical",),
+                rows=(SelectionRow(label="Mean pocket depth", kept=(between(91.0, 86.0, 95.0),)),),
+                others_n=26,
+            ),
+            ranks=RankTable(
+                rows=(RankRow(label="Bleeding on probing at baseline", rank=1, lo=1, hi=2, first=96.0),)
+            ),
+            increments=IncrementTable(
+                sentences=("serum was not shown to add to clinical.",),
+                rows=(
+                    IncrementRow(
+                        block="serum",
+                        added_to="clinical",
+                        metric="log loss",
+                        gain=between(0.0011, -0.0062, 0.0084),
+                        p_text="0.764",
+                    ),
+                ),
+                method="Holm.",
+            ),
+            markers=MarkerTable(
+                sentence="1 input counts as stable.",
+                rows=(MarkerRow(label="Clinic", frequency=98.0, stable=True),),
+                others_n=8,
+                method="The lasso on halves.",
+            ),
+            plan_share=PlanShare(
+                sentence="AUC 0.83, of the plan alone 0.58: about a quarter comes from the treatment.",
+                judged=between(0.83, 0.79, 0.87),
+                plan=between(0.58, 0.54, 0.62),
+            ),
+            treat_if=(
+                TreatIfRow(
+                    threshold=0.1,
+                    strategy="treat everybody",
+                    treated=100,
+                    benefit=between(0.05, -0.02, 0.12),
+                ),
+                TreatIfRow(
+                    threshold=0.1,
+                    strategy="treat if the predicted gain reaches it",
+                    treated=None,
+                    benefit=between(0.06, -0.01, 0.13),
+                ),
+            ),
+        ),
+        "treated_net_benefit": (
+            NetBenefit(threshold=0.3, model=between(0.21, 0.16, 0.26), treat_all=between(0.09, 0.02, 0.16)),
+        ),
+        "treated_decision": DecisionCurve(
+            series=(
+                DecisionSeries(
+                    label="average", role="model", thresholds=(0.2, 0.3), net_benefit=(0.25, 0.21)
+                ),
+            ),
+            declared=(0.3,),
+            meaning="On the right the same among the treated alone.",
+        ),
+        "methods": ("Of 823 units in the data 659 had the outcome assessed.",),
+        "annexes": (
+            Annex(title="TRIPOD+AI", file="tripod_ai.html", summary="Of 52 sub-items 30 are answered."),
+        ),
+    }

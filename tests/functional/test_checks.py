@@ -74,7 +74,7 @@ def test_lea_04_an_acknowledged_leak_is_on_the_first_page_of_the_report(leaking:
     assert codes[0] == "P001"
     assert "P014" in codes  # and the figures are implausible indeed
     page = html.unescape(training.model_report.read_text(encoding="utf-8"))
-    first, last = page.split("2. Attrition")[0], page.split("18. Checks")[-1]
+    first, last = page.split("2. Attrition")[0], page.split("23. Checks")[-1]
     assert "P001: the value of patients.crp alone" in first
     assert reason in first
     assert "P014" not in first  # a notice stands in the table only

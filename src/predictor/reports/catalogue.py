@@ -145,13 +145,14 @@ MESSAGES: Mapping[str, str] = MappingProxyType(
         "instability_description": "Band: between the limits of the refits' calibration curves; line: their median; "
         "the dashed diagonal is ideal. The table has the numbers.",
         "ranks_method": "Rank 1 moves the estimate most. Limits: from the contributions in {refits} refits.",
-        "increment_shown": "{block} was shown to add to {smaller}: log loss falls by {gain}; p {p}.",
-        "increment_not_shown": "{block} was not shown to add to {smaller}: log loss falls by {gain}; p {p}.",
+        "increment_shown": "{block} was shown to add to {smaller}: gain in log loss {gain}; p {p}.",
+        "increment_not_shown": "{block} was not shown to add to {smaller}: gain in log loss {gain}; p {p}.",
         "increment_method": "Each block's average of models against the average without it, on the same folds. Gain: "
         "above 0 the block helps. The {level} % limits hold for all comparisons at once ({blocks}), and p is Holm's.",
         "increment_absent": "No feature set holds all groups of another, so that there is no block to compare.",
         "markers_some": "{n} inputs were chosen in at least {threshold} of 100 halves of the patients and count as "
         "stable.",
+        "markers_one": "1 input was chosen in at least {threshold} of 100 halves of the patients and counts as stable.",
         "markers_none": "No input was chosen in at least {threshold} of 100 halves of the patients: none counts as "
         "stable.",
         "markers_method": "The lasso on complementary halves of the patients, at most {chosen} inputs from each. Among "
@@ -159,7 +160,7 @@ MESSAGES: Mapping[str, str] = MappingProxyType(
         "100. Inputs that tell the same share the choice, so that “not stable” does not mean “without effect”.",
         "markers_absent": "Fewer than 3 inputs: there is nothing to choose from.",
         "no_bootstrap": "Not examined: the config asks for no resamples (validation.bootstrap.resamples).",
-        "plan_share": "AUC {judged}, of the plan alone {plan}: about {share} of what is above chance comes from the "
+        "plan_share": "AUC {judged}, of the plan alone {plan}: {share} of what is above chance comes from the "
         "treatment, not from the patient.",
         "plan_share_all": "AUC {judged}, of the plan alone {plan}: all that is above chance comes from the treatment, "
         "nothing from the patient.",
@@ -184,7 +185,7 @@ MESSAGES: Mapping[str, str] = MappingProxyType(
         "applicability need a question of one's own and are not judged here.",
         "probast_source": "The questions are those of PROBAST+AI in our own words: Moons KGM et al., BMJ "
         "2025;388:e082505.",
-        "treated_only": "The same among the treated alone: acting stands for going on with the treatment.",
+        "treated_only": "On the right the same among the treated alone, at the declared thresholds.",
         "model_limit": "The verdict speaks of this procedure on these data, not of whether response can be "
         "predicted at all.",
         # footer

@@ -67,7 +67,9 @@ def chai_card(facts: ModelFacts) -> Record:
             "CautionedOutOfScopeSettings": said["out_of_scope"],
         },
         "Warnings": {
-            "KnownRisksAndLimitations": " ".join([*LIMITS, *study_limits(study), said["known_issues"]]),
+            "KnownRisksAndLimitations": " ".join(
+                [*LIMITS, *study_limits(study), f"Known issues: {said['known_issues']}"]
+            ),
             "KnownBiasesOrEthicalConsiderations": said["known_inequalities"],
             "ClinicalRiskLevel": said["clinical_risk"],
         },

@@ -13,7 +13,7 @@ from predictor.reports.wording import joined, number_text, say
 from predictor.study import Study, describe_outcome
 from predictor.validation.evaluation import Evaluation
 
-__all__ = ["methods_paragraphs"]
+__all__ = ["FAMILY_WORDS", "methods_paragraphs", "weighted_classes"]
 
 FAMILY_WORDS: Mapping[ModelType, str] = MappingProxyType(
     {
@@ -119,19 +119,39 @@ def _models(study: Study) -> str:
     }[config.calibration]
     return (
         f"Models: {joined([FAMILY_WORDS[family] for family in families])}. Their settings were chosen by log loss "
-        f"{tuned}. {calibration}, inside the training part. Classes were neither resampled nor weighted unless the "
-        f"settings say so. What was judged is {procedure_text(study.protocol.judge)}."
+        f"{tuned}. {calibration}, inside the training part. Classes were {_balance(study)}. What was judged is "
+        f"{procedure_text(study.protocol.judge)}."
     )
+
+
+def weighted_classes(study: Study) -> bool:
+    """Tell whether any model was asked to weigh the classes.
+
+    Parameters
+    ----------
+    study : Study
+    """
+    models = study.loaded.config.models.values()
+    return any({"class_weight", "scale_pos_weight"} & {*one.params, *one.search} for one in models)
+
+
+def _balance(study: Study) -> str:
+    return "weighted as the settings say" if weighted_classes(study) else "neither resampled nor weighted"
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _validation(study: Study) -> str:
     validation = study.loaded.config.validation
-    unit = study.loaded.config.cohort.group or "patient"
+    group = study.loaded.config.cohort.group
+    together = f"all units with the same {group} are" if group else "everything of one patient is"
     text = (
         f"Every step was repeated in nested cross-validation ({validation.outer.n_splits} outer folds, "
-        f"{validation.outer.n_repeats} repeats), in which whoever shares a {unit} is in one fold. Discrimination "
+        f"{_times(validation.outer.n_repeats)}), in which {together} in one fold. Discrimination "
         "(AUC over pairs within folds), calibration (intercept, slope, smooth curve), Brier score, log loss and "
-        f"net benefit were computed out of fold, with {validation.interval.level:.0%} limits from "
+        f"net benefit were computed out of fold, with {100 * validation.interval.level:g} % limits from "
         f"{validation.interval.resamples} bootstrap resamples of whole groups."
     )
     if validation.bootstrap.resamples:
@@ -150,13 +170,14 @@ def _verdict(evaluation: Evaluation) -> str:
         "there are such), the lower 97.5 % limit of its mean gain in log loss is above 0 and the gain reaches the "
         f"margin of {number_text(evaluation.verdict.margin, 4)} nats, which is what one predictor with an AUC of "
         "0.60 would bring. It counts as no better if against some reference the upper 95 % limit is below the "
-        "margin and the effective number of patients suffices; otherwise the data are too few to tell. The rule was fixed before the data were seen."
+        "margin and the effective number of patients suffices; otherwise the data are too few to tell. "
+        "The rule was fixed before the data were seen."
     )
 
 
 def _software(study: Study, versions: Mapping[str, str]) -> str:
     packages = ", ".join(f"{name} {number}" for name, number in versions.items())
     return (
-        f"Software: response-predictor {software_version()} with {packages}; seed {study.loaded.config.experiment.seed}; "
-        f"configuration sha256 {study.loaded.config_hash}."
+        f"Software: response-predictor {software_version()} with {packages}; seed "
+        f"{study.loaded.config.experiment.seed}; configuration sha256 {study.loaded.config_hash}."
     )

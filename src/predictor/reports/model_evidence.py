@@ -101,14 +101,15 @@ def metric_text(metric: str) -> str:
 
 
 def share_text(share: float) -> str:
-    """Say a share as the nearest simple fraction, "four fifths".
+    """Say a share as the nearest simple fraction, "about four fifths".
 
     Parameters
     ----------
     share : float
         Cut to 0 to 1.
     """
-    return FRACTIONS[min(FRACTIONS, key=lambda fraction: abs(fraction - share))]
+    nearest = min(FRACTIONS, key=lambda fraction: abs(fraction - share))
+    return f"about {FRACTIONS[nearest]}" if 0 < nearest < 1 else FRACTIONS[nearest]
 
 
 def _level(study: Study) -> float:
@@ -281,9 +282,7 @@ def _markers(table: pd.DataFrame, labels: Mapping[str, str]) -> MarkerTable:
     threshold = number_text(100 * bound["threshold"], 0)
     shown = table.head(max(MOST_INPUTS, len(stable)))
     return MarkerTable(
-        sentence=say("markers_some", n=len(stable), threshold=threshold)
-        if stable
-        else say("markers_none", threshold=threshold),
+        sentence=say(f"markers_{_how_many(len(stable))}", n=len(stable), threshold=threshold),
         rows=tuple(
             MarkerRow(label=labels[str(r.feature)], frequency=100 * float(r.frequency), stable=bool(r.stable))
             for r in rows_of(shown)
@@ -296,6 +295,10 @@ def _markers(table: pd.DataFrame, labels: Mapping[str, str]) -> MarkerTable:
             false_finds=number_text(bound["false_finds"], 1),
         ),
     )
+
+
+def _how_many(count: int) -> str:
+    return {0: "none", 1: "one"}.get(count, "some")
 
 
 def _plan_share(performance: pd.DataFrame) -> PlanShare | None:

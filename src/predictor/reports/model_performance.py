@@ -223,7 +223,7 @@ def decision_view(study: Study, evaluation: Evaluation) -> DecisionCurve:
 
 
 def treated_decision_view(study: Study, table: pd.DataFrame) -> DecisionCurve | None:
-    """Lay out the decision curve among the treated; None where there is no untreated arm.
+    """Lay out the decision curve among the treated, beside the last reference; None where there is no untreated arm.
 
     Parameters
     ----------
@@ -234,7 +234,7 @@ def treated_decision_view(study: Study, table: pd.DataFrame) -> DecisionCurve | 
     if table.empty:
         return None
     return DecisionCurve(
-        series=_decision_series(table),
+        series=_decision_series(table[~table["procedure"].isin(list(study.protocol.references)[:-1])]),
         declared=tuple(study.loaded.config.validation.thresholds),
         meaning=say("treated_only"),
     )

@@ -9,6 +9,7 @@ from typing import Literal
 from predictor.adequacy import WANTED_SHRINKAGE, Adequacy
 from predictor.checks.finding import Finding
 from predictor.config.schema import ResponseOutcome
+from predictor.reports.methods import weighted_classes
 from predictor.reports.wording import joined, number_text
 from predictor.study import Study, describe_outcome
 from predictor.validation.evaluation import Evaluation
@@ -178,8 +179,8 @@ def missing_data(facts: Facts) -> Answer:
     worst = float(facts.study.dataset.X.iloc[rows][names].isna().mean().max()) if names else 0.0
     lost = facts.missing_outcome
     text = (
-        f"{100 * lost:.0f} of 100 have no outcome ({_strategy(facts)}); of the predictors the least complete lacks "
-        f"{100 * worst:.0f} of 100 values, filled in inside each fold."
+        f"{100 * lost:.0f} of 100 have no outcome (declared: {_strategy(facts)}); of the predictors the least "
+        f"complete lacks {100 * worst:.0f} of 100 values, filled in inside each fold."
     )
     if lost > MUCH_MISSING:
         return Answer("no", text)
@@ -191,14 +192,9 @@ def _strategy(facts: Facts) -> str:
     return config.outcomes[config.primary].if_missing.replace("_", " ")
 
 
-def _weighted(facts: Facts) -> bool:
-    models = facts.study.loaded.config.models.values()
-    return any({"class_weight", "scale_pos_weight"} & ({*one.params} | {*one.search}) for one in models)
-
-
 def imbalance(facts: Facts) -> Answer:
     """Go by whether classes were weighted, and predictions calibrated after it."""
-    if not _weighted(facts):
+    if not weighted_classes(facts.study):
         return Answer("not applicable", "Classes were neither resampled nor weighted.")
     calibrated = facts.study.loaded.config.calibration != "none"
     return Answer(
@@ -233,7 +229,7 @@ def size_for_evaluation(facts: Facts) -> Answer:
 
 def imbalance_in_evaluation(facts: Facts) -> Answer:
     """Held-out patients are never weighted."""
-    if not _weighted(facts):
+    if not weighted_classes(facts.study):
         return Answer("not applicable", "Classes were neither resampled nor weighted.")
     return Answer("yes", "Held-out patients are judged as they came, without weights.")
 
@@ -241,8 +237,9 @@ def imbalance_in_evaluation(facts: Facts) -> Answer:
 def leakage(facts: Facts) -> Answer:
     """Go by the folds, and by the checks for leaks."""
     found = facts.leaks(*LEAKS)
-    unit = facts.study.loaded.config.cohort.group or "patient"
-    text = f"Whoever shares a {unit} is in one fold, and nothing is learned outside its training part"
+    group = facts.study.loaded.config.cohort.group
+    together = f"All units with the same {group} are" if group else "Everything of one patient is"
+    text = f"{together} in one fold, and nothing is learned outside its training part"
     if found:
         return Answer("probably no", f"{text}, but the checks {joined(found)} suspect a leak.")
     return Answer("yes", f"{text}; the checks found no leak.")

@@ -41,6 +41,8 @@ class Item:
         Keys of ``report.statements`` (or ``title`` of ``report``) without which it is not wholly answered.
     unless : str
         Why it does not apply to a run that develops a model, where it does not.
+    needs : str
+        A file without which it does not apply, for the reason in ``unless``.
     """
 
     id: str
@@ -51,6 +53,7 @@ class Item:
     keys: tuple[str, ...] = ()
     statements: tuple[str, ...] = ()
     unless: str = ""
+    needs: str = ""
 
 
 NOT_UPDATED = "this run develops a model and updates none"
@@ -334,6 +337,8 @@ ITEMS: tuple[Item, ...] = (
         "Differences of performance between clusters, where they were examined",
         sections=("transport",),
         files=("transport.csv",),
+        unless="no cluster was left out as a whole: validation.transport is not declared",
+        needs="transport.csv",
     ),
     Item("24", "Results: updating", "Results of updating the model", unless=NOT_UPDATED),
     Item(
@@ -406,7 +411,7 @@ def _line(item: Item, report: ReportSection, files: frozenset[str]) -> dict[str,
         *item.keys,
         *(path for path in said if path not in absent),
     ]
-    if item.unless:
+    if item.unless and item.needs not in files:
         status, places = "not applicable", [item.unless]
     elif not absent:
         status = "answered"

@@ -285,7 +285,7 @@ def forbidden_words(text: str) -> tuple[str, ...]:
     ----------
     text : str
         Plain text. Whole words are compared without regard to case, except "AI", which is a word only in
-        capitals.
+        capitals and not at the end of a standard's name (TRIPOD+AI).
 
     Returns
     -------
@@ -296,5 +296,5 @@ def forbidden_words(text: str) -> tuple[str, ...]:
     return tuple(
         phrase
         for phrase in FORBIDDEN
-        if re.search(rf"\b{re.escape(phrase)}\b", squeezed, 0 if phrase.isupper() else re.IGNORECASE)
+        if re.search(rf"(?<![\w+]){re.escape(phrase)}\b", squeezed, 0 if phrase.isupper() else re.IGNORECASE)
     )

@@ -14,6 +14,7 @@ from jinja2 import UndefinedError
 from predictor.config.schema import HumanStatements
 from predictor.reports import render
 from predictor.reports.content import InputValue, PredictionReportV1
+from predictor.reports.content_evidence import EvidenceView
 from predictor.reports.content_model import ModelReportV1
 from predictor.reports.render import render_model_report, render_patient_report
 from predictor.reports.wording import forbidden_words
@@ -74,6 +75,7 @@ TAGS = {
         "td",
         "figure",
     ),
+    "a",
     *("svg", "desc", "defs", "pattern", "rect", "circle", "line", "polyline", "polygon", "text"),
 }
 PATIENT_REPORTS = [estimate_report, group_report, arms_report, refusal_report]
@@ -118,7 +120,7 @@ def rendered(report: Any) -> str:
     return render_model_report(view) if isinstance(view, ModelReportV1) else render_patient_report(view)
 
 
-CLOSED = {"kind", "verdict", "status", "role", "better", "schema_name", "severity", "created_utc"}
+CLOSED = {"file", "kind", "verdict", "status", "role", "better", "schema_name", "severity", "created_utc"}
 
 
 def hostile(content: Any) -> Any:
@@ -145,9 +147,10 @@ def test_one_file_without_script_address_or_handler(report: Any) -> None:
     assert "//" not in html
     assert "<script" not in html
     names = {name for name, _ in page.attributes}
-    assert not {name for name in names if name.startswith("on")} | (
-        names & {"src", "href", "srcset", "action"}
-    )
+    assert not {name for name in names if name.startswith("on")} | (names & {"src", "srcset", "action"})
+    links = {value for name, value in page.attributes if name == "href"}
+    assert links <= {"tripod_ai.html", "probast_ai.html", "model_card.json", "methods.txt"}
+    assert not links or report is model_report
     assert re.findall(r"url\(([^)]*)\)|@import", html) == ["#hatch"]
     assert len(page.ids) == len(set(page.ids))
 
@@ -373,13 +376,25 @@ def test_the_model_report_says_everything_a_statistician_asks() -> None:
         "scikit-learn 1.9.0",
         "predictor train configs/opt_periodontal.yaml",
         "The clinic carries much of the gain",
+        "AUC 0.870 0.050 0.820 (0.002) 0.835 (0.001) 0.831 (0.001) 0.830 (0.790 to 0.870)",
+        "0.30 8.4 21",
+        "0.50 0.4 few or nearly all",
+        "0.40 0.41 0.33 to 0.50",
+        "Mean pocket depth 91 (86 to 95)",
+        "Bleeding on probing at baseline 1 1 to 2 96",
+        "serum clinical log loss 0.0011 (−0.0062 to 0.0084) 0.764",
+        "Clinic 98 yes",
+        "From the plan alone AUC 0.83, of the plan alone 0.58: about a quarter comes from the treatment.",
+        "0.10 treat everybody 100 0.050 (−0.020 to 0.120)",
+        "The treated alone: net benefit per patient",
     ):
         assert part in text, part
 
 
 def test_every_figure_has_words_and_a_table() -> None:
     html = rendered(model_report)
-    for name in ("gains", "calibration", "roc", "decision", "importance"):
+    figures = ("gains", "calibration", "roc", "decision", "decision_treated", "importance", "instability")
+    for name in figures:
         section = html[html.index('<svg class="figure" viewBox') :]
         assert f'<title id="{name}-title">' in section
         after = html[html.index(f'id="{name}-desc"') :]
@@ -411,6 +426,11 @@ def test_an_empty_run_still_has_a_report() -> None:
         versions=(),
         design=(),
         warnings=(),
+        evidence=EvidenceView(),
+        treated_decision=None,
+        treated_net_benefit=(),
+        methods=(),
+        annexes=(),
         verdict=model_report().verdict.model_copy(update={"verdict": "too_little", "comparisons": ()}),
     )
     page = Page(render_model_report(bare))

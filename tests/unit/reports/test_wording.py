@@ -155,6 +155,7 @@ def test_braces_in_a_value_are_not_variables() -> None:
 def test_forbidden_words_are_whole_words() -> None:
     assert forbidden_words("It is safe and you should receive it") == ("should receive", "safe")
     assert forbidden_words("AI says so, because  of it") == ("AI", "because of")
+    assert forbidden_words("reported by TRIPOD+AI") == ()
     assert forbidden_words("Paid; safety was maintained; said aid") == ()
 
 
