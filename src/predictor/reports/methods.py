@@ -99,9 +99,21 @@ def _predictors(study: Study) -> str:
     return (
         f"{len(features)} inputs known on days {window.first_day} to {window.last_day} relative to day 0 were "
         f"candidates, in these sets: {joined(sets)}.{left} Numbers entered as they are, scaled inside each fold; "
-        f"categories as indicators. Missing numbers were filled in with the median of the training part, with an "
-        "indicator; missing categories were a level of their own. No input was chosen by its own "
-        "association with the outcome."
+        f"categories as indicators. {_filling(study)} No input was chosen by its own association with the outcome."
+    )
+
+
+def _filling(study: Study) -> str:
+    m = study.protocol.imputations
+    if not m:
+        return (
+            "Missing numbers were filled in with the median of the training part, with an indicator; missing "
+            "categories were a level of their own."
+        )
+    return (
+        f"Missing numbers were imputed {m} times by chained regressions inside every fold, in training parts with the "
+        f"outcome and elsewhere without it, and the {m} probabilities were averaged; missing categories were a level "
+        "of their own."
     )
 
 

@@ -177,14 +177,17 @@ def missing_data(facts: Facts) -> Answer:
     rows, _ = facts.study.evaluable(facts.study.loaded.config.primary)
     names = [feature.name for feature in facts.study.dataset.features]
     worst = float(facts.study.dataset.X.iloc[rows][names].isna().mean().max()) if names else 0.0
-    lost = facts.missing_outcome
+    lost, m = facts.missing_outcome, facts.study.protocol.imputations
+    filled = f"imputed {m} times" if m else "filled in with the median and an indicator"
     text = (
         f"{100 * lost:.0f} of 100 have no outcome (declared: {_strategy(facts)}); of the predictors the least "
-        f"complete lacks {100 * worst:.0f} of 100 values, filled in inside each fold."
+        f"complete lacks {100 * worst:.0f} of 100 values, {filled} inside each fold."
     )
-    if lost > MUCH_MISSING:
+    imputed = _strategy(facts) == "impute"
+    if lost > MUCH_MISSING and not imputed:
         return Answer("no", text)
-    return Answer("probably yes" if max(lost, worst) <= LITTLE_MISSING else "probably no", text)
+    fits = (lost <= LITTLE_MISSING or imputed) and (worst <= LITTLE_MISSING or m > 0)
+    return Answer("probably yes" if fits else "probably no", text)
 
 
 def _strategy(facts: Facts) -> str:

@@ -182,7 +182,7 @@ ITEMS: tuple[Item, ...] = (
         "Methods: missing data",
         "How missing values were handled, and what was left out why",
         sections=("missing_outcomes", "missing_inputs", "methods"),
-        keys=("features.max_missing", "outcomes"),
+        keys=("features.max_missing", "imputation", "outcomes"),
     ),
     Item(
         "12a",

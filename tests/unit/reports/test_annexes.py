@@ -153,3 +153,18 @@ def test_characteristics_are_those_of_the_evaluable_patients() -> None:
     line = table[table["input"] == "Age"].iloc[0]
     assert line["all"].startswith(f"{age.mean():.3g} (")
     assert line["with_outcome"].startswith(f"{age[y == 1].mean():.3g} (")
+
+
+def test_multiple_imputation_is_said_and_counts_for_the_missing_data(tmp_path: Path) -> None:
+    clinic = write_clinic(tmp_path, n=120)
+    clinic.change("validation:\n", "imputation: {method: multiple, m: 2, rounds: 1}\nvalidation:\n")
+    clinic.change("bootstrap: {resamples: 4}", "bootstrap: {resamples: 0}")
+    folder = train_quietly(clinic).folder
+    words = (folder / "methods.txt").read_text(encoding="utf-8")
+    assert "imputed 2 times by chained regressions inside every fold" in words
+    assert "Optimism" not in words
+    probast = pd.read_csv(folder / "probast_ai.csv", dtype=str, keep_default_na=False).set_index("id")
+    assert "imputed 2 times inside each fold" in probast.loc["D4.3", "evidence"]
+    assert probast.loc["E4.1", "evidence"] == "Nested cross-validation, 2 outer folds times 2."
+    page = (folder / "model_report.html").read_text(encoding="utf-8")
+    assert page.count("Not examined: the config asks for no resamples") == 2
