@@ -29,6 +29,7 @@ __all__ = [
     "DecisionCurve",
     "DecisionSeries",
     "Definition",
+    "FurtherRow",
     "HistogramBin",
     "Importance",
     "ImportanceTable",
@@ -157,6 +158,14 @@ class SecondaryRow(View):
     log_loss: Interval | None = None
     calibration_slope: Interval | None = None
     note: str = ""
+
+
+class FurtherRow(View):
+    """A further measure of the judged procedure; without limits where it is a test."""
+
+    measure: str
+    value: Interval
+    good: str
 
 
 class WeightRow(View):
@@ -429,6 +438,7 @@ class ModelReportV1(View):
     models: tuple[ModelRow, ...]
     weights: tuple[WeightRow, ...] = ()
     secondary: tuple[SecondaryRow, ...] = ()
+    further: tuple[FurtherRow, ...] = ()
     calibration: CalibrationPlot | None = None
     roc: RocCurve | None = None
     decision: DecisionCurve | None = None

@@ -45,6 +45,7 @@ from predictor.reports.model_missing import (
 from predictor.reports.model_performance import (
     calibration_view,
     decision_view,
+    further_rows,
     importance_view,
     model_rows,
     net_benefit_rows,
@@ -126,6 +127,7 @@ def model_view(facts: ModelFacts, *, annexes: Sequence[Annex] = ()) -> ModelRepo
         models=model_rows(study, evaluation.performance),
         weights=weight_rows(study, facts.results),
         secondary=secondary_rows(facts.secondary),
+        further=further_rows(evaluation.further),
         calibration=calibration_view(evaluation),
         roc=roc_view(evaluation),
         decision=decision_view(study, evaluation),

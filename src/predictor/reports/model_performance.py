@@ -15,6 +15,7 @@ from predictor.reports.content_model import (
     CurvePoint,
     DecisionCurve,
     DecisionSeries,
+    FurtherRow,
     HistogramBin,
     Importance,
     ImportanceTable,
@@ -39,6 +40,7 @@ from predictor.validation.resampling import FoldResult
 __all__ = [
     "calibration_view",
     "decision_view",
+    "further_rows",
     "importance_view",
     "model_rows",
     "net_benefit_rows",
@@ -402,6 +404,35 @@ def subgroup_rows(table: pd.DataFrame) -> tuple[SubgroupRow, ...]:
 
 def _limits(value: float, low: float, high: float) -> Interval | None:
     return Interval(value=value, lo=_finite(low), hi=_finite(high)) if np.isfinite(value) else None
+
+
+FURTHER = {
+    "average_precision": ("Average precision", "the rate of response is chance"),
+    "nagelkerke_r2": ("Nagelkerke's R²", "0 is the prevalence, 1 is certainty"),
+    "cox_snell_r2": ("Cox and Snell's R²", "what the sample-size criteria expect"),
+    "observed_expected": ("Observed / expected", "1"),
+    "spiegelhalter_z": ("Spiegelhalter's z", "between −1.96 and 1.96"),
+    "ici": ("ICI: mean distance from the smooth curve", "below 0.05"),
+    "e50": ("E50: half of the patients are closer", "below 0.05"),
+    "e90": ("E90: nine of ten are closer", "below 0.10"),
+    "emax": ("Emax: the largest distance", "below 0.15"),
+}
+
+
+def further_rows(further: pd.DataFrame) -> tuple[FurtherRow, ...]:
+    """Lay out the further measures of the judged procedure, each with what a good value looks like.
+
+    Parameters
+    ----------
+    further : DataFrame
+        As `predictor.validation.further.further_performance` gives it.
+    """
+    rows = []
+    for name, (label, good) in FURTHER.items():
+        value = _interval(further, name)
+        if value is not None:
+            rows.append(FurtherRow(measure=label, value=value, good=good))
+    return tuple(rows)
 
 
 def secondary_rows(secondary: pd.DataFrame) -> tuple[SecondaryRow, ...]:
