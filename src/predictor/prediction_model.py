@@ -29,6 +29,7 @@ from predictor.explanation.attribution import Explainer
 from predictor.explanation.attribution import PlanBaseline as MemberBaseline
 from predictor.features.columns import Categories
 from predictor.features.dataset import Feature
+from predictor.features.distance import Distance
 from predictor.model_folder import (
     ESTIMATOR,
     MANIFEST,
@@ -167,6 +168,8 @@ class PredictionModel:
         Title, outcome, verdict, performance, limits, provenance, ``simulated``, ``valid_until``.
     manifest : dict
         What the manifest shall hold besides; saving adds name, creation, files, hashes, versions and types.
+    distance : Distance or None
+        How the development patients were distributed; None where there were too few to say.
     """
 
     build: Callable[[], AveragedClassifier]
@@ -183,6 +186,7 @@ class PredictionModel:
     cohort: dict[str, Any]
     card: dict[str, Any]
     manifest: dict[str, Any]
+    distance: Distance | None = None
 
     @cached_property
     def estimator(self) -> AveragedClassifier:
@@ -311,6 +315,7 @@ def _write_content(model: PredictionModel, folder: Path) -> None:
             "entry_rules": model.entry_rules,
             "plan": model.plan,
             "policy": model.policy,
+            "distance": None if model.distance is None else model.distance.to_plain(),
         },
         "explain.json": {plan: [asdict(one) for one in found] for plan, found in model.baselines.items()},
         "card.json": model.card,
@@ -430,6 +435,7 @@ def _build(
     parts = {name: read_json(content[name]) for name in TEXTS}
     schema, applicability = parts["schema.json"], parts["applicability.json"]
     features = tuple(Feature(**_with_tuples(part)) for part in schema["features"])
+    distance = applicability.get("distance")  # which a folder from before it does not have
     scorer = require_sound(from_plain(read_json(content[SCORER])))
     found = load_compact(io.BytesIO(content[REFITS])) if REFITS in content else []
     refits = [require_sound(refit) for refit in found]
@@ -452,6 +458,7 @@ def _build(
         cohort=schema["cohort"],
         card=parts["card.json"],
         manifest=manifest,
+        distance=None if distance is None else Distance.from_plain(distance),
     )
 
 

@@ -15,6 +15,8 @@ from predictor.errors import Problem, ResourceError
 from predictor.execution import Execution
 from predictor.explanation.attribution import MemberExplainer, plan_baselines
 from predictor.features.columns import columns_of
+from predictor.features.dataset import Feature
+from predictor.features.distance import Distance, fit_distance
 from predictor.input_fields import describe_inputs
 from predictor.model_card import write_card
 from predictor.models.averaging import AveragedClassifier
@@ -182,7 +184,15 @@ def assemble_model(
         card=write_card(study, evaluation, chosen=final.chosen, rows=final.rows, created=created)
         | {"case_mix": _case_mix(inputs, X, evaluation)},
         manifest={},
+        distance=_distance(scorer, features, X),
     )
+
+
+def _distance(scorer: CompactModel, features: Sequence[Feature], X: pd.DataFrame) -> Distance | None:
+    """How the development patients were distributed at baseline; the plan is chosen and not one of their traits."""
+    baseline = {one.name for one in features if one.known != "plan"}
+    columns = [column for column in scorer.columns if column.feature in baseline]
+    return fit_distance(columns, columns_of(X, columns), len(X))
 
 
 def _case_mix(inputs: Sequence[InputField], X: pd.DataFrame, evaluation: Evaluation) -> dict[str, object]:

@@ -16,8 +16,17 @@ import pandas as pd
 import pytest
 
 from predictor.errors import DataError
-from predictor.prediction import Prediction
-from trained_clinics import clinic_of, command_line, new_patients, trained
+from predictor.prediction import Prediction, predict_patients
+from predictor.prediction_model import PredictionModel, load_prediction_model
+from predictor.scoring import score_file
+from trained_clinics import (
+    clinic_of,
+    command_line,
+    new_patients,
+    train_quietly,
+    trained,
+    write_clinic,
+)
 
 GOOD: Mapping[str, object] = {
     "age": 40.0,
@@ -216,6 +225,93 @@ def test_pre_06_the_learned_range_includes_its_ends() -> None:
         assert answer(madrs=inside).kind == "estimate"
     for outside in (np.nextafter(low, -1), np.nextafter(high, 1e9)):
         assert "outside what the model has seen" in refusal(madrs=float(outside))
+
+
+def test_pre_06_at_just_inside_and_just_outside_every_limit_of_every_number() -> None:
+    fields = [one for one in trained().model.model.inputs if one.kind == "number"]
+    assert len(fields) == 3
+    for field in fields:
+        assert field.learned is not None
+        low, high = field.learned
+        for inside in (low, float(np.nextafter(low, high)), float(np.nextafter(high, low)), high):
+            checks = {one.id: one.status for one in answer(**{field.name: inside}).checks}
+            assert checks["learned_ranges"] == "ok"
+        for outside in (np.nextafter(low, -np.inf), np.nextafter(high, np.inf)):
+            assert f"{field.label} is outside what the model has seen" in refusal(
+                **{field.name: float(outside)}
+            )
+
+
+# PRE-07 ----------------------------------------------------------------------------------------------------
+
+
+def body_model(folder: Path, *, refuses: bool = True) -> PredictionModel:
+    """A model of a clinic where CRP follows age closely."""
+    clinic = write_clinic(folder, effect=4.0)
+    table = clinic.table("patients")
+    noise = np.random.default_rng(3).normal(0, 0.3, len(table))
+    table["age"] = [
+        str(round(float(np.clip(20 + 14 * (np.log(float(crp)) + 1 + e), 18, 80)))) if crp != "NA" else "40"
+        for crp, e in zip(table["crp"], noise, strict=True)
+    ]
+    table.to_csv(clinic.folder / "patients.csv", index=False)
+    training = train_quietly(
+        clinic,
+        overrides=[
+            "report.release=research",
+            "report.reason=a test",
+            f"report.withhold_if.unlike_development={str(refuses).lower()}",
+        ],
+    )
+    return load_prediction_model(training.folder / "model")
+
+
+@pytest.mark.parametrize("refuses", [True, False])
+def test_pre_07_inside_every_range_and_impossible_together(tmp_path: Path, refuses: bool) -> None:
+    model = body_model(tmp_path, refuses=refuses)
+    assert model.distance is not None
+    ranges = {one.name: one.learned for one in model.inputs}
+    assert ranges["age"] is not None
+    usual = GOOD | {"age": 34, "crp": 1.0}
+    odd = GOOD | {"age": ranges["age"][0], "crp": 12.0}
+    kinds = []
+    for values in (usual, odd):
+        frame = pd.DataFrame([values])
+        (said,) = predict_patients(model, frame, explain=False)
+        (check,) = [one for one in said.checks if one.id == "typical"]
+        kinds.append((said.kind, check.status))
+    assert kinds == [("estimate", "ok"), ("refusal", "fail") if refuses else ("estimate", "check")]
+    assert {one.id: one.status for one in said.checks}["learned_ranges"] == "ok"
+    assert "Age" in check.result
+    assert "C-reactive protein" in check.result
+    assert "12" not in check.result
+    # A file of many says the same as the page of one.
+    path, out = tmp_path / "new.parquet", tmp_path / "answers.parquet"
+    pd.DataFrame([usual, odd] * 50).to_parquet(path)
+    score_file(training_model(tmp_path), path, out, ranges=False)
+    assert pd.read_parquet(out)["kind"].tolist() == [kinds[0][0], kinds[1][0]] * 50
+
+
+def training_model(folder: Path) -> Path:
+    (run,) = [path for path in (folder / "experiments" / "runs").iterdir() if (path / "model").is_dir()]
+    return run / "model"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"crp": 250.0}, "was it recorded in another unit than mg/L?"),
+        ({"age": 400.0}, "divided by 10 it would lie inside: was it recorded in another unit than years?"),
+    ],
+)
+def test_pre_07_a_value_that_fits_after_a_known_factor_is_asked_for_its_unit(
+    changes: dict[str, object], said: str
+) -> None:
+    assert said in refusal(**changes)
+
+
+def test_pre_07_a_value_just_outside_is_not_suspected_of_another_unit() -> None:
+    assert "unit" not in refusal(age=77)
 
 
 def test_pre_08_a_decimal_comma_is_explained() -> None:

@@ -366,6 +366,8 @@ class WithholdIf(Declared):
     missing_features_over: Annotated[float, Field(ge=0, le=1)] = 0.30
     """Largest share of what the model rests on that may be filled in."""
     outside_training_range: bool = True
+    unlike_development: bool = True
+    """Whether a combination of values further out than any to be expected refuses; otherwise it is pointed out."""
 
 
 Statement = Annotated[str, Field(pattern=r"\S")] | None

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import date
 
 from predictor.cohort.names import names_of
 from predictor.prediction.reading import learned_text
 from predictor.prediction.records import Check, InputValue, Kind, Patient, Prediction
-from predictor.prediction_model import InputField, PredictionModel
+from predictor.prediction_model import InputField, PredictionModel, raw_columns
 
 __all__ = ["judge_patient"]
+
+# Between units in use: powers of ten, creatinine, glucose, cholesterol, cortisol, vitamin D, pounds, inches.
+UNIT_FACTORS = (10.0, 100.0, 1000.0, 88.4, 18.0, 38.67, 27.59, 2.496, 2.2046, 2.54)
+SLIGHTLY = 1.5  # what lies less far outside is unusual, and not in another unit
 
 
 def judge_patient(model: PredictionModel, patient: Patient, *, today: date) -> Prediction:
@@ -19,6 +24,7 @@ def judge_patient(model: PredictionModel, patient: Patient, *, today: date) -> P
         _entry_check(model, patient),
         _range_check(model, patient),
         _complete_check(model, patient),
+        *_typical_check(model, patient),
         _plan_check(model, patient),
         _date_check(model, today),
     ]
@@ -94,7 +100,9 @@ def _range_check(model: PredictionModel, patient: Patient) -> Check:
     refuse = bool(model.policy.get("withhold_if", {}).get("outside_training_range", True))
     broken = [*patient.unreadable.values(), *_beyond_limits(model, patient)]
     outside = [
-        f"{one.label} is outside what the model has seen ({learned_text(one)} {one.unit}".rstrip() + ")"
+        f"{one.label} is outside what the model has seen ({learned_text(one)} {one.unit}".rstrip()
+        + ")"
+        + _unit_hint(one, patient.values[one.name])
         for one in model.inputs
         if one.role != "entry" and _is_outside(one, patient.values[one.name])
     ]
@@ -138,6 +146,26 @@ def _is_outside(one: InputField, value: float | str | None) -> bool:
     return not one.learned[0] <= value <= one.learned[1]
 
 
+def _unit_hint(one: InputField, value: float | str | None) -> str:
+    """Say by which factor between units a value would lie inside, if by any: the one that brings it nearest."""
+    if one.learned is None or not isinstance(value, float) or not (value > 0 and one.learned[1] > 0):
+        return ""
+    low, high = one.learned
+    if low / SLIGHTLY <= value <= high * SLIGHTLY:
+        return ""
+    middle = math.sqrt(max(low, high / 1e3) * high)
+    changed = {
+        f"{word} by {factor:g}": value * factor if word == "multiplied" else value / factor
+        for factor in UNIT_FACTORS
+        for word in ("divided", "multiplied")
+    }
+    inside = {how: found for how, found in changed.items() if low <= found <= high}
+    if not inside:
+        return ""
+    how = min(inside, key=lambda how: abs(math.log(inside[how] / middle)) if inside[how] > 0 else math.inf)
+    return f"; {how} it would lie inside: was it recorded in another unit than {one.unit or 'declared'}?"
+
+
 def _complete_check(model: PredictionModel, patient: Patient) -> Check:
     used = [one for one in model.inputs if one.role != "entry"]
     missing = [one for one in used if patient.values[one.name] is None and one.name not in patient.unreadable]
@@ -167,6 +195,28 @@ def _complete_check(model: PredictionModel, patient: Patient) -> Check:
             f"They carry {share:.0%} of the model",
         )
     return Check("complete_inputs", label, "ok", f"All {len(used)} recorded", "Nothing had to be filled in")
+
+
+def _typical_check(model: PredictionModel, patient: Patient) -> list[Check]:
+    """Ask whether the values go together as they did in development; nothing where that was not described."""
+    distance, label = model.distance, "Values that go together"
+    if distance is None or patient.unreadable:
+        return []
+    raw = raw_columns(model.features, [patient.values])
+    (squared,) = distance.squared(raw, 1)
+    if squared <= distance.caution:
+        return [Check("typical", label, "ok", "As in development", "The model has seen such patients")]
+    labels = {one.name: one.label for one in model.inputs}
+    named = " and ".join(labels[name] for name in distance.unusual(raw))
+    refuses = bool(model.policy.get("withhold_if", {}).get("unlike_development", True))
+    if squared <= distance.refusal or not refuses:
+        result = f"Rare together; look first at {named}"
+        return [Check("typical", label, "check", result, "The model has seen few such patients")]
+    result = (
+        f"The values lie inside their ranges one by one, and together further out than in any patient to be expected; "
+        f"look first at {named}"
+    )
+    return [Check("typical", label, "fail", result, "The model has not seen such patients")]
 
 
 def _plan_check(model: PredictionModel, patient: Patient) -> Check:

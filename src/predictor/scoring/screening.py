@@ -39,6 +39,8 @@ def sound_rows(model: PredictionModel, raw: RawColumns, n: int, plan: Categories
     _keep(sound, _complete(model, missing, n))
     for rule in model.entry_rules:
         _keep(sound, _meets(rule, raw, n))
+    if model.distance is not None and _refuses(model, "unlike_development"):
+        _keep(sound, model.distance.squared(raw, n) <= model.distance.refusal)
     if model.plan.get("input"):
         known = np.array([level in model.baselines for level in plan.levels] + [False])
         _keep(sound, known[plan.codes])
@@ -69,6 +71,10 @@ def plans_of(model: PredictionModel, raw: RawColumns, n: int) -> Categories:
     return Categories(np.where(known, codes, -1), [f"{value:g}" for value in distinct])
 
 
+def _refuses(model: PredictionModel, what: str) -> bool:
+    return bool(model.policy.get("withhold_if", {}).get(what, True))
+
+
 def _keep(sound: np.ndarray, kept: np.ndarray | None) -> None:
     if kept is not None:
         sound &= kept
@@ -86,7 +92,7 @@ def _fits(model: PredictionModel, one: InputField, values: np.ndarray | Categori
         known = [level in one.levels for level in values.levels]
         return None if all(known) else np.array([*known, True])[values.codes]
     lows, highs = [one.limits[0]], [one.limits[1]]
-    refuses = bool(model.policy.get("withhold_if", {}).get("outside_training_range", True))
+    refuses = _refuses(model, "outside_training_range")
     if refuses and one.role != "entry" and one.learned is not None:
         lows.append(one.learned[0])
         highs.append(one.learned[1])
