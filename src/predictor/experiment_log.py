@@ -18,6 +18,7 @@ from predictor.validation.resampling import Candidate
 
 __all__ = ["log_items"]
 
+
 # The model report with the annexes it links to; none holds a patient's row.
 PAGES = ("model_report.html", "tripod_ai.html", "probast_ai.html", "model_card.json", "methods.txt")
 
