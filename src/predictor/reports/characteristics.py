@@ -13,6 +13,7 @@ __all__ = ["characteristics_frame"]
 
 SMALLEST_COUNT = 10
 HIDDEN = "not shown"
+RARE = "levels of fewer than 10 patients"
 COLUMNS = ("all", "with_outcome", "without_outcome")
 
 
@@ -39,15 +40,22 @@ def characteristics_frame(study: Study) -> pd.DataFrame:
             texts = [_mean_text(column.to_numpy(dtype=float)) for column in columns]
             lines.append({"input": feature.label, "level": "", "statistic": "mean (SD)", **_named(texts)})
             continue
-        levels = sorted({str(value) for value in X[feature.name].dropna()})
-        counts = np.array(
-            [[int((column.astype(str) == level).sum()) for level in levels] for column in columns]
-        )
+        levels, of_row = _common_levels(X[feature.name])
+        counts = np.array([[int((of_row[part] == level).sum()) for level in levels] for part in parts])
         lines += [
             {"input": feature.label, "level": level, "statistic": "of 100", **_named(list(texts))}
             for level, texts in zip(levels, _share_texts(counts).T, strict=True)
         ]
     return pd.DataFrame(lines, columns=["input", "level", "statistic", *COLUMNS])
+
+
+def _common_levels(values: pd.Series) -> tuple[list[str], np.ndarray]:
+    """Levels by name that many patients have, and the rest as one: the name of a rare level can be a person's."""
+    texts = values.astype(object).where(values.notna(), "").astype(str).to_numpy(dtype=object)
+    names, counts = np.unique(texts[texts != ""].astype(str), return_counts=True)
+    rare = set(names[counts < SMALLEST_COUNT])
+    merged = np.array([RARE if text in rare else text for text in texts], dtype=object)
+    return [*names[counts >= SMALLEST_COUNT], *([RARE] if rare else [])], merged
 
 
 def _named(texts: Sequence[str]) -> dict[str, str]:
