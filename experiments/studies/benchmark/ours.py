@@ -12,14 +12,8 @@ from predictor.config.schema import DEFAULT_MODELS
 from predictor.features.dataset import Dataset, Feature
 from predictor.models.averaging import AveragedClassifier
 from predictor.models.catalog import family_candidates
-from predictor.validation.resampling import (
-    Candidate,
-    Protocol,
-    candidate_line,
-    candidate_weights,
-    cross_validate,
-    fit_candidates,
-)
+from predictor.validation.assembly import Candidate, Protocol, candidate_line, candidate_weights
+from predictor.validation.resampling import cross_validate, fit_candidates
 from predictor.validation.splits import repeated_folds
 
 __all__ = ["fit"]
