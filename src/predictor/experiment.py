@@ -163,26 +163,22 @@ def train(
     execution = replace(execution, units=units)
     with run:
         run.write_text("config.yaml", dump_config(loaded))
-        run.write_frame("attrition.csv", study.cohort.attrition)
+        keep(run, attrition=study.cohort.attrition)
         folds = outer_folds(study)
         results = nested_cross_validation(study, folds, execution=execution, progress=say)
         evaluation = evaluate_predictions(study, results, run)
         subgroups = evaluate_subgroups(study, results)
-        if len(subgroups):
-            run.write_frame("subgroups.csv", subgroups)
         secondary = evaluate_secondary(study, folds, execution=execution, progress=say)
-        if len(secondary):
-            run.write_frame("secondary.csv", secondary)
+        keep(run, subgroups=subgroups, secondary=secondary)
         transport = transport_validation(study, run, execution=execution, progress=say)
         evidence = gather(study, results, evaluation, run, execution=execution, progress=say)
         say("final fit", 0, 1)
         final = fit_final(study)
         shares = out_of_fold_importance(study, results, run)
         findings += answer_checks(study, results, evaluation, final, transport, evidence)
-        run.write_frame("checks.csv", findings_frame(findings))
         coefficients = pooled_coefficients(study, final)
-        if len(coefficients):
-            run.write_frame("coefficients.csv", coefficients)
+        keep(run, coefficients=coefficients)
+        run.write_frame("checks.csv", findings_frame(findings))
         say("model folder", 0, 1)
         model = release_model(study, final, evaluation, run, shares=shares, execution=execution, now=now)
         facts = ModelFacts(
@@ -205,12 +201,10 @@ def train(
         )
         reports = write_reports(facts, model, run)
         run.write_json("verdict.json", _verdict_record(evaluation))
-        failed = units.failed()
-        if len(failed):
-            run.write_frame("failures.csv", failed)
+        keep(run, failures=units.failed())
         folder = run.finish()
     say("tracking", 0, 1)
-    record, notices = track(study, evaluation, final, folder)
+    record, notices = track(study, evaluation, final, folder, tables=tuple(evidence.tables()))
     return Training(
         folder=folder,
         study=study,
@@ -224,6 +218,19 @@ def train(
         findings=findings,
         cpu_seconds=time.process_time() - started,
     )
+
+
+def keep(run: Run, **tables: pd.DataFrame) -> None:
+    """Write the tables that have something to say, each by its name.
+
+    Parameters
+    ----------
+    run : Run
+    **tables : DataFrame
+    """
+    for name, table in tables.items():
+        if len(table):
+            run.write_frame(f"{name}.csv", table)
 
 
 def declared_execution(loaded: LoadedConfig, *, workers: int = 0) -> Execution:
@@ -363,10 +370,7 @@ def transport_validation(study: Study, run: Run, *, execution: Execution, progre
         level=level,
         progress=lambda done, total: progress("transport", done, total),
     )
-    if len(frame):
-        run.write_frame("transport.csv", frame)
-    if len(summary := transport_summary(frame, level=level)):
-        run.write_frame("transport_summary.csv", summary)
+    keep(run, transport=frame, transport_summary=transport_summary(frame, level=level))
     return frame
 
 
@@ -391,8 +395,7 @@ def gather(
     progress : callable
     """
     evidence = gather_evidence(study, results, evaluation, execution=execution, progress=progress)
-    for name, table in evidence.tables().items():
-        run.write_frame(f"{name}.csv", table)
+    keep(run, **evidence.tables())
     if evidence.stability is not None:
         rows, _ = study.evaluable(study.loaded.config.primary)
         run.write_frame("instability.parquet", evidence.stability.patients.assign(row=rows))
@@ -504,7 +507,7 @@ def write_reports(facts: ModelFacts, model: PredictionModel, run: Run) -> list[s
 
 
 def track(
-    study: Study, evaluation: Evaluation, final: FinalFit, folder: Path
+    study: Study, evaluation: Evaluation, final: FinalFit, folder: Path, *, tables: Sequence[str] = ()
 ) -> tuple[TrackingRecord | None, tuple[str, ...]]:
     """Send the finished run to MLflow; where that fails, say so and leave the run as it is.
 
@@ -515,12 +518,14 @@ def track(
     final : FinalFit
     folder : Path
         The finished run.
+    tables : sequence of str
+        Names of the tables of this study's evidence, sent besides those that every run has.
     """
     config = study.loaded.config
-    tables = ("attrition", *TABLES, "weights", "importance")
+    sent = ("attrition", *TABLES, "weights", "importance", *tables)
     try:
         record = send(
-            log_items(study, evaluation, final, folder=folder, tables=tables),
+            log_items(study, evaluation, final, folder=folder, tables=sent),
             uri=config.tracking.uri,
             experiment=config.tracking.experiment or config.experiment.name,
             root=study.loaded.root,

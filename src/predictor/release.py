@@ -26,7 +26,7 @@ from predictor.models.tuning import TunedClassifier
 from predictor.prediction.case_mix import describe_case_mix
 from predictor.prediction_model import GroupRate, InputField, PlanBaseline, PredictionModel
 from predictor.study import Study
-from predictor.validation.assembly import candidate_line, candidate_weights
+from predictor.validation.assembly import RESAMPLED, candidate_line, candidate_weights
 from predictor.validation.attempts import attempt
 from predictor.validation.coefficients import COLUMNS, coefficient_table
 from predictor.validation.evaluation import Evaluation
@@ -82,7 +82,7 @@ def fit_final(study: Study) -> FinalFit:
     rows, y = study.trainable()
 
     def fit(names: Sequence[str]) -> dict[str, Imputed]:
-        label, seed = study.primary.label, study.protocol.seed
+        label, seed = study.primary.label, study.protocol.seed_of(RESAMPLED, 0)
         return fit_candidates(study.protocol, study.dataset, label, rows, seed=seed, names=names)
 
     names = [candidate.name for candidate in study.protocol.candidates]

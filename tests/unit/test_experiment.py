@@ -4,12 +4,14 @@ import json
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from predictor.config.loading import load_config
 from predictor.errors import ConfigError
 from predictor.experiment import weight_table
+from predictor.features.columns import columns_of
 from predictor.validation.resampling import FoldResult
 from trained_clinics import NOW, new_patients, train_quietly, trained, write_clinic
 
@@ -48,6 +50,16 @@ def test_importance_out_of_fold_puts_the_planted_cause_first() -> None:
     table = read("importance.csv").sort_values("mean", ascending=False)
     assert table["feature"].iloc[0] == "crp"
     assert len(table) == 6
+
+
+@pytest.mark.parametrize("kind", ["better", "random_forest"])
+def test_the_refits_are_compared_with_the_model_that_is_released(kind: str) -> None:
+    training = trained(kind)
+    table = pd.read_parquet(training.folder / "instability.parquet")
+    X = training.study.dataset.X.iloc[table["row"]]
+    scorer = training.model.model.scorer
+    released = scorer.probability(columns_of(X, scorer.columns), len(X))
+    np.testing.assert_allclose(table["p"], released, atol=1e-9)
 
 
 def test_the_verdict_is_kept_as_plain_data() -> None:

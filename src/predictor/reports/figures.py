@@ -186,25 +186,13 @@ def calibration_plot(plot: CalibrationPlot) -> Drawing:
     Drawing
     """
     frame = Frame(44, 26, 340, 300)
-    marks = axes(
-        frame,
-        x_ticks=UNIT_TICKS,
-        y_ticks=UNIT_TICKS,
-        x_label="predicted probability",
-        y_label="observed share",
-    )
     band = [
-        (point, point.lo, point.hi) for point in plot.curve if point.lo is not None and point.hi is not None
+        (point.predicted, point.lo, point.hi)
+        for point in plot.curve
+        if point.lo is not None and point.hi is not None
     ]
-    if len(band) > 1:
-        upper = [(frame.x(point.predicted), frame.y(hi)) for point, _, hi in band]
-        lower = [(frame.x(point.predicted), frame.y(lo)) for point, lo, _ in band]
-        marks.append(polygon([*upper, *reversed(lower)], "band"))
-    marks.append(line(frame.x(0), frame.y(0), frame.x(1), frame.y(1), "reference"))
-    marks.append(text(frame.x(0.94), frame.y(0.99), "ideal", "tick", "end"))
-    marks.append(
-        polyline([(frame.x(point.predicted), frame.y(point.observed)) for point in plot.curve], "curve")
-    )
+    curve = [(point.predicted, point.observed) for point in plot.curve]
+    marks = _against_the_ideal(frame, "predicted probability", band, curve)
     for group in plot.bins:
         x = frame.x(group.predicted)
         marks.append(line(x, frame.y(group.lo), x, frame.y(group.hi), "whisker thin"))
@@ -233,19 +221,9 @@ def instability_plot(curve: Sequence[InstabilityPoint]) -> Drawing:
     Drawing
     """
     frame = Frame(44, 26, 300, 300)
-    marks = axes(
-        frame,
-        x_ticks=UNIT_TICKS,
-        y_ticks=UNIT_TICKS,
-        x_label="probability predicted by a refit",
-        y_label="observed share",
-    )
-    upper = [(frame.x(point.predicted), frame.y(point.hi)) for point in curve]
-    lower = [(frame.x(point.predicted), frame.y(point.lo)) for point in curve]
-    marks.append(polygon([*upper, *reversed(lower)], "band"))
-    marks.append(line(frame.x(0), frame.y(0), frame.x(1), frame.y(1), "reference"))
-    marks.append(text(frame.x(0.94), frame.y(0.99), "ideal", "tick", "end"))
-    marks.append(polyline([(frame.x(point.predicted), frame.y(point.median)) for point in curve], "curve"))
+    band = [(point.predicted, point.lo, point.hi) for point in curve]
+    medians = [(point.predicted, point.median) for point in curve]
+    marks = _against_the_ideal(frame, "probability predicted by a refit", band, medians)
     return Drawing(
         "instability",
         360,
@@ -254,6 +232,24 @@ def instability_plot(curve: Sequence[InstabilityPoint]) -> Drawing:
         say("instability_description"),
         tuple(marks),
     )
+
+
+def _against_the_ideal(
+    frame: Frame,
+    x_label: str,
+    band: Sequence[tuple[float, float, float]],
+    curve: Sequence[tuple[float, float]],
+) -> list[Mark]:
+    """Draw a curve of observed over predicted with its band, and the diagonal that it should follow."""
+    marks = axes(frame, x_ticks=UNIT_TICKS, y_ticks=UNIT_TICKS, x_label=x_label, y_label="observed share")
+    if len(band) > 1:
+        upper = [(frame.x(predicted), frame.y(hi)) for predicted, _, hi in band]
+        lower = [(frame.x(predicted), frame.y(lo)) for predicted, lo, _ in band]
+        marks.append(polygon([*upper, *reversed(lower)], "band"))
+    marks.append(line(frame.x(0), frame.y(0), frame.x(1), frame.y(1), "reference"))
+    marks.append(text(frame.x(0.94), frame.y(0.99), "ideal", "tick", "end"))
+    marks.append(polyline([(frame.x(predicted), frame.y(value)) for predicted, value in curve], "curve"))
+    return marks
 
 
 def _histogram(plot: CalibrationPlot, frame: Frame) -> list[Mark]:

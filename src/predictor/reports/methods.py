@@ -98,9 +98,16 @@ def _predictors(study: Study) -> str:
     left = f" {dropped} declared inputs could not be used." if dropped else ""
     return (
         f"{len(features)} inputs known on days {window.first_day} to {window.last_day} relative to day 0 were "
-        f"candidates, in these sets: {joined(sets)}.{left} Numbers entered as they are, scaled inside each fold; "
-        f"categories as indicators. {_filling(study)} No input was chosen by its own association with the outcome."
+        f"candidates, in these sets: {joined(sets)}.{left} {_numbers(study)}, scaled inside each fold; categories as "
+        f"indicators. {_filling(study)} No input was chosen by its own association with the outcome."
     )
+
+
+def _numbers(study: Study) -> str:
+    transformed = [f"{f.label} ({f.transform})" for f in study.dataset.features if f.transform != "none"]
+    if not transformed:
+        return "Numbers entered as they are"
+    return f"Numbers entered as they are, but for {joined(transformed)}"
 
 
 def _filling(study: Study) -> str:
@@ -172,7 +179,12 @@ def _validation(study: Study) -> str:
             "resamples in which the whole procedure was repeated."
         )
     if validation.transport is not None:
-        text += f" Each level of {validation.transport.by} was also left out as a whole."
+        by, cut = validation.transport.by, validation.transport.cut
+        text += (
+            f" Patients from {cut} on ({by}) were also predicted from those before."
+            if validation.transport.type == "temporal"
+            else f" Each level of {by} was also left out as a whole."
+        )
     return text
 
 

@@ -13,9 +13,21 @@ from predictor.models.sigmoid import Sigmoid
 from predictor.validation.imputed import together_log_odds
 from predictor.validation.splits import Fold
 
-__all__ = ["Candidate", "Fitted", "FoldResult", "Protocol", "assemble", "candidate_line", "candidate_weights"]
+__all__ = [
+    "RESAMPLED",
+    "Candidate",
+    "Fitted",
+    "FoldResult",
+    "Protocol",
+    "assemble",
+    "candidate_line",
+    "candidate_weights",
+]
 
 AVERAGE, SELECTION = "average", "selection"
+# The bootstrap's resamples are folds of this repeat, which no cross-validation reaches, so that none shares its seed
+# with an outer fold. Fold 0 of it is everybody: the final fit, with which the refits are compared.
+RESAMPLED = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -75,6 +87,15 @@ class Protocol:
     arms: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     imputations: int = 0
     rounds: int = 5
+
+    def seed_of(self, repeat: int, fold: int) -> int:
+        """Return the seed of all that is random in one fold.
+
+        Parameters
+        ----------
+        repeat, fold : int
+        """
+        return int(np.random.SeedSequence([self.seed, repeat, fold]).generate_state(1)[0])
 
 
 @dataclass(frozen=True)

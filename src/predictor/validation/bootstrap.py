@@ -14,7 +14,7 @@ import pandas as pd
 
 from predictor.execution import Execution
 from predictor.features.dataset import Dataset
-from predictor.validation.assembly import FoldResult, Protocol
+from predictor.validation.assembly import RESAMPLED, FoldResult, Protocol
 from predictor.validation.optimism import correct_optimism, optimism_table
 from predictor.validation.resamples import draw_patients, membership_counts
 from predictor.validation.resampling import cross_validate
@@ -30,8 +30,6 @@ from predictor.validation.stability import (
 __all__ = ["EXPLAINED", "Bootstrap", "Stability", "bootstrap_procedure", "describe_stability"]
 
 EXPLAINED = 20  # resamples whose contributions are computed: those of forests take as long as all the rest
-# Far from the outer folds' numbers, so that no resample shares its seed with one of them.
-REPEAT = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -41,13 +39,11 @@ class Bootstrap:
     Parameters
     ----------
     apparent : ndarray of shape (n,)
-        Probabilities by the procedure fitted on everybody.
+        Probabilities by the procedure fitted on everybody, which is the final fit (`predictor.release.fit_final`).
     refits : ndarray of shape (B, n)
         Probabilities of everybody by the procedure fitted on each resample.
     counts : ndarray of shape (B, n)
         How often each patient was in each resample.
-    weights : DataFrame
-        Share of each candidate, one row per resample.
     kept : dict of str to ndarray of bool of shape (B, features)
         Of each penalised linear candidate.
     importance : ndarray of shape (1 + E, features)
@@ -57,7 +53,6 @@ class Bootstrap:
     apparent: np.ndarray
     refits: np.ndarray
     counts: np.ndarray
-    weights: pd.DataFrame
     kept: Mapping[str, np.ndarray]
     importance: np.ndarray
 
@@ -120,10 +115,10 @@ def bootstrap_procedure(
     progress : callable, optional
         Called with how much is done, and of how much.
     """
-    alone = replace(protocol, references={})
+    alone = replace(protocol, references={}, arms={})
     everybody, tested = np.arange(len(y)), np.flatnonzero(np.isfinite(y))
     drawn = draw_patients(dataset.groups, resamples=resamples, seed=seed, outcome=y)
-    folds = [Fold(REPEAT, number, train, tested) for number, train in enumerate([everybody, *drawn])]
+    folds = [Fold(RESAMPLED, number, train, tested) for number, train in enumerate([everybody, *drawn])]
     done = iter(range(1, len(folds) + 1))
     results: list[FoldResult] = []
     for some, explain in ((folds[: 1 + EXPLAINED], True), (folds[1 + EXPLAINED :], False)):
@@ -141,7 +136,6 @@ def bootstrap_procedure(
         apparent=first.predictions[protocol.judge],
         refits=np.stack([result.predictions[protocol.judge] for result in refitted]),
         counts=membership_counts(drawn, len(y))[:, tested],
-        weights=pd.DataFrame([dict(result.weights) for result in refitted]),
         kept=_stacked([result.kept for result in refitted]),
         importance=np.stack([np.abs(result.points).mean(axis=0) for result in results if len(result.points)]),
     )

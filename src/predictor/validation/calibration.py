@@ -22,6 +22,7 @@ __all__ = [
     "calibration_in_the_large",
     "calibration_intercept",
     "calibration_slope",
+    "clipped_logit",
     "logistic_recalibration",
     "observed_expected",
     "recalibration_line",
@@ -54,7 +55,8 @@ class Recalibration:
     covariance: float
 
 
-def _logit(p: ArrayLike) -> Floats:
+def clipped_logit(p: ArrayLike) -> Floats:
+    """Log-odds of probabilities that are kept 1e-6 away from 0 and 1, as for the log loss."""
     clipped = np.clip(np.asarray(p, dtype=float), CLIP, 1 - CLIP)
     return np.asarray(np.log(clipped) - np.log1p(-clipped), dtype=float)
 
@@ -117,7 +119,7 @@ def _solve(matrix: Floats, vector: Floats) -> Floats:
 
 
 def _fit_intercept(y: ArrayLike, p: ArrayLike, weights: ArrayLike | None) -> tuple[Floats, Floats]:
-    outcome, logit = np.asarray(y, dtype=float), _logit(p)
+    outcome, logit = np.asarray(y, dtype=float), clipped_logit(p)
     ones = np.ones((len(outcome), 1))
     found, information = _newton(outcome, ones, logit, np.ones((1, len(outcome))), np.zeros(1))
     if weights is not None:
@@ -128,7 +130,7 @@ def _fit_intercept(y: ArrayLike, p: ArrayLike, weights: ArrayLike | None) -> tup
 
 def _fit_line(y: ArrayLike, p: ArrayLike, weights: ArrayLike | None) -> tuple[Floats, Floats]:
     """Coefficients (intercept, slope) and covariances, fitted on the standardised logit."""
-    outcome, logit = np.asarray(y, dtype=float), _logit(p)
+    outcome, logit = np.asarray(y, dtype=float), clipped_logit(p)
     centre, spread = logit.mean(), logit.std()
     rows = 1 if weights is None else len(_rows(weights))
     if not spread > 1e-9:  # all predictions equal: there is no line to fit

@@ -14,8 +14,7 @@ from scipy.optimize import brentq
 from scipy.special import expit
 from scipy.stats import chi2
 
-from predictor.validation.calibration import calibration_intercept, recalibration_line
-from predictor.validation.overall import CLIP
+from predictor.validation.calibration import calibration_intercept, clipped_logit, recalibration_line
 
 __all__ = ["CalibrationTests", "LikelihoodRatio", "calibration_tests", "profile_limits"]
 
@@ -62,11 +61,6 @@ class CalibrationTests:
     slope: LikelihoodRatio
 
 
-def _logit(p: ArrayLike) -> Floats:
-    clipped = np.clip(np.asarray(p, dtype=float), CLIP, 1 - CLIP)
-    return np.asarray(np.log(clipped) - np.log1p(-clipped), dtype=float)
-
-
 def _deviance(y: Floats, logit: Floats, intercept: float, slope: float) -> float:
     if not (np.isfinite(intercept) and np.isfinite(slope)):
         return float("nan")
@@ -91,7 +85,7 @@ def calibration_tests(y: ArrayLike, p: ArrayLike) -> CalibrationTests:
     Miller ME, Langefeld CD, Tierney WM, Hui SL, McDonald CJ. Validation of probabilistic predictions. Med Decis
     Making 1993;13:49-58.
     """
-    outcome, logit = np.asarray(y, dtype=float), _logit(p)
+    outcome, logit = np.asarray(y, dtype=float), clipped_logit(p)
     shift = float(calibration_intercept(y, p))
     a, b = (float(value) for value in recalibration_line(y, p))
     as_is, shifted, free = (_deviance(outcome, logit, *pair) for pair in ((0.0, 1.0), (shift, 1.0), (a, b)))
@@ -115,7 +109,7 @@ def profile_limits(y: ArrayLike, p: ArrayLike, *, level: float = 0.95) -> dict[s
     dict of (lower, upper)
         ``in_the_large`` (the intercept at a slope of 1), ``intercept``, ``slope``; NaN where there is no limit.
     """
-    outcome, logit = np.asarray(y, dtype=float), _logit(p)
+    outcome, logit = np.asarray(y, dtype=float), clipped_logit(p)
     shift = float(calibration_intercept(y, p))
     a, b = (float(value) for value in recalibration_line(y, p))
     rise = float(chi2.ppf(level, 1))

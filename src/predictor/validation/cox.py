@@ -8,8 +8,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
 
-from predictor.validation.partial_likelihood import RiskSets, Ties, derivatives, maximise
-from predictor.validation.risk_table import running_sum
+from predictor.validation.partial_likelihood import (
+    RiskSets,
+    Ties,
+    baseline_hazard,
+    cumulative_hazard,
+    derivatives,
+    maximise,
+)
 
 __all__ = ["CoxFit", "fit_cox"]
 
@@ -84,11 +90,7 @@ class CoxFit:
         -------
         ndarray of shape (n, m)
         """
-        hazard = np.concatenate([[0.0], self.hazard])
-        reached = hazard[
-            np.searchsorted(self.times, np.atleast_1d(np.asarray(at, dtype=float)), side="right")
-        ]
-        return np.asarray(np.exp(-np.exp(np.asarray(X, dtype=float) @ self.coef)[:, np.newaxis] * reached))
+        return np.asarray(np.exp(-cumulative_hazard(X, self.coef, self.times, self.hazard, at)))
 
 
 def fit_cox(X: ArrayLike, time: ArrayLike, observed: ArrayLike, *, ties: Ties = "efron") -> CoxFit:
@@ -127,14 +129,12 @@ def fit_cox(X: ArrayLike, time: ArrayLike, observed: ArrayLike, *, ties: Ties = 
     null = derivatives(Z, events, np.zeros(Z.shape[1]))
     beta, (value, _, information) = maximise(Z, events)
     covariance = np.linalg.inv(information) / np.outer(spread, spread)
-    hazard = running_sum(1 / events.at_risk(np.exp(Z @ beta)[:, np.newaxis])[:, 0])
-    last = np.append(np.flatnonzero(np.diff(events.position)), len(events.position) - 1)
+    total, coef = events.at_risk(np.exp(Z @ beta)[:, np.newaxis])[:, 0], beta / spread
     return CoxFit(
-        beta / spread,
+        coef,
         covariance,
         value,
         null[0],
         float(null[1] @ np.linalg.solve(null[2], null[1])),
-        events.table.times[events.position[last]],
-        hazard[last + 1] * float(np.exp(-centre @ (beta / spread))),
+        *baseline_hazard(events, total, centre @ coef),
     )

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from predictor.validation.censoring import Censoring
-from predictor.validation.partial_likelihood import RiskSets, maximise
+from predictor.validation.partial_likelihood import RiskSets, baseline_hazard, cumulative_hazard, maximise
 from predictor.validation.risk_table import running_sum
 
 __all__ = ["FineGrayFit", "fit_fine_gray"]
@@ -59,11 +59,7 @@ class FineGrayFit:
         -------
         ndarray of shape (n, m)
         """
-        hazard = np.concatenate([[0.0], self.hazard])
-        reached = hazard[
-            np.searchsorted(self.times, np.atleast_1d(np.asarray(at, dtype=float)), side="right")
-        ]
-        return np.asarray(-np.expm1(-np.exp(np.asarray(X, dtype=float) @ self.coef)[:, np.newaxis] * reached))
+        return np.asarray(-np.expm1(-cumulative_hazard(X, self.coef, self.times, self.hazard, at)))
 
 
 @dataclass(frozen=True)
@@ -81,8 +77,7 @@ class _Subdistribution(RiskSets):
 
     def gone(self, flat: Floats) -> Floats:
         """Sum over those whose other event was before each event, of shape (events, c)."""
-        sums = np.cumsum(self.by_time(flat * self.stays[:, np.newaxis]), axis=0)
-        return np.asarray(np.concatenate([np.zeros((1, flat.shape[1])), sums])[self.position])
+        return np.asarray(running_sum(self.by_time(flat * self.stays[:, np.newaxis]))[self.position])
 
 
 def fit_fine_gray(X: ArrayLike, time: ArrayLike, event: ArrayLike, *, cause: int = 1) -> FineGrayFit:
@@ -120,10 +115,8 @@ def fit_fine_gray(X: ArrayLike, time: ArrayLike, event: ArrayLike, *, cause: int
     beta, (value, _, information) = maximise(Z, sets)
     total = sets.at_risk(np.exp(Z @ beta)[:, np.newaxis])[:, 0]
     influence = np.linalg.solve(information, _influence(Z, beta, sets, censoring).T).T / spread
-    last = np.append(np.flatnonzero(np.diff(sets.position)), len(sets.position) - 1)
-    hazard = running_sum(1 / total)[last + 1] * float(np.exp(-centre @ (beta / spread)))
-    times = sets.table.times[sets.position[last]]
-    return FineGrayFit(beta / spread, influence.T @ influence, value, times, hazard)
+    coef = beta / spread
+    return FineGrayFit(coef, influence.T @ influence, value, *baseline_hazard(sets, total, centre @ coef))
 
 
 def _sets(time: ArrayLike, kind: NDArray[np.int_], cause: int, censoring: Censoring) -> _Subdistribution:
@@ -146,10 +139,10 @@ def _influence(Z: Floats, beta: Floats, sets: _Subdistribution, censoring: Censo
     mean = sets.at_risk(weight * Z) / total
     place, position = sets.table.place, sets.position
     events_up_to = np.searchsorted(position, place, side="right")
-    rate, rate_mean = _sums(1 / total), _sums(mean / total)
+    rate, rate_mean = running_sum(1 / total), running_sum(mean / total)
     kept, kept_mean = (
-        _sums(sets.present[:, np.newaxis] / total),
-        _sums(sets.present[:, np.newaxis] * mean / total),
+        running_sum(sets.present[:, np.newaxis] / total),
+        running_sum(sets.present[:, np.newaxis] * mean / total),
     )
     in_time = weight * (Z * rate[events_up_to] - rate_mean[events_up_to])
     afterwards = sets.stays[:, np.newaxis] * weight
@@ -166,7 +159,3 @@ def _influence(Z: Floats, beta: Floats, sets: _Subdistribution, censoring: Censo
         for j in range(Z.shape[1])
     ]
     return np.asarray(residual - in_time - afterwards - np.stack(through_g, axis=1))
-
-
-def _sums(values: Floats) -> Floats:
-    return np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0)])

@@ -8,9 +8,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from predictor.validation.risk_table import RiskTable
+from predictor.validation.risk_table import RiskTable, running_sum
 
-__all__ = ["RiskSets", "Ties", "derivatives", "maximise"]
+__all__ = ["RiskSets", "Ties", "baseline_hazard", "cumulative_hazard", "derivatives", "maximise"]
 
 Floats = NDArray[np.float64]
 Ties = Literal["efron", "breslow"]
@@ -85,6 +85,48 @@ class RiskSets:
         ndarray of shape (k, c)
         """
         return np.stack([self.table.count(column) for column in flat.T], axis=1)
+
+
+def baseline_hazard(events: RiskSets, total: Floats, centre: float) -> tuple[Floats, Floats]:
+    """Sum up the baseline hazard, of a patient whose columns are all 0 (Breslow's estimator).
+
+    Parameters
+    ----------
+    events : RiskSets
+    total : ndarray of shape (events,)
+        Sum of exp(linear predictor) over those at risk for each event, columns centred.
+    centre : float
+        Linear predictor of the centre.
+
+    Returns
+    -------
+    times, hazard : ndarray of shape (k,)
+        The hazard from each time of an event on.
+    """
+    last = np.append(np.flatnonzero(np.diff(events.position)), len(events.position) - 1)
+    return events.table.times[events.position[last]], running_sum(1 / total)[last + 1] * float(
+        np.exp(-centre)
+    )
+
+
+def cumulative_hazard(X: ArrayLike, coef: Floats, times: Floats, hazard: Floats, at: ArrayLike) -> Floats:
+    """Scale the baseline hazard to each patient: H₀(t)·exp(xβ).
+
+    Parameters
+    ----------
+    X : array of shape (n, p)
+    coef : ndarray of shape (p,)
+    times, hazard : ndarray of shape (k,)
+        As of `baseline_hazard`.
+    at : array of shape (m,)
+
+    Returns
+    -------
+    ndarray of shape (n, m)
+    """
+    place = np.searchsorted(times, np.atleast_1d(np.asarray(at, dtype=float)), side="right")
+    reached = np.concatenate([[0.0], hazard])[place]
+    return np.asarray(np.exp(np.asarray(X, dtype=float) @ coef)[:, np.newaxis] * reached)
 
 
 def maximise(Z: Floats, events: RiskSets) -> tuple[Floats, tuple[float, Floats, Floats]]:

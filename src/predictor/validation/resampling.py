@@ -241,7 +241,7 @@ def _fit_part(
 ) -> list[Fitted]:
     """Do one part of the work."""
     fold = part.fold
-    seed = int(np.random.SeedSequence([protocol.seed, fold.repeat, fold.fold]).generate_state(1)[0])
+    seed = protocol.seed_of(fold.repeat, fold.fold)
     with threadpool_limits(1):
         if not part.names:
             references = predict_references(protocol, dataset, y, fold)

@@ -70,13 +70,13 @@ def running_sum(values: Floats) -> Floats:
 
     Parameters
     ----------
-    values : ndarray of shape (k,)
+    values : ndarray of shape (k, ...)
 
     Returns
     -------
-    ndarray of shape (k + 1,)
+    ndarray of shape (k + 1, ...)
     """
-    return np.concatenate([[0.0], np.cumsum(values)])
+    return np.concatenate([np.zeros((1, *values.shape[1:])), np.cumsum(values, axis=0)])
 
 
 def share(part: Floats, whole: Floats) -> Floats:
