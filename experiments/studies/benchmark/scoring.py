@@ -191,7 +191,7 @@ def boosted(repeats: int) -> None:
     y = (X[:, 0] + X[:, 1] * X[:, 2] + rng.normal(size=2000) > 0).astype(int)
     for leaves in (4, 15):
         model = BoostedTrees(100, num_leaves=leaves)
-        booster = boosting._grow(model, boosting._dataset(X, y, model.max_bin), 100)
+        booster, _ = boosting._grow(model, boosting._dataset(X, y, model.max_bin), 100)
         shap = TreeShap(model.fit(X, y).trees)
         for n in (1000, 20_000):
             new = rng.normal(size=(n, 40)).astype(np.float32)

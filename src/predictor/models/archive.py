@@ -11,8 +11,14 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from predictor.features.chain import Chain, chain_from_plain, chain_to_plain
-from predictor.features.columns import EncodedColumn
-from predictor.models.plain import CompactModel, Member, imputers_of, plain_imputer
+from predictor.models.plain import (
+    CompactModel,
+    KnownColumns,
+    Member,
+    imputers_of,
+    plain_imputer,
+    shared_columns,
+)
 from predictor.models.trees import Trees
 
 __all__ = ["load_compact", "save_compact"]
@@ -74,10 +80,13 @@ class _Arrays:
 
 def _rebuilt_members(entry: dict[str, Any], arrays: _Arrays) -> tuple[Member, ...]:
     imputers = [chain_from_plain(one) for one in entry.get("imputers", [])]
-    return tuple(_rebuilt(member, arrays, imputers) for member in entry["members"])
+    known: list[KnownColumns] = []
+    return tuple(_rebuilt(member, arrays, imputers, known) for member in entry["members"])
 
 
-def _rebuilt(entry: dict[str, Any], arrays: _Arrays, imputers: Sequence[Chain]) -> Member:
+def _rebuilt(
+    entry: dict[str, Any], arrays: _Arrays, imputers: Sequence[Chain], known: list[KnownColumns]
+) -> Member:
     sizes, sigmoid = entry["trees"], entry["sigmoid"]
     coef = arrays.take("coef", entry["coef"])
     trees = None
@@ -86,7 +95,7 @@ def _rebuilt(entry: dict[str, Any], arrays: _Arrays, imputers: Sequence[Chain]) 
         trees = Trees(**parts, cover=np.zeros(len(parts["feature"])))
     return Member(
         features=tuple(entry["features"]),
-        columns=tuple(EncodedColumn(**column) for column in entry["columns"]),
+        columns=shared_columns(entry["columns"], known),
         base=entry["base"],
         coef=coef,
         trees=trees,

@@ -25,12 +25,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CompactModel",
+    "KnownColumns",
     "Member",
     "expit",
     "from_plain",
     "imputers_of",
     "logit",
     "plain_imputer",
+    "shared_columns",
     "through_line",
     "to_plain",
 ]
@@ -115,12 +117,6 @@ class Member:
             return self.sigmoid[1] + self.sigmoid[0] * scores
         return scores if self.scale == "log_odds" else logit(np.clip(scores, CLIP, 1.0 - CLIP))
 
-    def log_odds(self, raw: RawColumns, n: int, *, fused: bool | None = None) -> np.ndarray:
-        """Evaluate calibrated log-odds from raw columns that are filled in, shape (n,)."""
-        if n >= FEWEST_FOR_FUSION if fused is None else fused:
-            return self.calibrated(self.fused.scores(raw, n))
-        return self.calibrated(self.scores(encode_block(self.columns, raw, n)))
-
     @cached_property
     def fused(self) -> FusedMember:
         """The same, compiled for many patients."""
@@ -175,12 +171,20 @@ class CompactModel:
         return total if self.line is None else through_line(total, self.line)
 
     def by_member(self, raw: RawColumns, n: int, *, fused: bool | None = None) -> Iterator[np.ndarray]:
-        """Evaluate each member's calibrated log-odds, filling in once for all that share a chain."""
+        """Evaluate each member's calibrated log-odds, filling in and encoding once for all that share it."""
         filled: dict[int, RawColumns] = {}
+        encoded: dict[tuple[int, int], np.ndarray] = {}
         for member in self.members:
-            if id(member.chain) not in filled:
-                filled[id(member.chain)] = member.completed(raw, n)
-            yield member.log_odds(filled[id(member.chain)], n, fused=fused)
+            chain = id(member.chain)
+            if chain not in filled:
+                filled[chain] = member.completed(raw, n)
+            if n >= FEWEST_FOR_FUSION if fused is None else fused:
+                yield member.calibrated(member.fused.scores(filled[chain], n))
+                continue
+            key = (chain, id(member.columns))
+            if key not in encoded:
+                encoded[key] = encode_block(member.columns, filled[chain], n)
+            yield member.calibrated(member.scores(encoded[key]))
 
     @property
     def imputations(self) -> int:
@@ -270,13 +274,34 @@ def _plain_trees(trees: Trees) -> dict[str, list[float]]:
     return {part.name: getattr(trees, part.name).tolist() for part in fields(Trees)}
 
 
+KnownColumns = tuple[list[dict[str, Any]], tuple[EncodedColumn, ...]]
+
+
+def shared_columns(plain: list[dict[str, Any]], known: list[KnownColumns]) -> tuple[EncodedColumn, ...]:
+    """Rebuild encoded columns, as one object for all members that have the same: they are then encoded once.
+
+    Parameters
+    ----------
+    plain : list of dict
+    known : list of (list of dict, tuple of EncodedColumn)
+        Those of the members before; a new one is added.
+    """
+    for described, columns in known:
+        if described == plain:
+            return columns
+    columns = tuple(EncodedColumn(**column) for column in plain)
+    known.append((plain, columns))
+    return columns
+
+
 def from_plain(plain: Mapping[str, Any]) -> CompactModel:
     """Rebuild what `to_plain` described, number by number the same."""
     imputers = [chain_from_plain(part) for part in plain.get("imputers", [])]
+    known: list[KnownColumns] = []
     members = tuple(
         Member(
             features=tuple(part["features"]),
-            columns=tuple(EncodedColumn(**column) for column in part["columns"]),
+            columns=shared_columns(part["columns"], known),
             base=float(part["base"]),
             coef=np.array(part["coef"], dtype=np.float64),
             trees=None if part["trees"] is None else Trees.of(part["trees"]),
