@@ -37,8 +37,8 @@ check: $(VENV)/.dev
 ## Resolve the dependencies anew, keeping the pins that still fit (needs uv; `rm *.lock` first to take the newest).
 LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-strip-extras --no-header pyproject.toml
 lock:
-	$(LOCK) --group build -o requirements.lock
-	$(LOCK) --group build --group dev -c requirements.lock -o requirements-dev.lock
+	$(LOCK) --extra serve --extra signing --group build -o requirements.lock
+	$(LOCK) --all-extras --group build --group dev -c requirements.lock -o requirements-dev.lock
 
 ## Remove what can be made again; runs and data stay.
 clean:
