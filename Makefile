@@ -33,6 +33,9 @@ check: $(VENV)/.dev
 	$(BIN)/mypy --strict
 	$(BIN)/lint-imports
 	$(BIN)/codespell
+	$(BIN)/bandit --quiet --recursive --severity-level high src .ci
+	$(BIN)/python .ci/supply.py licences >/dev/null
+	$(BIN)/python .ci/supply.py wheels
 
 ## Resolve the dependencies anew, keeping the pins that still fit (needs uv; `rm *.lock` first to take the newest).
 LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-strip-extras --no-header pyproject.toml

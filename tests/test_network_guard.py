@@ -25,7 +25,7 @@ def refused(call: Callable[[], object]) -> bool:
 
 
 @pytest.mark.parametrize("method", ["connect", "connect_ex"])
-def test_another_machine_is_refused(method: str, network_attempts: list[str]) -> None:
+def test_ops_04_another_machine_is_refused(method: str, network_attempts: list[str]) -> None:
     with socket.socket() as sock:
         assert refused(lambda: getattr(sock, method)((ELSEWHERE, 80)))
     assert network_attempts == [ELSEWHERE]
@@ -57,7 +57,7 @@ def test_loopback_is_open() -> None:
         assert client.getpeername() == server.getsockname()
 
 
-def test_a_swallowed_refusal_still_fails_the_test(tmp_path: Path) -> None:
+def test_ops_04_a_swallowed_refusal_still_fails_the_test(tmp_path: Path) -> None:
     shutil.copy(Path(__file__).with_name("conftest.py"), tmp_path)
     (tmp_path / "test_two.py").write_text(
         f"""
