@@ -27,6 +27,7 @@ from predictor.codes import CODES
 from predictor.config.dictionary import Column, Source, Table, Visits
 from predictor.config.schema import Config, ModelType
 from predictor.data.instruments import INSTRUMENTS, Instrument
+from predictor.data.scales import Rating
 from predictor.models.catalog import FAMILIES, Family
 
 FOLDER = Path(__file__).parent / "reference"
@@ -150,10 +151,19 @@ def instruments_page() -> str:
     """List the rating scales."""
     rows = [_instrument_row(scale) for scale in INSTRUMENTS.values()]
     head = ("name", "scale", "total", "worse", "remission at most", "response", "source")
+    items = [_rating_row(scale.name, scale.rating) for scale in INSTRUMENTS.values() if scale.rating]
     return _page(
         "Instruments: rating scales",
-        "Totals only. A total outside its range is an error when a file is read, never clipped.",
+        "A total or an item outside its range is an error when a file is read, never clipped. Totals are read from the "
+        "file, or computed there from its items: `item: 3` says which item a column is, `score: total` that it is to "
+        "be computed, and where the file has both they must agree. Versions that count differently are scales of "
+        "their own.",
         _table(head, rows),
+        "## Items and scores\n\nUp to so many domains (items, or groups of which only the highest counts) may be "
+        "missing: the rest is spread over what could be attained, low + (sum − low of the answered) × span / span of "
+        "the answered, rounded half up. `missing` counts unanswered items, `prorated` is 1 where the total was spread. "
+        "The item about suicidal thoughts is never filled in: where it is missing `suicidality` is missing.",
+        _table(("name", "items", "may be missing", "scores", "degrees from"), items),
     )
 
 
@@ -331,6 +341,22 @@ def _instrument_row(scale: Instrument) -> tuple[str, ...]:
         "" if scale.remission_at_most is None else f"{scale.remission_at_most:g}",
         "" if response is None else f"fall by {response:.0%}",
         scale.source,
+    )
+
+
+def _rating_row(name: str, rating: Rating) -> tuple[str, ...]:
+    ranges: dict[str, list[str]] = {}
+    for item in rating.items.values():
+        shown = ", ".join(f"{one:g}" for one in item.only) or f"{item.low:g} to {item.high:g}"
+        ranges.setdefault(shown, []).append(item.key)
+    items = [f"{', '.join(keys)}: {shown}" for shown, keys in ranges.items()]
+    most = {rating.parts[part].most_missing for part in rating.total_of} or {rating.whole.most_missing}
+    return (
+        f"`{name}`",
+        "; ".join(items),
+        f"{max(most)}{' in each subscale' if rating.total_of and max(most) else ''}",
+        ", ".join(f"`{score}`" for score in rating.scores()),
+        ", ".join(f"{low:g} {degree}" for low, degree in rating.whole.bands),
     )
 
 

@@ -358,6 +358,38 @@ def test_dat_18_values_outside_their_range_name_row_and_rule_never_the_value(wri
     ]
 
 
+def test_dat_19_items_do_not_add_up_to_the_total(write):
+    columns = {f"g{i}": {"instrument": "gad7", "item": i} for i in range(1, 8)} | {
+        "total": {"instrument": "gad7"}
+    }
+    lines = [
+        "1,1,1,1,1,1,1,1,7",
+        "2,1,1,1,1,1,1,1,8",
+        "3,3,3,3,3,3,,,14",  # five items at 3 are 15 already
+        "4,3,3,3,3,3,,,21",  # 15 + 6 is possible
+        "5,0,0,0,0,0,0,,20",  # at most 3
+        "6,,,,,,,,20",  # no item to ask
+    ]
+    path = write("id,g1,g2,g3,g4,g5,g6,g7,total\n" + "\n".join(lines) + "\n")
+    assert broken(path, columns) == [
+        f"visits.csv:{row}: total: DAT-19 the items of this assessment do not make this total of gad7. "
+        "Mend the items or the total; the scoring is on the page of the instruments."
+        for row in (3, 4, 6)
+    ]
+
+
+def test_dat_18_ratings_that_an_item_cannot_have(write):
+    columns = {f"a{i}": {"instrument": "audit", "item": i} for i in range(1, 11)}
+    lines = ["1,0,0,0,0,0,0,0,0,2,4", "2,5,0,0,0,0,0,0,0,1,0", "3,1,0.5,0,0,0,0,0,0,0,0"]
+    path = write("id," + ",".join(columns) + "\n" + "\n".join(lines) + "\n")
+    found = [line.partition(". ")[0] for line in broken(path, columns) if "DAT-21" not in line]
+    assert found == [
+        "visits.csv:3: a1: DAT-18 outside 0 to 4, which item 1 of audit can be",
+        "visits.csv:3: a9: DAT-18 none of 0, 2, 4, which item 9 can be",
+        "visits.csv:4: a2: DAT-18 a whole number was expected",
+    ]
+
+
 def test_dat_20_categories_by_declared_codes(write):
     values = {"F": "female", "Female": "female", "M": "male"}
     good = conformed(

@@ -84,7 +84,13 @@ class Column(Declared):
     missing: list[str] = Field(default_factory=list)
     """Further codes of this column that mean missing."""
     instrument: str | None = None
-    """Rating scale whose total this is. Columns of one instrument are one measure."""
+    """Rating scale whose total this is, or with ``item`` or ``score`` another part of it. Columns of one instrument
+    are one measure."""
+    item: int | str | None = None
+    """Item of the instrument that this column holds: its number, or its name where items are not numbered."""
+    score: str | None = None
+    """The column is not in the file but computed from the items of this table: ``total``, a subscale, or another score
+    of the instrument. Needs every item on the same day and with the same ``known``."""
     analyte: str | None = None
     """Laboratory analyte that this is; needs a unit."""
     measure: str | None = None
@@ -99,13 +105,16 @@ class Column(Declared):
 
     @property
     def quantity(self) -> str | None:
-        """Name of the instrument, analyte or measure; None for an attribute."""
-        return self.instrument or self.analyte or self.measure
+        """Name of the instrument, analyte or measure, and of the part of an instrument; None for an attribute."""
+        whole = self.instrument or self.analyte or self.measure
+        part = self.item if self.item is not None else self.score
+        return whole if whole is None or part in (None, "total") else f"{whole}_{part}"
 
     @property
     def kind(self) -> str:
         """Type of the values after reading."""
-        return self.type or ("number" if self.quantity else "text")
+        whole = "integer" if self.item is not None else "number"
+        return self.type or (whole if self.quantity else "text")
 
     def reference(self, header: str) -> str:
         """Name under which configs know this column.

@@ -35,6 +35,7 @@ def find_dictionary_problems(dictionary: Dictionary, *, lost: Container[str] = (
         for header, column in table.columns.items():
             place = f"{path}.columns.{header}"
             yield from _type(place, column)
+            yield from _part(place, column)
             yield from _limits(place, column)
             yield from _known(place, table, column)
             yield from _unit(place, column)
@@ -111,6 +112,25 @@ def _type(place: str, column: Column) -> Iterator[Problem]:
     elif column.values is not None and column.kind not in ("category", "boolean"):
         message = f"values are for categories and booleans, this column is {column.kind}"
         yield Problem("CFG-38", message, "Write `type: category`, or delete `values:`", f"{place}.values")
+
+
+def _part(place: str, column: Column) -> Iterator[Problem]:
+    """Yield what `item` and `score` do not go with."""
+    given = [word for word in ("item", "score") if getattr(column, word) is not None]
+    if given and column.instrument is None:
+        message = f"{given[0]} is a part of an instrument, and none is named"
+        yield Problem("CFG-38", message, "Write `instrument: …`", f"{place}.{given[0]}")
+    if len(given) > 1:
+        message = "an item is read from the file, a score is computed from items"
+        yield Problem("CFG-38", message, "Keep one of the two", f"{place}.score")
+    if column.score is None:
+        return
+    about_cells = ("type", "range", "values", "below_limit")
+    for word in [w for w in about_cells if getattr(column, w) is not None] + ["missing"] * bool(
+        column.missing
+    ):
+        message = f"a score is computed from items, so {word} says nothing about it"
+        yield Problem("CFG-38", message, f"Delete `{word}:`", f"{place}.{word}")
 
 
 def _limits(place: str, column: Column) -> Iterator[Problem]:

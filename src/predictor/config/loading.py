@@ -34,7 +34,7 @@ _FOLLOW_UPS = {
     "outcomes": {"CFG-24", "CFG-33"},
 }
 _NEED_DAYS = {"CFG-15", "CFG-25", "CFG-31", "CFG-35", "LEA-03"}
-_TELL_DAYS = {"name", "known", "instrument", "analyte", "measure", "day"}
+_TELL_DAYS = {"name", "known", "instrument", "analyte", "measure", "item", "score", "day"}
 
 
 @dataclass(frozen=True)

@@ -198,6 +198,8 @@ def plain_numbers(cells: pd.Series, column: Column, *, kind: str, decimal: str) 
         sound &= values == np.floor(values)
     for low, high, _ in limits_of(column):
         sound &= (values >= low) & (values <= high)
+    only = _only_of(column)
+    sound &= np.isin(values, only) if only else True
     return values if sound.all() else None
 
 
@@ -260,7 +262,7 @@ def listed(codes: Iterable[str]) -> str:
 
 def _number_reader(column: Column, *, kind: str, decimal: str) -> Callable[[str], float]:
     factor = BELOW[column.below_limit] if column.below_limit else None
-    limits = limits_of(column)
+    limits, only = limits_of(column), _only_of(column)
 
     def read(text: str) -> float:
         below = factor is not None and text.startswith("<")
@@ -272,6 +274,9 @@ def _number_reader(column: Column, *, kind: str, decimal: str) -> Callable[[str]
         for low, high, rule in limits:
             if not low <= value <= high:
                 raise RefusedCellError("DAT-18", rule, "Mend the cell; values are never clipped")
+        if only and value not in only:
+            rule = f"none of {', '.join(f'{one:g}' for one in only)}, which item {column.item} can be"
+            raise RefusedCellError("DAT-18", rule, "Mend the cell; values are never clipped")
         return value * factor if below and factor is not None else value
 
     return read
@@ -291,7 +296,13 @@ def limits_of(column: Column) -> list[tuple[float, float, str]]:
         unit = f" {column.unit}" if column.unit else ""
         limits.append((low, high, f"outside the declared range {_range(low, high)}{unit}"))
     scale = find_instrument(column.instrument) if column.instrument else None
-    if scale is not None:
+    if scale is not None and column.item is not None:
+        item = scale.rating.items.get(str(column.item)) if scale.rating else None
+        ends = [(item.low, item.high)] if item else []
+        limits += [
+            (*end, f"outside {_range(*end)}, which item {column.item} of {scale.name} can be") for end in ends
+        ]
+    elif scale is not None:
         limits.append(
             (
                 scale.low,
@@ -300,6 +311,13 @@ def limits_of(column: Column) -> list[tuple[float, float, str]]:
             )
         )
     return limits
+
+
+def _only_of(column: Column) -> tuple[float, ...]:
+    """Ratings that an item can have where its range does not say so."""
+    scale = find_instrument(column.instrument) if column.instrument and column.item is not None else None
+    item = scale.rating.items.get(str(column.item)) if scale and scale.rating else None
+    return item.only if item else ()
 
 
 def _range(low: float, high: float) -> str:

@@ -15,6 +15,7 @@ from predictor.data.instruments import find_instrument, similar_instruments
 from predictor.data.spelling import spelling
 
 __all__ = [
+    "STANDS_ALREADY",
     "Reading",
     "convert_columns",
     "declared_headers",
@@ -25,6 +26,10 @@ __all__ = [
 
 NUMERIC = {"number", "integer", "boolean"}
 IDENTIFIER_ROWS = 20
+STANDS_ALREADY = (
+    "the file holds what the dictionary says is computed from items",
+    "Give the score another name; declare the file's own total without `score:`, and the two are compared",
+)
 
 
 @dataclass(frozen=True)
@@ -82,13 +87,14 @@ def structural_headers(table: Table) -> list[str]:
 
 
 def declared_headers(table: Table) -> list[str]:
-    """Return every column that the file should have.
+    """Return every column that the file should have: all but the computed ones.
 
     Parameters
     ----------
     table : Table
     """
-    own = list(table.columns) if table.layout == "wide" else []
+    own = [header for header, column in table.columns.items() if column.score is None]
+    own = own if table.layout == "wide" else []
     return list(dict.fromkeys([*structural_headers(table), *own]))
 
 
@@ -103,6 +109,7 @@ def keep_declared_names(reading: Reading) -> Reading:
     header = str(declared.name_column)
     names = reading.cells[header].str.strip()
     cells = reading.cells.assign(**{header: names})
+    _refuse_computed(reading, names)
     known = names.isin(list(declared.columns)).to_numpy(bool)
     folded = {name.casefold(): name for name in declared.columns}
     for position in np.flatnonzero(~known & names.str.casefold().isin(list(folded)).to_numpy(bool)):
@@ -114,6 +121,12 @@ def keep_declared_names(reading: Reading) -> Reading:
             f"{found.file}: {int((~known).sum())} rows hold names that are not declared and were dropped"
         )
     return replace(reading, cells=cells).take(known)
+
+
+def _refuse_computed(reading: Reading, names: pd.Series) -> None:
+    computed = [name for name, column in reading.declared.columns.items() if column.score is not None]
+    for row in reading.rows[names.isin(computed).to_numpy(bool)]:
+        reading.found.add("CFG-48", *STANDS_ALREADY, row=int(row), column=str(reading.declared.name_column))
 
 
 def convert_columns(reading: Reading, absent: set[str]) -> pd.DataFrame:
@@ -190,6 +203,8 @@ def _convert_long_values(reading: Reading) -> pd.Series:
     numeric = all(column.kind in NUMERIC for column in declared.columns.values())
     result = np.full(len(names), None, dtype=object)
     for name, column in declared.columns.items():
+        if column.score is not None:
+            continue
         own = (names == name).to_numpy(bool)
         header = str(declared.value_column)
         values = _convert(reading.take(own), header, column, kind=column.kind, shown=f"{header} ({name})")
@@ -251,7 +266,15 @@ def _scatter(values: np.ndarray, present: np.ndarray, kind: str) -> pd.Series:
 
 
 def _check_instrument(reading: Reading, header: str, column: Column) -> None:
-    if column.instrument is None or find_instrument(column.instrument) is not None:
+    if column.instrument is None:
+        return
+    scale = find_instrument(column.instrument)
+    if scale is not None:
+        items = list(scale.rating.items) if scale.rating else []
+        if column.item is not None and str(column.item) not in items:
+            named = f"it has {', '.join(items)}" if items else "only its total can be read"
+            message = f"{scale.name} has no item {column.item!r}; {named}"
+            reading.found.add("CFG-48", message, "Mend the dictionary", column=header)
         return
     near = similar_instruments(column.instrument)
     meant = f"Did you mean {' or '.join(near)}? " if near else ""
@@ -285,6 +308,8 @@ def _check_levels(
 def measured(frame: pd.DataFrame, declared: Table) -> Iterable[tuple[str, Column, pd.Series]]:
     """Yield name, declaration and values of every declared column; in a long table of every measure.
 
+    A score that could not be computed, because something else is wrong, is left out.
+
     Parameters
     ----------
     frame : pandas.DataFrame
@@ -294,5 +319,5 @@ def measured(frame: pd.DataFrame, declared: Table) -> Iterable[tuple[str, Column
     for name, column in declared.columns.items():
         if declared.layout == "long":
             yield name, column, frame.loc[frame[declared.name_column] == name, str(declared.value_column)]
-        elif name != declared.key:
+        elif name != declared.key and name in frame:
             yield name, column, frame[name]

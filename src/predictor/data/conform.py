@@ -16,6 +16,7 @@ import pandas as pd
 
 from predictor.config.dictionary import DateKnown, Dictionary, Table
 from predictor.data.columns import (
+    STANDS_ALREADY,
     Reading,
     convert_columns,
     declared_headers,
@@ -24,6 +25,7 @@ from predictor.data.columns import (
     structural_headers,
 )
 from predictor.data.findings import Findings
+from predictor.data.item_scores import add_scores
 from predictor.data.sources.csv import TextTable, read_text_table
 from predictor.data.spelling import respelled_keys
 from predictor.errors import DataError, Problem
@@ -177,7 +179,8 @@ def conform_table(
     ------
     DataError
         CFG-14 for a declared column that the file does not have; DAT-05 keys and copies, DAT-07 numbers,
-        DAT-11 one row, DAT-16 dates, DAT-18 ranges, DAT-20 codes, DAT-21 columns without information.
+        DAT-11 one row, DAT-16 dates, DAT-18 ranges, DAT-19 items that contradict their total, DAT-20 codes, DAT-21
+        columns without information; CFG-48 for a score without its items.
     """
     found = Findings(text.shown_as or name)
     reading = Reading(text.frame, text.rows, table, decimal, found, list(text.notices))
@@ -186,6 +189,8 @@ def conform_table(
     if table.layout == "long":
         reading = keep_declared_names(reading)
     frame = convert_columns(reading, absent)
+    if not found:
+        frame, reading = add_scores(frame, reading)
     if learning:
         _check_informative(reading, frame)
     found.raise_if_any()
@@ -214,7 +219,11 @@ def _check_headers(reading: Reading, *, learning: bool) -> set[str]:
         reading.notices.append(
             f"{reading.found.file}: {len(absent)} columns known after day 0 are not in the file"
         )
-    undeclared = len(set(headers) - set(wanted))
+    computed = {header for header, column in declared.columns.items() if column.score is not None}
+    for header in headers if declared.layout == "wide" else ():
+        if header in computed:
+            reading.found.add("CFG-48", *STANDS_ALREADY, row=1, column=header)
+    undeclared = len(set(headers) - set(wanted) - computed)
     if undeclared:
         reading.notices.append(
             f"{reading.found.file}: {undeclared} columns are not declared in this table and were not read"
@@ -272,7 +281,10 @@ def _check_informative(reading: Reading, frame: pd.DataFrame) -> None:
         found.add("DAT-11", message, "Add the other patients' rows")
         return
     remedy = "Remove the column from the dictionary, or check its missing codes"
+    sound = not found
     for label, column, values in measured(frame, declared):
+        if column.score is not None and not sound:
+            continue
         if column.kind == "date" or declared.known_of(column) == "after" or found.concern(label):
             continue
         distinct = values.nunique()

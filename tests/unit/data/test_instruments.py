@@ -40,7 +40,8 @@ def test_smallest_totals():
         "ctq28": 25,
         "msm": 3,
         "shaps_franken": 14,
-    }  # 25 items from 1; three stages from 1; 14 items from 1
+        "bprs18_1_7": 18,
+    }  # 25 items from 1; three stages from 1; 14 and 18 items from 1
     smallest |= {f"ctq_{scale}": 5 for scale in ("ea", "pa", "sa", "en", "pn")}
     assert {name: scale.low for name, scale in INSTRUMENTS.items() if scale.low} == smallest
 
