@@ -27,7 +27,7 @@ from predictor.codes import CODES
 from predictor.config.dictionary import Column, Source, Table, Visits
 from predictor.config.schema import Config, ModelType
 from predictor.data.instruments import INSTRUMENTS, Instrument
-from predictor.data.scales import Rating
+from predictor.data.scales import Clause, Rating
 from predictor.models.catalog import FAMILIES, Family
 
 FOLDER = Path(__file__).parent / "reference"
@@ -150,7 +150,10 @@ def checks_page() -> str:
 def instruments_page() -> str:
     """List the rating scales."""
     rows = [_instrument_row(scale) for scale in INSTRUMENTS.values()]
-    head = ("name", "scale", "total", "worse", "remission at most", "response", "source")
+    head = ("name", "scale", "total", "worse", "remission at most", "response", "LOINC", "source")
+    subscales = [
+        row for scale in INSTRUMENTS.values() if scale.rating for row in _score_rows(scale.name, scale.rating)
+    ]
     items = [_rating_row(scale.name, scale.rating) for scale in INSTRUMENTS.values() if scale.rating]
     return _page(
         "Instruments: rating scales",
@@ -160,10 +163,14 @@ def instruments_page() -> str:
         "their own.",
         _table(head, rows),
         "## Items and scores\n\nUp to so many domains (items, or groups of which only the highest counts) may be "
-        "missing: the rest is spread over what could be attained, low + (sum − low of the answered) × span / span of "
-        "the answered, rounded half up. `missing` counts unanswered items, `prorated` is 1 where the total was spread. "
-        "The item about suicidal thoughts is never filled in: where it is missing `suicidality` is missing.",
-        _table(("name", "items", "may be missing", "scores", "degrees from"), items),
+        "missing. What the others make is rounded half up: their *mean* times the number of all; or, where items "
+        "differ in range, by what is *attainable*, low + (sum − low of the answered) × span / span of the answered. A "
+        "*convention* is ours, where the authors of a scale give no rule. `missing` counts unanswered items, "
+        "`prorated` is 1 where the total was made so. The item about suicidal thoughts is never filled in: where it is missing "
+        "`suicidality` is missing.",
+        _table(("name", "items", "turned round", "may be missing", "scores", "degrees from"), items),
+        "## Subscales and cut-offs\n\n",
+        _table(("scale", "score", "made of", "degrees or cut-off"), subscales),
     )
 
 
@@ -340,6 +347,7 @@ def _instrument_row(scale: Instrument) -> tuple[str, ...]:
         "higher" if scale.direction == "higher_is_worse" else "lower",
         "" if scale.remission_at_most is None else f"{scale.remission_at_most:g}",
         "" if response is None else f"fall by {response:.0%}",
+        scale.loinc,
         scale.source,
     )
 
@@ -350,14 +358,41 @@ def _rating_row(name: str, rating: Rating) -> tuple[str, ...]:
         shown = ", ".join(f"{one:g}" for one in item.only) or f"{item.low:g} to {item.high:g}"
         ranges.setdefault(shown, []).append(item.key)
     items = [f"{', '.join(keys)}: {shown}" for shown, keys in ranges.items()]
-    most = {rating.parts[part].most_missing for part in rating.total_of} or {rating.whole.most_missing}
+    reverse = [item.key for item in rating.items.values() if item.reverse]
     return (
         f"`{name}`",
         "; ".join(items),
-        f"{max(most)}{' in each subscale' if rating.total_of and max(most) else ''}",
+        ", ".join(reverse),
+        _missing_rule(rating),
         ", ".join(f"`{score}`" for score in rating.scores()),
         ", ".join(f"{low:g} {degree}" for low, degree in rating.whole.bands),
     )
+
+
+def _missing_rule(rating: Rating) -> str:
+    parts = [rating.parts[part] for part in rating.total_of] or [rating.whole]
+    most = max(part.most_missing for part in parts)
+    if not most:
+        return "0"
+    where = " in each subscale" if rating.total_of else ""
+    apart = ", several not all of one subscale" if rating.missing_across else ""
+    return f"{most}{where}{apart}: {parts[0].spread} ({rating.spread_source})"
+
+
+def _score_rows(name: str, rating: Rating) -> Iterator[tuple[str, ...]]:
+    for label, part in [("total", rating.whole), *rating.parts.items()]:
+        if label != "total":
+            degrees = ", ".join(f"{low:g} {degree}" for low, degree in part.bands)
+            yield f"`{name}`", f"`{label}`", f"items {', '.join(part.items)}", degrees
+        for score, least in (part.cutoffs or {}).items():
+            yield f"`{name}`", f"`{score}`", f"`{label}`", f"at least {least:g}"
+    for score, clauses in (rating.criteria or {}).items():
+        yield f"`{name}`", f"`{score}`", " and ".join(map(_clause_text, clauses)), "yes or no"
+
+
+def _clause_text(clause: Clause) -> str:
+    but = "".join(f" (item {key}: {least:g})" for key, least in clause.but.items())
+    return f"{clause.count} of items {', '.join(clause.items)} at {clause.at_least:g} or more{but}"
 
 
 def _family(family: Family) -> Iterator[str]:

@@ -101,7 +101,10 @@ VECTORS = [
     ("pcl5", "0x20", 0, NA, {"provisional_ptsd": 0}),
     ("pcl5", "4x20", 80, NA, {"b": 20, "c": 8, "d": 28, "e": 24}),
     ("pcl5", "1x9 2x11", 31, NA, {"at_least_31": 1, "at_least_33": 0, "provisional_ptsd": 0}),  # no B at 2
-    ("pcl5", "2x16 - - - -", 40, NA, {"provisional_ptsd": 1, "e": NA, "prorated": 1}),  # 32/16 × 20; 15 and 16 make E
+    ("pcl5", "2x4 - 2x7 - - 2x5 -", 40, NA, {"provisional_ptsd": 1, "e": NA, "prorated": 1}),  # 32/16 × 20; 15 to 19 make E
+    ("pcl5", "2x16 - - - -", NA, NA, {"provisional_ptsd": 1, "e": NA}),  # all four of one cluster
+    ("pcl5", "1x7 - - 1x11", NA, NA, {"provisional_ptsd": 0, "d": NA}),  # both of one cluster
+    ("pcl5", "- 3x19", 60, NA, {"prorated": 1, "b": NA}),  # 57/19 × 20
     ("pcl5", "2x15 - - - - -", NA, NA, {"provisional_ptsd": NA}),
     ("pcl5", "2x5 - - 2x13", NA, NA, {"c": NA, "provisional_ptsd": NA}),  # a whole cluster is missing
     ("pcl5", "2x5 2 - 2x13", 40, NA, {"c": NA, "provisional_ptsd": 1}),  # 38/19 × 20
@@ -169,6 +172,7 @@ VECTORS = [
     ("msm", "60 5 11 1 1", 15, "severe", {}),  # 3 + 5 + 5 + 1 + 1
     ("msm", "60 5 10 1 1", 14, "severe", {}),  # 3 + 5 + 4 + 1 + 1
     ("msm", "30 4 3 - 0", NA, NA, {}),
+    ("msm", "30 4 0 0 0", NA, NA, {"missing": 0}),  # nothing has failed yet, so there is no stage
     # Thase–Rush: trials, classes, tricyclic, MAO inhibitor, bilateral ECT
     ("thase_rush", "0 0 0 0 0", 0, NA, {}),
     ("thase_rush", "3 1 0 0 0", 1, NA, {}),
@@ -241,6 +245,74 @@ def test_degrees_of_childhood_trauma():
         assert severity_of(parts[name], values).tolist() == expected, name
 
 
+# The table of domain.md, section 2: scale, most that may be missing, how the rest makes the total
+RULES = [
+    ("madrs", 2, "mean"),
+    ("hamd17", 3, "attainable"),
+    ("hamd17_50", 3, "attainable"),
+    ("hamd6", 0, ""),
+    ("qids_sr16", 1, "mean"),
+    ("ids30", 0, ""),
+    ("phq9", 2, "mean"),
+    ("bdi2", 0, ""),
+    ("gad7", 2, "mean"),
+    ("pcl5", 4, "mean"),
+    ("cadss", 0, ""),
+    ("cadss6", 0, ""),
+    ("ymrs", 1, "attainable"),
+    ("cssrs_ideation", 0, ""),
+    ("ctq28", 1, "mean"),
+    ("audit", 0, ""),
+    ("audit_c", 0, ""),
+    ("msm", 0, ""),
+    ("thase_rush", 0, ""),
+    ("bprs18_1_7", 2, "mean"),
+    ("bprs18_0_6", 2, "mean"),
+    ("shaps", 2, "mean"),
+    ("shaps_franken", 2, "mean"),
+]
+
+
+def test_each_scale_says_how_missing_items_are_made_up_for_and_who_says_so():
+    rated = {name: scale.rating for name, scale in INSTRUMENTS.items() if scale.rating is not None}
+    summed = {
+        name: [rating.parts[part] for part in rating.total_of] or [rating.whole]
+        for name, rating in rated.items()
+    }
+    found = [(name, part.most_missing, part.spread) for name, parts in summed.items() for part in parts]
+    assert list(dict.fromkeys(found)) == RULES
+    assert [name for name, most, _ in RULES if bool(most) != bool(rated[name].spread_source)] == []
+
+
+def test_the_mean_is_for_items_of_one_range():
+    for name, scale in INSTRUMENTS.items():
+        if scale.rating is not None and scale.rating.whole.spread == "mean":
+            ends = {(item.low, item.high) for item in scale.rating.items.values()}
+            assert len(ends) == 1, name
+
+
+# Item of suicidal thoughts, from the amendments of clinician.md
+SAFETY = {
+    "madrs": "10",
+    "phq9": "9",
+    "hamd17": "3",
+    "hamd17_50": "3",
+    "qids_sr16": "12",
+    "ids30": "18",
+    "bdi2": "9",
+}
+
+
+def test_items_of_suicidal_thoughts_are_never_filled_in():
+    rated = {name: scale.rating for name, scale in INSTRUMENTS.items() if scale.rating is not None}
+    assert {name: rating.safety for name, rating in rated.items() if rating.safety} == SAFETY
+    assert rated["cssrs_ideation"].required == ("4", "5")
+    for name, key in SAFETY.items():
+        high = {item: [rated[name].items[item].high] for item in rated[name].items}
+        scores = rate_items(rated[name], pd.DataFrame(high | {key: [np.nan]}, dtype=float))
+        assert np.isnan(scores["suicidality"][0]), name
+
+
 @pytest.mark.parametrize(
     ("name", "items"),
     [
@@ -248,7 +320,7 @@ def test_degrees_of_childhood_trauma():
         ("hamd17_50", "0x8 3 0x8"),
         ("audit", "0x8 1 0"),
         ("ctq28", "0 1x27"),
-        ("msm", "6 3 0 0 0"),
+        ("msm", "6 3 -1 0 0"),
     ],
 )
 def test_a_rating_out_of_range_is_refused_and_not_clipped(name, items):
@@ -266,6 +338,7 @@ def test_a_rating_out_of_range_is_refused_and_not_clipped(name, items):
         ("ctq28", "1 - 1x26", 49, 53),  # item 2 is turned round: 5 points become 1
         ("audit", "0 - - - - - - - 2 4", 6, 6),
         ("thase_rush", "3 3 - 1 0", 2, 4),
+        ("msm", "30 4 - 1 0", 9, 13),  # 3 + 4 + 1 to 5 + 1
     ],
 )
 def test_totals_that_missing_items_leave_open(name, items, low, high):

@@ -159,13 +159,20 @@ def _scores(
 def _note(assessment: Assessment, ratings: pd.DataFrame, found: pd.DataFrame, reading: Reading) -> None:
     name, file = assessment.scale.name, reading.found.file
     answered = ratings.notna().any(axis=1)
-    lost, prorated = int((answered & found[TOTAL].isna()).sum()), int((found["prorated"] == 1).sum())
+    lost, prorated = answered & found[TOTAL].isna(), int((found["prorated"] == 1).sum())
+    unstaged = lost & _unstaged(assessment.rating, ratings)
     if prorated:
         reading.notices.append(f"{file}: {prorated} totals of {name} were spread over missing items")
-    if lost:
+    if unstaged.any():
+        made_for = ", ".join(f"{key} {least:g}" for key, least in assessment.rating.staged_from.items())
         reading.notices.append(
-            f"{file}: {lost} totals of {name} were not computed: too many items are missing"
+            f"{file}: {int(unstaged.sum())} totals of {name} were not computed: it begins at {made_for}"
         )
+    if (lost & ~unstaged).any():
+        message = (
+            f"{int((lost & ~unstaged).sum())} totals of {name} were not computed: too many items are missing"
+        )
+        reading.notices.append(f"{file}: {message}")
     if SUICIDALITY in found:
         silent = int((answered & found[TOTAL].notna() & found[SUICIDALITY].isna()).sum())
         if silent:
@@ -173,6 +180,11 @@ def _note(assessment: Assessment, ratings: pd.DataFrame, found: pd.DataFrame, re
                 f"{silent} totals of {name} lack item {assessment.rating.safety}: suicidality not assessed"
             )
             reading.notices.append(f"{file}: {message}")
+
+
+def _unstaged(rating: Rating, ratings: pd.DataFrame) -> pd.Series:
+    below = [ratings[key] < least for key, least in rating.staged_from.items()]
+    return pd.Series(np.any(below, axis=0) if below else False, index=ratings.index)
 
 
 def _add_rows(

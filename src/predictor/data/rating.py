@@ -71,7 +71,7 @@ def attainable_totals(rating: Rating, items: pd.DataFrame) -> tuple[np.ndarray, 
     ends = []
     for end in (0, 1):
         filled = pd.DataFrame(
-            {key: answered[key].fillna(_rating_at(item, end)) for key, item in rating.items.items()}
+            {key: answered[key].fillna(_rating_at(rating, item, end)) for key, item in rating.items.items()}
         )
         points = _points(rating, filled)
         parts = {name: _value(rating, part, filled, points) for name, part in rating.parts.items()}
@@ -94,9 +94,10 @@ def severity_of(part: Part, values: np.ndarray) -> np.ndarray:
     return named
 
 
-def _rating_at(item: Item, end: int) -> float:
-    """Rating with the fewest (0) or the most (1) points."""
-    return item.low if bool(end) == item.reverse else item.high
+def _rating_at(rating: Rating, item: Item, end: int) -> float:
+    """Rating with the fewest (0) or the most (1) points, of those that the scale is made for."""
+    low = max(item.low, rating.staged_from.get(item.key, item.low))
+    return low if bool(end) == item.reverse else item.high
 
 
 def _fill_skipped(rating: Rating, items: pd.DataFrame) -> pd.DataFrame:
@@ -146,10 +147,22 @@ def _total(
     if rating.total_of:
         return np.asarray(np.sum([parts[name] for name in rating.total_of], axis=0))
     total = _value(rating, rating.whole, answered, points)
-    for name in rating.each_answered:
-        total[answered[list(rating.parts[name].items)].isna().all(axis=1).to_numpy(bool)] = np.nan
+    total[_lopsided(rating, answered)] = np.nan
     total[answered[list(rating.required)].isna().any(axis=1).to_numpy(bool)] = np.nan
+    for key, least in rating.staged_from.items():
+        total[answered[key].to_numpy(float) < least] = np.nan
     return total
+
+
+def _lopsided(rating: Rating, answered: pd.DataFrame) -> np.ndarray:
+    """Whether a subscale is missing altogether or holds all of several missing items: the others do not speak for it."""
+    missing = answered.isna()
+    several = missing.sum(axis=1)
+    found = np.zeros(len(answered), dtype=bool)
+    for name in rating.missing_across:
+        own = missing[list(rating.parts[name].items)]
+        found |= (own.all(axis=1) | ((several > 1) & (own.sum(axis=1) == several))).to_numpy(bool)
+    return found
 
 
 def _stage(rating: Rating, answered: pd.DataFrame) -> np.ndarray:
@@ -162,17 +175,23 @@ def _stage(rating: Rating, answered: pd.DataFrame) -> np.ndarray:
 
 
 def _value(rating: Rating, part: Part, answered: pd.DataFrame, points: dict[str, np.ndarray]) -> np.ndarray:
-    """Sum of the domains, spread over the missing ones where so many may be missing."""
+    """Sum of the domains; of the known ones, spread over all, where so many may be missing."""
     domains = _domains(rating, part, answered, points)
-    low, high = np.array([rating.ends(part, domain) for domain in part.domains], dtype=float).T
     known = ~np.isnan(domains)
-    sums, low_known, span_known = np.nansum(domains, axis=1), known @ low, known @ (high - low)
+    missing, sums = (~known).sum(axis=1), np.nansum(domains, axis=1)
+    value = np.where(missing == 0, sums, np.nan)
+    spread = (missing > 0) & (missing <= part.most_missing)
+    if spread.any():
+        value[spread] = np.floor(_spread(rating, part, sums[spread], known[spread]) + 0.5)
+    return value
+
+
+def _spread(rating: Rating, part: Part, sums: np.ndarray, known: np.ndarray) -> np.ndarray:
     # Multiplied before it is divided: halves stay exact, and are rounded up.
-    with np.errstate(invalid="ignore", divide="ignore"):
-        spread = low.sum() + (sums - low_known) * (high - low).sum() / span_known
-    missing = (~known).sum(axis=1)
-    value = np.where(missing == 0, sums, np.floor(spread + 0.5))
-    return np.where((missing > part.most_missing) | (span_known == 0), np.nan, value)
+    if part.spread == "mean":
+        return np.asarray(sums * len(part.domains) / known.sum(axis=1))
+    low, high = np.array([rating.ends(part, domain) for domain in part.domains], dtype=float).T
+    return np.asarray(low.sum() + (sums - known @ low) * (high - low).sum() / (known @ (high - low)))
 
 
 def _domains(rating: Rating, part: Part, answered: pd.DataFrame, points: dict[str, np.ndarray]) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any
 
@@ -56,6 +56,8 @@ class Part:
         Items of each domain; of several only the highest counts.
     most_missing : int
         Domains that may be missing.
+    spread : {"mean", "attainable", ""}
+        How the others then make the value; empty where none may be missing.
     steps : tuple of (float, float)
         Points of this subscale's items where they are not those of the scale.
     bands : tuple of (float, str)
@@ -65,6 +67,7 @@ class Part:
 
     domains: tuple[tuple[str, ...], ...]
     most_missing: int = 0
+    spread: str = ""
     steps: Steps = ()
     bands: tuple[tuple[float, str], ...] = ()
     cutoffs: Mapping[str, float] | None = None
@@ -102,8 +105,14 @@ class Rating:
         Rungs of a staging: item and the smallest number that climbs it.
     certain : bool
         A domain of several items is known only if the missing ones could not be higher.
-    each_answered, required : tuple of str
-        Subscales with at least one answered item; items without which there is no total.
+    missing_across : tuple of str
+        Subscales of which none may be missing altogether, nor hold all of several missing items.
+    required : tuple of str
+        Items without which there is no total.
+    staged_from : mapping of str to float
+        Smallest ratings that the scale is made for; below there is no total.
+    spread_source : str
+        Who says how missing domains are made up for.
     skip : (str, float, tuple of str) or None
         Where this item has this value, those items count 0 if they are missing.
     criteria : mapping of str to tuple of Clause
@@ -117,8 +126,10 @@ class Rating:
     total_of: tuple[str, ...] = ()
     ladder: tuple[tuple[str, float], ...] = ()
     certain: bool = False
-    each_answered: tuple[str, ...] = ()
+    missing_across: tuple[str, ...] = ()
     required: tuple[str, ...] = ()
+    staged_from: Mapping[str, float] = field(default_factory=dict)
+    spread_source: str = ""
     skip: tuple[str, float, tuple[str, ...]] | None = None
     criteria: Mapping[str, tuple[Clause, ...]] | None = None
     safety: str | None = None
@@ -185,8 +196,10 @@ def read_rating(table: Mapping[str, Any]) -> Rating | None:
         total_of=tuple(table.get("total_of", ())),
         ladder=tuple((key, at_least) for key, at_least in table.get("ladder", ())),
         certain=table.get("group_missing") == "certain",
-        each_answered=tuple(table.get("each_answered", ())),
+        missing_across=tuple(table.get("missing_across", ())),
         required=keys_of(table.get("required", "")),
+        staged_from=dict(table.get("staged_from", {})),
+        spread_source=table.get("spread_source", ""),
         skip=(skip["where"], skip["is"], keys_of(skip["items"])) if skip else None,
         criteria={name: tuple(map(_clause, clauses)) for name, clauses in table.get("criteria", {}).items()},
         safety=table.get("safety"),
@@ -234,15 +247,17 @@ def _whole(table: Mapping[str, Any], keys: Sequence[str]) -> Part:
     """Domains in the items' order: a group stands where its first item does."""
     group_of = {key: keys_of(group) for group in table.get("domains", ()) for key in keys_of(group)}
     domains = dict.fromkeys(group_of.get(key, (key,)) for key in keys)
-    return Part(
-        tuple(domains), table.get("most_missing", 0), (), _bands(table), dict(table.get("cutoffs", {}))
-    )
+    return _with_rule(table, tuple(domains), ())
 
 
 def _part(table: Mapping[str, Any]) -> Part:
     domains = tuple((key,) for key in keys_of(table["items"]))
-    steps, cutoffs = _steps(table.get("points", ())), dict(table.get("cutoffs", {}))
-    return Part(domains, table.get("most_missing", 0), steps, _bands(table), cutoffs)
+    return _with_rule(table, domains, _steps(table.get("points", ())))
+
+
+def _with_rule(table: Mapping[str, Any], domains: tuple[tuple[str, ...], ...], steps: Steps) -> Part:
+    most, cutoffs = table.get("most_missing", 0), dict(table.get("cutoffs", {}))
+    return Part(domains, most, table["spread"] if most else "", steps, _bands(table), cutoffs)
 
 
 def _bands(table: Mapping[str, Any]) -> tuple[tuple[float, str], ...]:

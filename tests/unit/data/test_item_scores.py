@@ -81,6 +81,21 @@ def test_the_safety_item_is_never_filled_in_and_its_lack_is_said():
     assert "t.csv: 1 totals of madrs lack item 10: suicidality not assessed" in table.notices
 
 
+def test_a_patient_without_a_failed_trial_has_no_stage_and_is_no_error():
+    items = {
+        key: {"instrument": "msm", "item": key}
+        for key in ("duration", "severity", "failures", "augmentation", "ect")
+    }
+    cells = text("id|" + "|".join(items), "1|30|4|3|1|0", "2|30|4|0|0|0", "3|30|4||0|0")
+    table = conformed(cells, declare(items | {"msm": {"instrument": "msm", "score": "total"}}))
+    assert table.frame["msm"][0] == 10
+    assert table.frame["msm"][1:].isna().all()
+    assert [notice for notice in table.notices if "totals" in notice] == [
+        "t.csv: 1 totals of msm were not computed: it begins at failures 1",
+        "t.csv: 1 totals of msm were not computed: too many items are missing",
+    ]
+
+
 def test_each_day_of_a_wide_table_is_an_assessment_of_its_own():
     columns: dict[str, Any] = {}
     for day in (0, 28):
