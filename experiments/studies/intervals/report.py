@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pipeline
 import ranges
+import several
 from counting import GOOD, coverage
 
 COUNTED = ("fixed_rules", "differences", "sites", "smooth")
@@ -23,6 +24,7 @@ def sections(results: Path) -> Iterator[tuple[str, str]]:
             yield name, markdown(wide(coverage(pd.read_csv(results / f"{name}.csv"))))
     made = {
         "increments": (increments.summary, {}),
+        "several": (several.summary, {}),
         "pipeline": (pipeline.coverage, {}),
         "optimism": (pipeline.bias, {"metric": ("auc", "calibration_slope", "brier")}),
         "ranges": (ranges.summary, {}),

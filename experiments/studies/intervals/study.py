@@ -20,6 +20,7 @@ import increments
 import pandas as pd
 import pipeline
 import ranges
+import several
 import sites
 import smooth
 from counting import coverage, run_missing
@@ -72,6 +73,17 @@ def increment(arguments: argparse.Namespace) -> None:
     show(increments.summary(run_missing(arguments.out / "increments.csv", wanted, increments.batch)))
 
 
+def several_blocks(arguments: argparse.Namespace) -> None:
+    """Count how often any of three blocks of noise is shown: 500 trials of each null, 100 with one strong block."""
+    wanted = [
+        (law, batch)
+        for batch in range((arguments.sets or 500) // several.BATCH)
+        for law in several.LAWS
+        if law in several.NULLS or batch < SIGNALS // several.BATCH
+    ]
+    show(several.summary(run_missing(arguments.out / "several.csv", wanted, several.batch)))
+
+
 def whole(arguments: argparse.Namespace) -> None:
     """Judge a whole procedure by nested cross-validation and by the optimism bootstrap: 200 trials of each kind."""
     batches = range((arguments.sets or 200) // pipeline.BATCH)
@@ -103,6 +115,7 @@ COMMANDS = {
     "sites": summary_over_sites,
     "smooth": smooth_errors,
     "increment": increment,
+    "several": several_blocks,
     "pipeline": whole,
     "ranges": refits,
     "report": report,
