@@ -13,7 +13,8 @@ from r_numbers import agree, expected, table
 from scipy.special import expit
 from scipy.stats import chi2
 
-from predictor.validation.calibration import recalibration_line
+from predictor.validation.calibration import largest_line_error, recalibration_line
+from predictor.validation.calibration_likelihood import likelihood_indices
 from predictor.validation.optimism import METRICS, Optimism, optimism_bootstrap
 from predictor.validation.overall import nagelkerke_r2
 from predictor.validation.resamples import draw_patients
@@ -74,8 +75,21 @@ def select_and_fit(variant: str, rows: NDArray[np.intp]) -> tuple[list[int], Flo
 
 def recalibrated_r2(y: Floats, p: Floats, weights: Floats) -> float:
     """Nagelkerke's R² after logistic recalibration on the same patients, as rms reports it."""
+    return float(nagelkerke_r2(y, recalibrated(y, p, weights), weights=weights))
+
+
+def recalibrated(y: Floats, p: Floats, weights: Floats) -> Floats:
     intercept, slope = recalibration_line(y, p, weights=weights)
-    return float(nagelkerke_r2(y, expit(intercept + slope * np.log(p / (1 - p))), weights=weights))
+    return expit(intercept + slope * np.log(p / (1 - p)))
+
+
+def discrimination(y: Floats, p: Floats, weights: Floats) -> float:
+    """D after logistic recalibration on the same patients, as rms's validate has it and val.prob has not."""
+    return likelihood_indices(y, recalibrated(y, p, weights), weights=weights).discrimination
+
+
+def unreliability(y: Floats, p: Floats, weights: Floats) -> float:
+    return likelihood_indices(y, p, weights=weights).unreliability
 
 
 RMS = {
@@ -85,6 +99,12 @@ RMS = {
     "Slope": lambda y, p, w: float(recalibration_line(y, p, weights=w)[1]),
     "Brier": METRICS["brier"],
 }
+INDICES = {"D": discrimination, "U": unreliability}
+
+
+def quality(found: dict[str, Optimism]) -> float:
+    """Q = D − U, corrected: a difference of two indices is corrected as they are."""
+    return found["D"].harrell - found["U"].harrell
 
 
 def bootstrap(variant: str, resamples: Any) -> tuple[dict[str, Optimism], list[list[int]]]:
@@ -95,7 +115,7 @@ def bootstrap(variant: str, resamples: Any) -> tuple[dict[str, Optimism], list[l
         selected.append(kept)
         return expit(beta[0] + X[:, kept] @ beta[1:])
 
-    found = optimism_bootstrap(fit, Y, resamples, RMS)
+    found = optimism_bootstrap(fit, Y, resamples, RMS | INDICES)
     return {one.metric: one for one in found}, selected
 
 
@@ -115,7 +135,7 @@ def test_the_original_model_is_that_of_r(variant: str) -> None:
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_fixed_resamples_agree_with_plain_r(variant: str) -> None:
     want, (found, selected) = CASE[variant]["fixed_indices_B200"], fixed(variant)
-    for name, one in found.items():
+    for name, one in ((name, found[name]) for name in RMS):
         agree(one.apparent, want["index_orig"][name], 1e-7)
         agree(float(one.training.mean()), want["training"][name], 1e-7)
         agree(float(one.test.mean()), want["test"][name], 1e-7)
@@ -135,7 +155,7 @@ def test_the_first_replicates_agree_one_by_one(variant: str) -> None:
     found, selected = fixed(variant)
     for i, want in enumerate(CASE[variant]["first3_replicates"]):
         assert [TERMS[j] for j in selected[i + 1]] == want["kept"]
-        for name, one in found.items():
+        for name, one in ((name, found[name]) for name in RMS):
             agree(one.training[i], want["training"][name], 1e-7)
             agree(one.test[i], want["test"][name], 1e-7)
 
@@ -147,16 +167,36 @@ def test_the_same_resamples_agree_with_rms_itself(variant: str) -> None:
         agree(one.apparent, want[name]["index.orig"], 1e-5)
         agree(one.optimism, want[name]["optimism"], 1e-5)
         agree(one.harrell, want[name]["index.corrected"], 1e-5)
+    for ours, key in (
+        (found["D"].apparent - found["U"].apparent, "index.orig"),
+        (quality(found), "index.corrected"),
+    ):
+        agree(ours, want["Q"][key], 1e-5)
+    largest = largest_line_error(found["Intercept"].harrell, found["Slope"].harrell)
+    agree(largest, want["Emax"]["index.corrected"], 1e-5)
+    assert want["number_of_successful_replicates"] == len(found["D"].test)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_long_runs_of_plain_r_and_of_rms_are_one(variant: str) -> None:
+    """R's two programs agree, so that what is compared with one is compared with the other."""
+    own, rms = CASE[variant]["long_run_B2000"], CASE[variant]["rms_validate_B2000"]
+    for name in RMS:
+        agree(own["index_corrected"][name], rms[name]["index.corrected"], 1e-5)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_our_own_resamples_agree_within_the_monte_carlo_error(variant: str) -> None:
     resamples = draw_patients(np.arange(len(Y)), resamples=300, seed=11, outcome=Y)
     found, _ = bootstrap(variant, resamples)
-    want = CASE[variant]["long_run_B2000"]
-    for name, one in found.items():
+    want, rms = CASE[variant]["long_run_B2000"], CASE[variant]["rms_validate_B2000"]
+    for name, one in ((name, found[name]) for name in RMS):
         bound = 4 * want["sd_of_replicate_optimism"][name] * np.sqrt(1 / 2000 + 1 / 300)
         assert abs(one.harrell - want["index_corrected"][name]) <= bound
         assert one.harrell_se == pytest.approx(
             want["sd_of_replicate_optimism"][name] / np.sqrt(300), rel=0.25
         )
+    for name in INDICES:
+        spread = float(np.std(found[name].training - found[name].test, ddof=1))
+        error = 4 * spread * np.sqrt(1 / 2000 + 1 / 300)
+        assert abs(found[name].harrell - rms[name]["index.corrected"]) <= error

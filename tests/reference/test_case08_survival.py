@@ -12,6 +12,7 @@ from predictor.validation.censoring import censoring_survival
 from predictor.validation.competing_risks import cumulative_incidence, cumulative_incidence_variance
 from predictor.validation.cox import fit_cox
 from predictor.validation.fine_gray import fit_fine_gray
+from predictor.validation.gray import gray_test
 from predictor.validation.partial_likelihood import Ties
 from predictor.validation.survival import (
     Scale,
@@ -105,6 +106,14 @@ def test_cumulative_incidence_by_arm(label: str) -> None:
     agree_all(variance / np.array(want["var"]), np.ones(3), 1e-8)
 
 
+@pytest.mark.parametrize("cause", [1, 2])
+def test_grays_test_by_arm(cause: int) -> None:
+    want = CASE["cuminc_cmprsk"]["gray_test_by_arm"][f"cause{cause}"]
+    got = gray_test(TIME, EVENT, DATA["arm"], cause=cause)
+    agree(got.statistic, want["stat"], 1e-6)
+    agree(got.p_value, want["p"], 1e-6)
+
+
 TERMS = ["x1", "x2", "x3", "arm"]
 X = DATA[TERMS].to_numpy(dtype=float)
 COX: list[tuple[str, Any, Ties]] = [
@@ -145,6 +154,7 @@ def test_concordance(name: str) -> None:
     until = 26.0 if name.endswith("tau26") else np.inf
     got = concordance(TIME, EVENT, DATA["any_26"], until=until, uno=name.startswith("uno"))
     agree(got.value, want["C"], 1e-8)
+    agree(got.se, want["se"], 1e-8)
     counts = want["counts"]
     if name.startswith("harrell"):
         assert (got.concordant, got.discordant, got.tied) == (
@@ -200,3 +210,16 @@ def test_fine_gray() -> None:
     agree_all(got.coef, [want["coef"][term] for term in TERMS], 1e-5)
     agree(got.log_likelihood, want["loglik"], 1e-5)
     assert got.se == pytest.approx([want["se_robust"][term] for term in TERMS], rel=1e-3)
+
+
+@pytest.mark.parametrize("i", range(3))
+@pytest.mark.parametrize(("event", "block"), [(EVENT, "competing_cause1"), (ANY.astype(int), "survival_any")])
+def test_the_null_model_is_everybodys_cumulative_incidence(event: Any, block: str, i: int) -> None:
+    want = CASE[f"score_{block}"]["null_model"]
+    rate = float(cumulative_incidence(TIME, event, cause=1, at=WEEKS[i]).risk[0])
+    got = risk_performance(TIME, event, np.full(len(TIME), rate), at=WEEKS[i])
+    agree(got.brier.value, want["brier"][i], 1e-8)
+    # Told a risk of 0.52, everybody has nearly the same squared error: what little varies there are the tied times,
+    # which riskRegression treats differently.
+    if abs(rate - 0.5) > 0.05:
+        assert got.brier.se == pytest.approx(want["brier_se"][i], rel=0.12)

@@ -62,6 +62,7 @@ def test_the_summary_over_sites_agrees_with_metafor(
         (got.mean, want["mu"]),
         (got.se, want["se"]),
         (got.tau2, want["tau2"]),
+        (got.tau2_se, want["tau2_se"]),
         (got.i2, want["I2_percent"]),
         (got.h2, want["H2"]),
         (got.q, want["Q"]),

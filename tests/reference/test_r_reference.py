@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from r_numbers import HERE, agree, agree_all, agree_estimate, expected, table
-from scipy.stats import norm
+from scipy.stats import chi2, norm
 
 from predictor.validation.calibration import (
     calibration_in_the_large,
@@ -18,7 +18,11 @@ from predictor.validation.calibration import (
     recalibration_line,
     spiegelhalter,
 )
-from predictor.validation.calibration_likelihood import calibration_tests, profile_limits
+from predictor.validation.calibration_likelihood import (
+    calibration_tests,
+    likelihood_indices,
+    profile_limits,
+)
 from predictor.validation.discrimination import (
     auc,
     average_precision,
@@ -27,15 +31,18 @@ from predictor.validation.discrimination import (
     delong_unpaired,
 )
 from predictor.validation.loess import loess_calibration
+from predictor.validation.lowess import lowess_calibration
 from predictor.validation.overall import (
     brier,
     cox_snell_r2,
+    gini_mean_difference,
     log_loss,
     mcfadden_r2,
     nagelkerke_r2,
     scaled_brier,
 )
 from predictor.validation.sample_size import max_r_squared
+from predictor.validation.survival_performance import concordance
 from predictor.validation.utility import (
     interventions_avoided,
     net_benefit,
@@ -63,6 +70,8 @@ def test_delong_agrees_with_proc(name: str, column: str) -> None:
     frame, want = table(f"preds_{name}"), expected("case01_discrimination")[name][column]
     limits = (want["ci_lower"], want["ci_upper"])
     agree_estimate(delong(frame.y, frame[column]), want["auc"], limits, want["auc_se_delong"], 1e-9)
+    agree(delong(frame.y, frame[column]).se ** 2, want["auc_var_delong"], 1e-9)
+    agree(2 * auc(frame.y, frame[column]) - 1, want["somers_dxy"], 1e-9)
     agree(average_precision(frame.y, frame[column]), want["average_precision"], 1e-9)
 
 
@@ -187,6 +196,30 @@ def test_val_prob_agrees(name: str, column: str) -> None:
     agree(line.intercept.value, want["Intercept"], 1e-5)
     agree(line.slope.value, want["Slope"], 1e-5)
     agree(auc(frame.y, frame[column]), want["C (ROC)"], 5e-4)
+    agree(2 * auc(frame.y, frame[column]) - 1, want["Dxy"], 5e-4)
+    z = spiegelhalter(frame.y, frame[column])
+    agree(z, want["S:z"], 1e-5)
+    agree(float(2 * norm.sf(abs(z))), want["S:p"], 1e-5)
+
+
+@pytest.mark.parametrize(("name", "column"), PREDICTIONS)
+def test_discrimination_unreliability_and_quality_agree_with_val_prob(name: str, column: str) -> None:
+    frame, want = table(f"preds_{name}"), expected("case02_calibration")[name][column]["val_prob"]
+    got = likelihood_indices(frame.y, frame[column])
+    agree(got.discrimination, want["D"], 1e-5)
+    agree(got.discrimination * len(frame) + 1, want["D:Chi-sq"], 1e-5)
+    agree(got.unreliability, want["U"], 1e-5)
+    agree(got.unreliability * len(frame) + 2, want["U:Chi-sq"], 1e-5)
+    agree(got.quality, want["Q"], 1e-5)
+
+
+@pytest.mark.parametrize(("name", "column"), PREDICTIONS)
+def test_the_errors_of_the_lowess_curve_agree_with_val_prob(name: str, column: str) -> None:
+    frame, want = table(f"preds_{name}"), expected("case02_calibration")[name][column]["val_prob"]
+    got = lowess_calibration(frame.y, frame[column])
+    agree(got.emax, want["Emax"], 1e-5)
+    agree(got.e90, want["E90"], 1e-5)
+    agree(got.eavg, want["Eavg"], 1e-5)
 
 
 @pytest.mark.parametrize(("name", "column"), PREDICTIONS)
@@ -223,6 +256,37 @@ def test_apparent_performance_of_a_fitted_model_agrees_with_lrm(name: str) -> No
     line = logistic_recalibration(frame.y, p)
     assert line.slope.value == pytest.approx(1, abs=1e-6)
     assert line.intercept.value == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["dev_small", "dev_large"])
+def test_the_statistics_that_lrm_prints_of_a_fitted_model(name: str) -> None:
+    frame, case = table(name), expected("case03_overall")["development"][name]
+    want, n, y = case["lrm_stats"], len(frame), frame["y"].to_numpy()
+    terms = [column for column in frame.columns if column != "y"]
+    score = case["coef"]["(Intercept)"] + frame[terms].to_numpy() @ [case["coef"][term] for term in terms]
+    p = 1 / (1 + np.exp(-score))
+    ratio, rate = n * likelihood_indices(y, p).discrimination + 1, float(y.mean())
+    informative = 3 * n * rate * (1 - rate)  # patients of a balanced outcome that tell as much
+    assert (n, len(terms)) == (want["Obs"], want["d.f."])
+    agree(ratio, want["Model L.R."], 1e-7)
+    agree(float(chi2.sf(ratio, len(terms))), want["P"], 1e-7)
+    agree(nagelkerke_r2(y, p), want["R2"], 1e-7)
+    agree(brier(y, p), want["Brier"], 1e-7)
+    for patients in (n, informative):
+        shown = f"{patients:g}" if patients == n else f"{patients:.1f}"
+        agree(1 - np.exp(-ratio / patients), want[f"R2({shown})"], 1e-7)
+        agree(1 - np.exp(-(ratio - len(terms)) / patients), want[f"R2({len(terms)},{shown})"], 1e-7)
+    agree(cox_snell_r2(y, p), want[f"R2({n})"], 1e-7)
+    agree(gini_mean_difference(score), want["g"], 1e-7)
+    agree(float(np.exp(gini_mean_difference(score))), want["gr"], 1e-7)
+    agree(gini_mean_difference(p), want["gp"], 1e-7)
+    # Responders as events at one time and the others as free of them for longer: the pairs of the AUC.
+    pairs = concordance(2 - y, y, p)
+    beyond = pairs.concordant - pairs.discordant
+    agree(auc(y, p), want["C"], 5e-4)
+    agree(2 * auc(y, p) - 1, want["Dxy"], 5e-4)
+    agree(beyond / (pairs.concordant + pairs.discordant), want["Gamma"], 5e-4)
+    agree(beyond / (n * (n - 1) / 2), want["Tau-a"], 5e-4)
 
 
 @pytest.mark.parametrize("name", SETS)

@@ -23,6 +23,7 @@ __all__ = [
     "calibration_intercept",
     "calibration_slope",
     "clipped_logit",
+    "largest_line_error",
     "logistic_recalibration",
     "observed_expected",
     "recalibration_line",
@@ -218,6 +219,23 @@ def recalibration_line(
     """
     found = _fit_line(y, p, weights)[0]
     return _like(weights, found[:, 0]), _like(weights, found[:, 1])
+
+
+def largest_line_error(intercept: float, slope: float) -> float:
+    """Largest |p − expit(a + b·logit p)| over all probabilities: what a recalibration line would change at most.
+
+    Parameters
+    ----------
+    intercept, slope : float
+        Of a recalibration line, as one corrected for optimism.
+
+    Returns
+    -------
+    float
+        0 is perfect; rms's ``validate`` calls it Emax.
+    """
+    p = np.linspace(0, 1, 2001)[1:-1]
+    return float(np.abs(p - 1 / (1 + np.exp(-intercept - slope * (np.log(p) - np.log1p(-p))))).max())
 
 
 def calibration_in_the_large(y: ArrayLike, p: ArrayLike, *, level: float = 0.95) -> Estimate:

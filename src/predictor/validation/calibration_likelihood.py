@@ -15,8 +15,16 @@ from scipy.special import expit
 from scipy.stats import chi2
 
 from predictor.validation.calibration import calibration_intercept, clipped_logit, recalibration_line
+from predictor.validation.overall import log_losses
 
-__all__ = ["CalibrationTests", "LikelihoodRatio", "calibration_tests", "profile_limits"]
+__all__ = [
+    "CalibrationTests",
+    "LikelihoodIndices",
+    "LikelihoodRatio",
+    "calibration_tests",
+    "likelihood_indices",
+    "profile_limits",
+]
 
 Floats = NDArray[np.float64]
 
@@ -61,11 +69,66 @@ class CalibrationTests:
     slope: LikelihoodRatio
 
 
-def _deviance(y: Floats, logit: Floats, intercept: float, slope: float) -> float:
+@dataclass(frozen=True)
+class LikelihoodIndices:
+    """What predictions tell apart, and what they lose by being badly calibrated, on one scale.
+
+    Parameters
+    ----------
+    discrimination : float
+        D = (χ² − 1)/n, χ² twice the log likelihood of the predictions beyond that of the prevalence; 0 or less is
+        nothing.
+    unreliability : float
+        U = (χ² − 2)/n, χ² twice what a logistic recalibration gains; at most 0 is as good as chance leaves it.
+    """
+
+    discrimination: float
+    unreliability: float
+
+    @property
+    def quality(self) -> float:
+        """Q = D − U."""
+        return self.discrimination - self.unreliability
+
+
+def likelihood_indices(y: ArrayLike, p: ArrayLike, *, weights: ArrayLike | None = None) -> LikelihoodIndices:
+    """Harrell's indices of discrimination, unreliability and quality of the predictions as they are.
+
+    Parameters
+    ----------
+    y, p : array of shape (n,)
+    weights : array of shape (n,), optional
+        Frequency weights, as of a resample.
+
+    Returns
+    -------
+    LikelihoodIndices
+        NaN with one class only, and U where the recalibration cannot be fitted.
+
+    References
+    ----------
+    Harrell FE, Lee KL. Using logistic model calibration to assess the quality of probability predictions. 1987.
+    Harrell FE. Regression modeling strategies. 2nd ed. Springer 2015 (section 10.9).
+    """
+    outcome, logit = np.asarray(y, dtype=float), clipped_logit(p)
+    w = np.ones(len(outcome)) if weights is None else np.asarray(weights, dtype=float)
+    n, rate = float(w.sum()), float(w @ outcome / w.sum())
+    if not 0 < rate < 1:
+        return LikelihoodIndices(float("nan"), float("nan"))
+    a, b = (float(value) for value in recalibration_line(y, p, weights=w))
+    as_is = 2 * float(w @ log_losses(outcome, p))
+    null = -2 * n * (rate * np.log(rate) + (1 - rate) * np.log1p(-rate))
+    gained = as_is - _deviance(outcome, logit, a, b, w)
+    return LikelihoodIndices(float(null - as_is - 1) / n, (gained - 2) / n)
+
+
+def _deviance(
+    y: Floats, logit: Floats, intercept: float, slope: float, weights: Floats | float = 1.0
+) -> float:
     if not (np.isfinite(intercept) and np.isfinite(slope)):
         return float("nan")
     eta = intercept + slope * logit
-    return float(2 * np.sum(np.logaddexp(0, eta) - y * eta))
+    return float(2 * np.sum(weights * (np.logaddexp(0, eta) - y * eta)))
 
 
 def calibration_tests(y: ArrayLike, p: ArrayLike) -> CalibrationTests:

@@ -36,6 +36,8 @@ class RandomEffects:
         Standard error after Hartung and Knapp: √[Σ w (y − mean)² / ((k − 1) Σ w)], not truncated.
     tau2 : float
         Variance of the true values between sites, at least 0.
+    tau2_se : float
+        Its standard error; NaN where τ² is held at 0. With few sites the estimate is far from normal.
     i2, h2 : float
         I² = 100·τ² / (τ² + s²) in per cent and H² = τ² / s² + 1, with s² the typical variance within a site.
     q, q_p : float
@@ -47,6 +49,7 @@ class RandomEffects:
     se: float
     knapp_se: float
     tau2: float
+    tau2_se: float
     i2: float
     h2: float
     q: float
@@ -142,11 +145,27 @@ def random_effects(values: ArrayLike, errors: ArrayLike, *, method: Method = "RE
         se=float(1 / np.sqrt(w.sum())),
         knapp_se=float(np.sqrt(np.sum(w * (y - mean) ** 2) / ((k - 1) * w.sum()))),
         tau2=tau2,
+        tau2_se=_tau2_error(variance, tau2, method),
         i2=float(100 * tau2 / (tau2 + typical)),
         h2=float(tau2 / typical + 1),
         q=q,
         q_p=float(chi2.sf(q, k - 1)),
     )
+
+
+def _tau2_error(variance: Floats, tau2: float, method: Method) -> float:
+    """√(2 / tr PP) by the information of REML; for the moments the spread of Q about its expectation, √Var(Q) / tr P.
+
+    P = W − W1(1'W1)⁻¹1'W, W the weights that the estimate itself takes.
+    """
+    if method == "FE":
+        return float("nan")
+    w = 1 / (variance + (tau2 if method == "REML" else 0.0))
+    trace = w.sum() - np.sum(w**2) / w.sum()
+    square = np.sum(w**2) - 2 * np.sum(w**3) / w.sum() + np.sum(w**2) ** 2 / w.sum() ** 2
+    if method == "REML":
+        return float(np.sqrt(2 / square))
+    return float(np.sqrt(2 * (len(w) - 1) + 4 * tau2 * trace + 2 * tau2**2 * square) / trace)
 
 
 def _mean(y: Floats, w: Floats) -> float:

@@ -13,6 +13,7 @@ __all__ = [
     "CLIP",
     "brier",
     "cox_snell_r2",
+    "gini_mean_difference",
     "log_loss",
     "log_losses",
     "mcfadden_r2",
@@ -174,6 +175,33 @@ def mcfadden_r2(y: ArrayLike, p: ArrayLike) -> float:
         1 is perfect, 0 no better than the prevalence of these patients; NaN with one class only.
     """
     return float(1 - log_loss(y, p) / _null_log_loss(y, None))
+
+
+def gini_mean_difference(values: ArrayLike) -> float:
+    """Mean difference between two patients' values: how far predictions lie apart, whether they are right or not.
+
+    Of log-odds it is Harrell's g index and its exponential a typical odds ratio; of probabilities it is his g_p, at
+    most ½ for large n.
+
+    Parameters
+    ----------
+    values : array of shape (n,)
+        Probabilities or log-odds.
+
+    Returns
+    -------
+    float
+        NaN with fewer than two patients.
+
+    References
+    ----------
+    David HA. Gini's mean difference rediscovered. Biometrika 1968;55:573-575.
+    """
+    x = np.sort(np.asarray(values, dtype=float))
+    n = len(x)
+    if n < 2:
+        return float("nan")
+    return float(2 * np.sum((2 * np.arange(1, n + 1) - n - 1) * x) / (n * (n - 1)))
 
 
 def _null_log_loss(y: ArrayLike, weights: ArrayLike | None) -> Floats:

@@ -37,12 +37,15 @@ class Concordance:
         0.5 is chance, 1 perfect; NaN without a comparable pair.
     concordant, discordant, tied : float
         Pairs, weighted in Uno's version; tied are those of equal score, which count half.
+    se : float
+        Infinitesimal jackknife of the value; in Uno's version G is taken for known, which is a little too wide.
     """
 
     value: float
     concordant: float
     discordant: float
     tied: float
+    se: float
 
 
 @dataclass(frozen=True)
@@ -104,15 +107,24 @@ def concordance(
     t, kind, risk = (np.asarray(values) for values in (time, event, score))
     censoring = Censoring.of(t, kind)
     weight = censoring.survival[censoring.table.place] ** -2.0 if uno else np.ones(len(t))
-    concordant = discordant = tied = 0.0
+    counts, won, paired = np.zeros(3), np.zeros(len(t)), np.zeros(len(t))
     for i in np.flatnonzero((kind > 0) & (t <= until)):
-        others = risk[(t > t[i]) | ((t == t[i]) & (kind == 0))]
-        concordant += weight[i] * float(np.sum(others < risk[i]))
-        discordant += weight[i] * float(np.sum(others > risk[i]))
-        tied += weight[i] * float(np.sum(others == risk[i]))
-    pairs = concordant + discordant + tied
-    value = (concordant + tied / 2) / pairs if pairs > 0 else float("nan")
-    return Concordance(value, concordant, discordant, tied)
+        later = (t > t[i]) | ((t == t[i]) & (kind == 0))
+        lower, equal = later & (risk < risk[i]), later & (risk == risk[i])
+        counts += weight[i] * np.array([lower.sum(), (later & (risk > risk[i])).sum(), equal.sum()])
+        wins = weight[i] * (lower + equal / 2)
+        won += wins
+        won[i] += wins.sum()
+        paired += weight[i] * later
+        paired[i] += weight[i] * later.sum()
+    concordant, discordant, tied = map(float, counts)
+    pairs = float(counts.sum())
+    if not pairs > 0:
+        return Concordance(float("nan"), concordant, discordant, tied, float("nan"))
+    value = (concordant + tied / 2) / pairs
+    # A patient's own weight adds his wins to the numerator and his pairs to the denominator.
+    se = float(np.sqrt(np.sum((won - value * paired) ** 2)) / pairs)
+    return Concordance(value, concordant, discordant, tied, se)
 
 
 def risk_performance(

@@ -12,6 +12,7 @@ from predictor.validation.calibration import (
     calibration_in_the_large,
     calibration_intercept,
     calibration_slope,
+    largest_line_error,
     logistic_recalibration,
     observed_expected,
     spiegelhalter,
@@ -187,3 +188,9 @@ def test_a_large_batch_is_the_same_as_single_resamples() -> None:
     assert batch.shape == (1500,)
     alone = [float(calibration_slope(y, p, weights=weights[i])) for i in (0, 700, 1499)]
     assert batch[[0, 700, 1499]] == pytest.approx(alone, abs=1e-9)
+
+
+def test_the_largest_error_of_a_line_by_hand() -> None:
+    assert largest_line_error(0, 1) == pytest.approx(0)
+    # Log-odds moved by 2 in all: p moves most where it lies symmetrically around one half, from -1 to 1.
+    assert largest_line_error(2, 1) == pytest.approx(np.tanh(0.5), abs=1e-6)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import chi2
 
-from predictor.validation.calibration_likelihood import calibration_tests, profile_limits
+from predictor.validation.calibration_likelihood import calibration_tests, likelihood_indices, profile_limits
 
 
 def test_half_of_those_told_a_fifth_by_hand() -> None:
@@ -42,3 +42,15 @@ def test_equal_predictions_have_no_slope_and_one_class_nothing() -> None:
     assert np.isnan(profile_limits(y, constant)["slope"]).all()
     assert np.isnan(calibration_tests(np.zeros(10), constant).intercept.statistic)
     assert np.isnan(profile_limits(np.zeros(10), constant)["in_the_large"]).all()
+
+
+def test_indices_of_a_resample_are_those_of_its_copies_and_undefined_is_nan() -> None:
+    rng = np.random.default_rng(2)
+    p = rng.uniform(0.1, 0.9, 60)
+    y = (rng.random(60) < p**1.5).astype(float)
+    counts = rng.integers(0, 3, 60)
+    got = likelihood_indices(y, p, weights=counts)
+    want = likelihood_indices(np.repeat(y, counts), np.repeat(p, counts))
+    assert (got.discrimination, got.quality) == pytest.approx((want.discrimination, want.quality))
+    assert np.isnan(likelihood_indices(np.ones(10), np.full(10, 0.4)).quality)
+    assert np.isnan(likelihood_indices(np.tile([0.0, 1.0], 5), np.full(10, 0.4)).unreliability)

@@ -12,6 +12,7 @@ from sklearn.metrics import log_loss as sklearn_log_loss
 from predictor.validation.overall import (
     brier,
     cox_snell_r2,
+    gini_mean_difference,
     log_loss,
     log_losses,
     nagelkerke_r2,
@@ -73,3 +74,11 @@ def test_one_class_has_no_null_model() -> None:
     assert np.isnan(cox_snell_r2(ones, p))
     assert np.isnan(nagelkerke_r2(ones, p))
     assert np.isnan(scaled_brier(ones, p, weights=np.ones((2, 3)))).all()
+
+
+@given(st.integers(0, 1000))
+def test_the_mean_difference_is_over_all_pairs_of_patients(seed: int) -> None:
+    _, p = sample(seed, n=12)
+    pairs = [abs(p[i] - p[j]) for i in range(12) for j in range(i)]
+    assert gini_mean_difference(p) == pytest.approx(np.mean(pairs))
+    assert np.isnan(gini_mean_difference(p[:1]))

@@ -74,3 +74,12 @@ def test_concordance_by_hand() -> None:
         2.5 / 3
     )
     assert np.isnan(concordance([1, 2], [0, 0], [0.1, 0.2]).value)
+
+
+def test_the_error_of_the_concordance_is_the_jackknife() -> None:
+    time, event, risk = cohort(120)
+    got = concordance(time, event, risk)
+    kept = [np.arange(120) != i for i in range(120)]
+    left = np.array([concordance(time[k], event[k], risk[k]).value for k in kept])
+    assert got.se == pytest.approx(np.sqrt(119 / 120 * np.sum((left - left.mean()) ** 2)), rel=0.03)
+    assert np.isnan(concordance([1, 2], [0, 0], [0.5, 0.6]).se)
