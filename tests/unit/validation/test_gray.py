@@ -45,7 +45,7 @@ def test_a_cause_that_another_one_forestalls_differs_though_its_own_hazard_does_
     own, other = rng.exponential(10, 800), rng.exponential(np.where(arm == 1, 2.0, 30.0))
     time = np.minimum(np.minimum(own, other), 4.0)  # the study ends at 4
     event = np.select([time == own, time == other], [1, 2], 0)
-    assert gray_test(time, event, arm).p_value < 1e-6
+    assert gray_test(time, event, arm).p_value < 1e-4
     assert log_rank(time, event == 1, arm).p_value > 0.05
 
 
