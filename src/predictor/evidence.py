@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -17,12 +17,13 @@ from predictor.validation.curves import net_benefits
 from predictor.validation.evaluation import Evaluation
 from predictor.validation.increment import find_blocks, increment_table, set_predictions, share_of_plan
 from predictor.validation.procedures import arrange
+from predictor.validation.refitting import with_refitting
 from predictor.validation.resampling import fold_predictions
 from predictor.validation.stability_selection import select_stable
 from predictor.validation.treat_if import treat_if_table
 from predictor.validation.uncertainty import cluster_weights, expanded_level
 
-__all__ = ["Evidence", "gather_evidence"]
+__all__ = ["Evidence", "cover_refitting", "gather_evidence"]
 
 FEWEST_MARKERS = 3  # with fewer features there is nothing to choose from
 # Responders that one treatment has to bring: from one in twenty to two in five.
@@ -103,6 +104,21 @@ def gather_evidence(
         prognosis=_prognosis(study, results),
         treat_if=_treat_if(study, results),
     )
+
+
+def cover_refitting(evaluation: Evaluation, evidence: Evidence, *, level: float) -> Evaluation:
+    """Let the limits of the judged procedure cover its refitting too, where there was a bootstrap to tell.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+    evidence : Evidence
+    level : float
+    """
+    if evidence.stability is None:
+        return evaluation
+    wider = with_refitting(evaluation.performance, evidence.stability.optimism, level=level)
+    return replace(evaluation, performance=wider)
 
 
 def bootstrap_stability(

@@ -19,7 +19,7 @@ from predictor.checks.collecting import check_study, check_training
 from predictor.checks.finding import Finding, findings_frame, refuse
 from predictor.config.loading import LoadedConfig, dump_config, load_config
 from predictor.errors import ResourceError
-from predictor.evidence import Evidence, gather_evidence
+from predictor.evidence import Evidence, cover_refitting, gather_evidence
 from predictor.execution import Execution
 from predictor.experiment_log import log_items
 from predictor.explanation.summary import importance
@@ -172,6 +172,8 @@ def train(
         keep(run, subgroups=subgroups, secondary=secondary)
         transport = transport_validation(study, run, execution=execution, progress=say)
         evidence = gather(study, results, evaluation, run, execution=execution, progress=say)
+        evaluation = cover_refitting(evaluation, evidence, level=loaded.config.validation.interval.level)
+        keep(run, performance=evaluation.performance)
         say("final fit", 0, 1)
         final = fit_final(study)
         shares = out_of_fold_importance(study, results, run)

@@ -19,6 +19,7 @@ from predictor.features.dataset import Dataset
 from predictor.validation.bootstrap import bootstrap_procedure
 from predictor.validation.evaluation import evaluate
 from predictor.validation.optimism import correct_optimism
+from predictor.validation.refitting import with_refitting
 from predictor.validation.resampling import Protocol, cross_validate, fit_candidates, fold_predictions
 from predictor.validation.splits import repeated_folds
 
@@ -62,7 +63,7 @@ def trial(law: Law, key: list[int], *, resamples: int) -> pd.DataFrame:
     true = final_performance(law, protocol, dataset, y)
     lines = [
         {"set": key[-1], "metric": name, **reported.loc[name, ["value", "low", "high"]], "true": true[name]}
-        | {how: getattr(corrected[name], how) for how in CORRECTED}
+        | {how: getattr(corrected[name], how) for how in (*CORRECTED, "refitting")}
         for name in METRICS
     ]
     return pd.DataFrame(lines).assign(cpu_seconds=(time.process_time() - started) / len(METRICS))
@@ -97,7 +98,20 @@ def final_performance(law: Law, protocol: Protocol, dataset: Dataset, y: Floats)
 
 
 def coverage(rows: pd.DataFrame) -> pd.DataFrame:
-    """Coverage of the nested intervals for both truths, with their bias and its 95 % interval over trials."""
+    """Coverage of the nested limits for both truths, models held fixed and with refitting (`with_refitting`)."""
+    keys, wider = ["cell", "batch", "set"], []
+    for _, own in rows.groupby(keys, sort=False):
+        wider.append(with_refitting(own.assign(kind="judged"), own, level=0.95))
+    return pd.concat(
+        [
+            _coverage(table).assign(limits=name)
+            for name, table in (("fixed", rows), ("with refitting", pd.concat(wider)))
+        ],
+        ignore_index=True,
+    )
+
+
+def _coverage(rows: pd.DataFrame) -> pd.DataFrame:
     lines = []
     for (cell, metric), own in rows.groupby(["cell", "metric"], sort=False):
         procedure = own["true"].mean()

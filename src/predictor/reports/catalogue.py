@@ -132,6 +132,12 @@ MESSAGES: Mapping[str, str] = MappingProxyType(
         "says {nested}.",
         "optimism_none": "The resamples do not define an AUC, so that nothing is corrected.",
         "few_resamples": "With {resamples} resamples these figures are rough; 200 or more are usual.",
+        "limits_refitted": "The judged model's limits of AUC, log loss, Brier and scaled Brier score cover both which "
+        "patients were tested and which the procedure was fitted to, the latter by the spread of the bootstrap's "
+        "refits. All others hold the fitted models fixed and are too narrow for other samples of this size.",
+        "limits_fixed": "The limits describe which patients were tested, not which the procedure was fitted to: for "
+        "its worth in other samples of this size they are too narrow by a sixth to a third. A bootstrap "
+        "(validation.bootstrap.resamples) widens them by what refitting adds.",
         "optimism_method": "Every step (imputation, tuning, calibration, weighing) was repeated on {resamples} "
         "resamples of whole groups. Corrected: apparent minus the mean loss between a resample and everybody "
         "(Harrell). .632 and .632+ mix the apparent figure with that of the patients a resample left out. In "

@@ -80,6 +80,14 @@ class Optimism:
         return _mean(self.training - self.test)
 
     @property
+    def refitting(self) -> float:
+        """SD of test: how much it matters to which patients the procedure was fitted."""
+        defined = self.test[np.isfinite(self.test)]
+        return (
+            float(defined.std(ddof=1)) if np.isfinite(_mean(self.test)) and len(defined) > 1 else float("nan")
+        )
+
+    @property
     def harrell(self) -> float:
         """Apparent − optimism: expected of the whole procedure in new patients."""
         return self.apparent - self.optimism
@@ -262,7 +270,7 @@ def optimism_table(corrected: Iterable[Optimism]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``metric``, ``apparent``, ``training``, ``test``, ``optimism``, ``harrell``, ``harrell_se``,
+        ``metric``, ``apparent``, ``training``, ``test``, ``refitting``, ``optimism``, ``harrell``, ``harrell_se``,
         ``left_out``, ``no_information``, ``point_632``, ``point_632_se``, ``point_632_plus``,
         ``point_632_plus_se``, ``resamples``, ``undefined`` (resamples without a value on one of the sides).
     """
@@ -277,6 +285,7 @@ def _line(one: Optimism) -> dict[str, object]:
         "apparent": one.apparent,
         "training": _mean(one.training),
         "test": _mean(one.test),
+        "refitting": one.refitting,
         "optimism": one.optimism,
         "harrell": one.harrell,
         "harrell_se": one.harrell_se,
