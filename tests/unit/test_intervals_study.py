@@ -143,11 +143,16 @@ def test_the_final_model_is_judged_as_its_fresh_outcomes_would(module: Callable[
 
 def test_the_pipeline_and_the_ranges_run_and_are_summed_up(module: Callable[[str], ModuleType]) -> None:
     pipeline, ranges = module("pipeline"), module("ranges")
-    rows = pipeline.batch("300 patients", 0, sets=2, resamples=3).assign(cell="300 patients")
-    table = pipeline.coverage(rows).set_index(["metric", "estimand"])
+    rows = pipeline.batch("300 patients", 0, sets=2, resamples=3).assign(cell="300 patients", batch=0)
+    table = pipeline.coverage(rows).set_index(["limits", "metric", "estimand"])
     own = rows[rows["metric"] == "auc"]
     held = ((own["low"] <= own["true"]) & (own["true"] <= own["high"])).mean()
-    assert table.loc[("auc", "final model"), "coverage"] == held
+    assert table.loc[("fixed", "auc", "final model"), "coverage"] == held
+    fixed, wider = (table.loc[(name, "auc", "procedure"), "width"] for name in ("fixed", "with refitting"))
+    halves = 1.959964 * own["refitting"]
+    expected = np.hypot(own["value"] - own["low"], halves) + np.hypot(own["high"] - own["value"], halves)
+    assert wider == pytest.approx(expected.mean())
+    assert wider > fixed
     biased = pipeline.bias(rows).set_index(["metric", "estimate"])
     assert biased.loc[("auc", "apparent"), "bias"] == pytest.approx((own["apparent"] - own["true"]).mean())
     with pytest.MonkeyPatch.context() as patch:
