@@ -23,8 +23,9 @@ from predictor.api import write_table
 from predictor.config.dictionary import Dictionary, Table
 from predictor.data.conform import ConformedTable, conform_table, read_tables
 from predictor.data.sources import csv as csv_source
-from predictor.data.sources.csv import TextTable, read_text_table
+from predictor.data.sources.csv import read_text_table
 from predictor.data.sources.memory import memory_needed
+from predictor.data.sources.text_table import TextTable
 from predictor.errors import DataError
 
 

@@ -26,7 +26,8 @@ from predictor.data.columns import (
 )
 from predictor.data.findings import Findings
 from predictor.data.item_scores import add_scores
-from predictor.data.sources.csv import TextTable, read_text_table
+from predictor.data.sources.csv import read_text_table
+from predictor.data.sources.text_table import TextTable
 from predictor.data.spelling import respelled_keys
 from predictor.errors import DataError, Problem
 

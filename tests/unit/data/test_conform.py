@@ -14,7 +14,7 @@ from predictor.config.dictionary import Dictionary, Table
 from predictor.data import conform
 from predictor.data.conform import ConformedTable, conform_table, read_tables
 from predictor.data.description import describe
-from predictor.data.sources.csv import TextTable
+from predictor.data.sources.text_table import TextTable
 from predictor.errors import DataError
 
 ROOT = Path(__file__).parents[3]

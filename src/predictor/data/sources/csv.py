@@ -12,68 +12,34 @@ import csv
 import hashlib
 import io
 import re
-import stat
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from predictor.data.findings import Findings
-from predictor.data.sources.memory import memory_free, memory_needed
+from predictor.data.sources.files import SAMPLE, read_bytes
+from predictor.data.sources.memory import memory_needed
+from predictor.data.sources.text_table import (
+    MAX_CELL,
+    MAX_COLUMNS,
+    MAX_ROWS,
+    TextTable,
+    check_names,
+    refuse,
+)
 from predictor.errors import DataError, Problem
 
 if TYPE_CHECKING:
     import _csv
 
-    import pandas as pd
+__all__ = ["TextRecords", "read_records", "read_text_table"]
 
-__all__ = [
-    "MAX_BYTES",
-    "MAX_CELL",
-    "MAX_COLUMNS",
-    "MAX_ROWS",
-    "TextRecords",
-    "TextTable",
-    "read_records",
-    "read_text_table",
-]
-
-MAX_BYTES = 2 * 1024**3
-MAX_COLUMNS = 5_000
-MAX_ROWS = 1_000_000
-MAX_CELL = 32 * 1024
-
-HARMLESS = 50_000_000  # bytes that fit wherever the package runs
-SAMPLE = 100_000  # characters, below the csv module's own limit of a field
 DELIMITERS = (",", ";", "\t", "|")
 UTF8_BOM = codecs.BOM_UTF8
 UTF16_BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-
-
-@dataclass(frozen=True)
-class TextTable:
-    """A file's cells as they stand in it.
-
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-        Columns of text named by the header; the index counts records from 0. An empty cell is ``""``.
-    rows : ndarray of int of shape (records,)
-        Line of the file on which each record starts; the header is line 1.
-    notices : tuple of str
-        What was put right, e.g. spaces around header names.
-    sha256 : str
-        Hash of the file's bytes.
-    shown_as : str
-        File as the user named it.
-    """
-
-    frame: pd.DataFrame
-    rows: np.ndarray
-    notices: tuple[str, ...]
-    sha256: str
-    shown_as: str = ""
 
 
 @dataclass(frozen=True)
@@ -101,7 +67,7 @@ class TextRecords:
 def read_records(path: Path, *, delimiter: str | None, encoding: str, shown_as: str) -> TextRecords:
     """Read a delimited text file as lists of text; parameters and errors are those of `read_text_table`."""
     separator = _separator(path, delimiter, shown_as)
-    raw = _read_bytes(path, separator, shown_as)
+    raw = read_bytes(path, shown_as, needed=partial(memory_needed, separator=separator))
     text = _decode(raw, encoding, shown_as)
     digest = hashlib.sha256(raw).hexdigest()
     del raw
@@ -139,74 +105,15 @@ def read_text_table(path: Path, *, delimiter: str | None, encoding: str, shown_a
     return TextTable(frame, np.array(read.rows, dtype=np.int64), read.notices, read.sha256, shown_as)
 
 
-def _refuse(file: str, code: str, message: str, remedy: str = "", *, row: int | None = None) -> DataError:
-    return DataError(Problem(code, message, remedy, file=file, line=row))
-
-
 def _separator(path: Path, delimiter: str | None, shown_as: str) -> str:
     if delimiter is None:
         return "\t" if path.suffix.lower() in {".tsv", ".tab"} else ","
     if len(delimiter) != 1 or delimiter in '"\r\n':
         remedy = 'Write for example delimiter: ";", and a tab as delimiter: "\\t" in double quotes'
-        raise _refuse(
+        raise refuse(
             shown_as, "DAT-04", "the declared delimiter has to be one character and no quote", remedy
         )
     return delimiter
-
-
-def _read_bytes(path: Path, separator: str, shown_as: str) -> bytes:
-    try:
-        before = path.stat()
-        _check_size(before.st_mode, before.st_size, shown_as)
-        with path.open("rb") as file:
-            _check_memory(file, before.st_size, separator, shown_as)
-            # One byte more than expected: a file that grows is noticed even if its clock is coarse.
-            raw = file.read(before.st_size + 1)
-        after = path.stat()
-    except FileNotFoundError:
-        raise _refuse(
-            shown_as, "DAT-15", "the file does not exist", "Check the path; nothing was read"
-        ) from None
-    except PermissionError:
-        remedy = "Ask its owner for the right to read it; nothing was read"
-        raise _refuse(shown_as, "DAT-15", "no permission to read the file", remedy) from None
-    except OSError as error:
-        message = f"the file cannot be read ({error.strerror})"
-        raise _refuse(shown_as, "DAT-15", message, "Nothing was read") from None
-    unchanged = (before.st_ino, before.st_size, before.st_mtime_ns) == (
-        after.st_ino,
-        after.st_size,
-        after.st_mtime_ns,
-    )
-    if len(raw) != before.st_size or not unchanged:
-        remedy = "Wait until it is complete and start again; nothing was kept"
-        raise _refuse(shown_as, "DAT-15", "the file changed while it was read", remedy)
-    return raw
-
-
-def _check_size(mode: int, size: int, shown_as: str) -> None:
-    if stat.S_ISDIR(mode):
-        raise _refuse(shown_as, "DAT-15", "is a folder, a file was expected", "Name a file in it")
-    if not stat.S_ISREG(mode):
-        raise _refuse(shown_as, "DAT-15", "is no regular file", "Save the data as a file and name that")
-    if size == 0:
-        raise _refuse(shown_as, "DAT-11", "the file is empty", "Write a header and at least one row")
-    if size > MAX_BYTES:
-        remedy = "Split it, or leave out columns that are not declared"
-        raise _refuse(shown_as, "DAT-10", f"the file has {size:,} bytes, the limit is {MAX_BYTES:,}", remedy)
-
-
-def _check_memory(file: BinaryIO, size: int, separator: str, shown_as: str) -> None:
-    if size <= HARMLESS:
-        return
-    needed, free = memory_needed(file.read(SAMPLE), size, separator), memory_free()
-    file.seek(0)
-    if free is not None and needed > free:
-        message = (
-            f"reading the file needs about {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free"
-        )
-        remedy = "Leave out columns that are not declared, or split the file; nothing was read"
-        raise _refuse(shown_as, "DAT-10", message, remedy)
 
 
 def _decode(raw: bytes, encoding: str, shown_as: str) -> str:
@@ -218,26 +125,26 @@ def _decode(raw: bytes, encoding: str, shown_as: str) -> str:
         text = raw.removeprefix(UTF8_BOM).decode("utf-8") if codec == "utf-8" else raw.decode(encoding)
     except LookupError:
         remedy = 'Write for example encoding: utf-8 or encoding: cp1252 under "source"'
-        raise _refuse(shown_as, "DAT-08", "the declared encoding is not known", remedy) from None
+        raise refuse(shown_as, "DAT-08", "the declared encoding is not known", remedy) from None
     except UnicodeDecodeError as error:
         removed = len(raw) - len(error.object)
         raise _undecodable(raw, error.start + removed, encoding, shown_as) from None
     if not text.strip():
-        raise _refuse(shown_as, "DAT-11", "the file is empty", "Write a header and at least one row")
+        raise refuse(shown_as, "DAT-11", "the file is empty", "Write a header and at least one row")
     if wide and "\0" in text:
-        raise _refuse(shown_as, "DAT-08", "holds a NUL character", "Export the file again")
+        raise refuse(shown_as, "DAT-08", "holds a NUL character", "Export the file again")
     return text
 
 
 def _check_bytes(raw: bytes, shown_as: str) -> None:
     if raw.startswith(UTF16_BOMS) or _alternates_with_nul(raw[:200]):
         remedy = 'Save it as UTF-8, or write encoding: utf-16 under "source"'
-        raise _refuse(shown_as, "DAT-08", "the file is UTF-16, at byte 0", remedy)
+        raise refuse(shown_as, "DAT-08", "the file is UTF-16, at byte 0", remedy)
     offset = raw.find(b"\0")
     if offset >= 0:
         row = raw.count(b"\n", 0, offset) + 1
         message = f"holds a NUL byte at byte offset {offset}"
-        raise _refuse(
+        raise refuse(
             shown_as, "DAT-08", message, "The file is damaged or is no text file; export it again", row=row
         )
 
@@ -253,9 +160,9 @@ def _undecodable(raw: bytes, offset: int, encoding: str, shown_as: str) -> DataE
     try:
         raw.decode("cp1252")
     except UnicodeDecodeError:
-        return _refuse(shown_as, "DAT-08", message, remedy, row=row)
+        return refuse(shown_as, "DAT-08", message, remedy, row=row)
     remedy = 'It may be Windows-1252: save the file as UTF-8, or write encoding: cp1252 under "source"'
-    return _refuse(shown_as, "DAT-08", message, remedy, row=row)
+    return refuse(shown_as, "DAT-08", message, remedy, row=row)
 
 
 def _reader(text: str, separator: str) -> _csv.Reader:
@@ -273,33 +180,16 @@ def _read_header(text: str, separator: str, shown_as: str) -> tuple[list[str], t
     header = [name.strip() for name in written]
     if len(header) > MAX_COLUMNS:
         message = f"{len(header):,} columns, the limit is {MAX_COLUMNS:,}"
-        raise _refuse(shown_as, "DAT-10", message, "Leave out columns that are not declared", row=1)
+        raise refuse(shown_as, "DAT-10", message, "Leave out columns that are not declared", row=1)
     if len(header) == 1:
         # With one column, the delimiter is the first suspect.
         _check_delimiter(text, separator, 1, shown_as)
-    _check_names(header, shown_as)
+    check_names(header, shown_as)
     padded = [repr(name) for name, before in zip(header, written, strict=True) if name != before]
     if not padded:
         return header, ()
     shown = ", ".join(padded[:10]) + (" …" if len(padded) > 10 else "")
     return header, (f"{shown_as}: spaces around header names were removed: {shown}",)
-
-
-def _check_names(header: list[str], shown_as: str) -> None:
-    found = Findings(shown_as)
-    if not header:
-        found.add(
-            "DAT-03", "the first line is blank, the header was expected", "Delete the blank line", row=1
-        )
-    first: dict[str, int] = {}
-    for position, name in enumerate(header, start=1):
-        if not name:
-            found.add("DAT-03", f"the header of column {position} is blank", "Give the column a name", row=1)
-        elif name in first:
-            message = f"columns {first[name]} and {position} have the same header"
-            found.add("DAT-03", message, "Rename one of them", row=1, column=name)
-        first.setdefault(name, position)
-    found.raise_if_any()
 
 
 def _read_records(text: str, separator: str, width: int, shown_as: str) -> tuple[list[list[str]], list[int]]:
@@ -330,11 +220,9 @@ def _read_records(text: str, separator: str, width: int, shown_as: str) -> tuple
         records.append(record)
         rows.append(start)
     if len(records) > MAX_ROWS:
-        raise _refuse(
-            shown_as, "DAT-10", f"more than {MAX_ROWS:,} rows, which is the limit", "Split the file"
-        )
+        raise refuse(shown_as, "DAT-10", f"more than {MAX_ROWS:,} rows, which is the limit", "Split the file")
     if not records and not found:
-        raise _refuse(shown_as, "DAT-11", "the file has a header and no rows", "Write at least one row")
+        raise refuse(shown_as, "DAT-11", "the file has a header and no rows", "Write at least one row")
     if found:
         _check_delimiter(text, separator, width, shown_as)
         raise _summary(found, records, width)
@@ -404,4 +292,4 @@ def _check_delimiter(text: str, separator: str, width: int, shown_as: str) -> No
             remedy += ' and decimal: ","'
         message = f"split at {separator!r} the header has {width} fields"
         message += f", split at {other!r} every row has {max(widths)}"
-        raise _refuse(shown_as, "DAT-04", message, f'{remedy} under "source" in the dictionary', row=1)
+        raise refuse(shown_as, "DAT-04", message, f'{remedy} under "source" in the dictionary', row=1)
