@@ -24,8 +24,9 @@ from pydantic_core import PydanticUndefined
 from predictor.checks.finding import CHECKS
 from predictor.cli import app
 from predictor.codes import CODES
-from predictor.config.dictionary import Column, Source, Table, Visits
+from predictor.config.dictionary import Column, Table, Visits
 from predictor.config.schema import Config, ModelType
+from predictor.config.source import Source
 from predictor.data.instruments import INSTRUMENTS, Instrument
 from predictor.data.scales import Clause, Rating
 from predictor.models.catalog import FAMILIES, Family

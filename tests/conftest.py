@@ -13,6 +13,7 @@ import ipaddress
 import shutil
 import socket
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -100,3 +101,12 @@ def no_network(network_attempts: list[str]) -> Iterator[None]:
     tried = sorted(set(network_attempts))
     network_attempts.clear()
     assert not tried, f"the test tried to reach {tried}"
+
+
+@pytest.fixture(scope="session")
+def format_samples() -> Path:
+    """Folder of sample files that are not ours to copy, as named by PREDICTOR_FORMAT_SAMPLES."""
+    folder = os.environ.get("PREDICTOR_FORMAT_SAMPLES")
+    if folder is None or not Path(folder).is_dir():
+        pytest.skip("PREDICTOR_FORMAT_SAMPLES names no folder with the samples of the formats")
+    return Path(folder)

@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, RootModel, Tag
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, RootModel, Tag
+
+from predictor.config.declared import Declared
+from predictor.config.source import Source
 
 __all__ = [
     "Column",
@@ -21,12 +24,6 @@ __all__ = [
     "Table",
     "Visits",
 ]
-
-
-class Declared(BaseModel):
-    """A part of a YAML file: unknown keys are refused, nothing is coerced, nothing changes after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
 
 
 class DateKnown(Declared):
@@ -44,19 +41,6 @@ Known = Annotated[
     Annotated[Literal["baseline", "plan", "after"], Tag("word")] | Annotated[DateKnown, Tag("date")],
     Discriminator(_known_form),
 ]
-
-
-class Source(Declared):
-    """Where a table's rows come from."""
-
-    path: str
-    """Relative to the config's ``data.folder`` where given, else to the dictionary's file."""
-    missing: list[str] = Field(default_factory=list)
-    """Codes that mean missing in every column; an empty cell always does."""
-    delimiter: str | None = None
-    """Default: by the file's name, a comma for csv and a tab for tsv."""
-    decimal: Literal[".", ","] = "."
-    encoding: str = "utf-8"
 
 
 def _values_as_mapping(value: Any) -> Any:

@@ -5,12 +5,12 @@ Every function yields `Problem`s with key paths that start with ``dictionary.``;
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Container, Iterator
 from typing import Any
 
 from predictor.config.dictionary import Column, DateKnown, Dictionary, Table
 from predictor.config.messages import suggestion
+from predictor.config.source_problems import find_source_problems
 from predictor.errors import Problem
 
 __all__ = ["find_dictionary_problems"]
@@ -28,7 +28,7 @@ def find_dictionary_problems(dictionary: Dictionary, *, lost: Container[str] = (
     for name, table in dictionary.tables():
         path = f"dictionary.{name}"
         yield from _layout(path, table)
-        yield from _source(path, table)
+        yield from find_source_problems(f"{path}.source", table.source)
         yield from _names(path, name, table)
         yield from _visits(path, table, dictionary, lost)
         yield from _table_known(path, table)
@@ -54,18 +54,6 @@ def _layout(path: str, table: Table) -> Iterator[Problem]:
                 "Write `layout: long`, or delete the key",
                 f"{path}.{key}",
             )
-
-
-def _source(path: str, table: Table) -> Iterator[Problem]:
-    try:
-        codecs.lookup(table.source.encoding)
-    except LookupError:
-        message = f'"{table.source.encoding}" is no encoding'
-        yield Problem("CFG-27", message, "Write for example utf-8 or cp1252", f"{path}.source.encoding")
-    delimiter = table.source.delimiter
-    if delimiter is not None and len(delimiter) != 1:
-        message = f"a delimiter is one character, came {len(delimiter)}"
-        yield Problem("CFG-28", message, 'Write for example ";" or "\\t"', f"{path}.source.delimiter")
 
 
 def _names(path: str, name: str, table: Table) -> Iterator[Problem]:

@@ -26,7 +26,8 @@ from predictor.data.columns import (
 )
 from predictor.data.findings import Findings
 from predictor.data.item_scores import add_scores
-from predictor.data.sources.csv import read_text_table
+from predictor.data.rows import keep_own_rows
+from predictor.data.sources.reading import read_source
 from predictor.data.sources.text_table import TextTable
 from predictor.data.spelling import respelled_keys
 from predictor.errors import DataError, Problem
@@ -79,13 +80,13 @@ def read_tables(
     DataError
         With the problems of all tables.
     """
-    texts: dict[tuple[Path, str | None, str], TextTable | DataError] = {}
+    texts: dict[tuple[Path, str], TextTable | DataError] = {}
     tables: dict[str, ConformedTable] = {}
     problems: dict[Problem, None] = {}  # tables of one file share problems
     for name, declared in dictionary.tables():
         source = declared.source
         path = sources[name]
-        file = (path.absolute(), source.delimiter, source.encoding)
+        file = (path.absolute(), source.reading)
         if file not in texts:
             texts[file] = _try_read(path, declared)
         text = texts[file]
@@ -106,11 +107,8 @@ def read_tables(
 
 
 def _try_read(path: Path, declared: Table) -> TextTable | DataError:
-    source = declared.source
     try:
-        return read_text_table(
-            path, delimiter=source.delimiter, encoding=source.encoding, shown_as=_shown(path)
-        )
+        return read_source(path, declared.source, shown_as=_shown(path))
     except DataError as error:
         return error
 
@@ -186,6 +184,7 @@ def conform_table(
     found = Findings(text.shown_as or name)
     reading = Reading(text.frame, text.rows, table, decimal, found, list(text.notices))
     absent = _check_headers(reading, learning=learning)
+    reading = keep_own_rows(reading)
     reading = _check_duplicates(reading)
     if table.layout == "long":
         reading = keep_declared_names(reading)
@@ -201,9 +200,9 @@ def conform_table(
 def _check_headers(reading: Reading, *, learning: bool) -> set[str]:
     """Report declared columns that the file lacks; return those that it may lack."""
     declared, headers = reading.declared, list(reading.cells.columns)
-    wanted = declared_headers(declared)
+    wanted = list(dict.fromkeys([*declared_headers(declared), *declared.source.where]))
     lacking = [header for header in wanted if header not in headers]
-    structural = structural_headers(declared)
+    structural = [*structural_headers(declared), *declared.source.where]
     absent = {
         header
         for header in lacking

@@ -217,6 +217,10 @@ def in_dictionary() -> Iterator[tuple[str, str, dict[str, Any]]]:
     columns = "dictionary.patients.columns"
     yield "CFG-27", "dictionary.patients.source.encoding", {"patients__source__encoding": "utf-9"}
     yield "CFG-28", "dictionary.patients.source.delimiter", {"patients__source__delimiter": ";;"}
+    yield "CFG-50", "dictionary.patients.source.sheet", {"patients__source__sheet": "Scores"}
+    yield "CFG-50", "dictionary.patients.source.user_missing", {"patients__source__user_missing": "codes"}
+    excel = {"path": "p.xlsx", "encoding": "cp1252"}
+    yield "CFG-50", "dictionary.patients.source.encoding", {"patients__source": excel}
     yield "CFG-28", f"{columns}.age.range", {"patients__columns__age__range": [80, 18]}
     yield "CFG-29", f"{columns}.B.P", {"patients__columns__B.P": {"type": "number"}}
     yield "CFG-36", "dictionary.scores.visits.days.v28", {"scores__visits__days__v28": "28"}

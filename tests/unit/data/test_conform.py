@@ -195,13 +195,13 @@ def test_a_shared_file_is_read_once(tmp_path, monkeypatch):
         "scores": declare({"hamd": {"instrument": "hamd17"}}).model_dump(),
     }
     calls = []
-    original = conform.read_text_table
+    original = conform.read_source
 
     def counting(*args: Any, **kwargs: Any) -> TextTable:
         calls.append(args)
         return original(*args, **kwargs)
 
-    monkeypatch.setattr(conform, "read_text_table", counting)
+    monkeypatch.setattr(conform, "read_source", counting)
     found = read_tables(Dictionary.model_validate(tables), dict.fromkeys(tables, path))
     assert len(calls) == 1
     assert found["patients"].frame["age"].tolist() == [40, 41]
@@ -210,6 +210,45 @@ def test_a_shared_file_is_read_once(tmp_path, monkeypatch):
     with pytest.raises(DataError) as caught:
         read_tables(Dictionary.model_validate(tables), dict.fromkeys(tables, path))
     assert len(caught.value.problems) == 1
+
+
+def test_only_the_rows_of_the_table_are_read_and_the_others_counted():
+    cells = text("id|visit|hamd", "1|base|20", "1| wk4|9", "2|base|19", "3||18")
+    declared = declare(
+        {"hamd": {"instrument": "hamd17"}}, source={"path": "t.csv", "where": {"visit": "base"}}
+    )
+    table = conformed(cells, declared)
+    assert table.frame["hamd"].tolist() == [20, 19]
+    assert table.rows.tolist() == [2, 4]
+    assert "t.csv: 2 rows are not of this table by visit and were not read" in table.notices
+    several = declare(
+        {"hamd": {"instrument": "hamd17"}}, source={"path": "t.csv", "where": {"visit": ["wk4", ""]}}
+    )
+    assert conformed(cells, several).rows.tolist() == [3, 5]
+    none = declare({"hamd": {"instrument": "hamd17"}}, source={"path": "t.csv", "where": {"visit": "week 4"}})
+    assert problems(cells, none) == [
+        "t.csv: DAT-11 no row is of this table by visit. Mend `where:` under source."
+    ]
+    lacking = declare(
+        {"hamd": {"instrument": "hamd17"}}, source={"path": "t.csv", "where": {"visits": "base"}}
+    )
+    assert problems(cells, lacking, learning=False) == [
+        "t.csv:1: visits: CFG-14 declared in the dictionary, but the file has no such column. "
+        "Did you mean 'visit'? Mend the dictionary or the file."
+    ]
+
+
+def test_values_carried_forward_are_left_out_and_counted():
+    cells = text("id|PARAMCD|AVAL|DTYPE", "1|HAMD|20|", "1|HAMD|9|LOCF", "2|HAMD|19| ", "2|HAMD|11|AVERAGE")
+    words = {"layout": "long", "name_column": "PARAMCD", "value_column": "AVAL", "known": "baseline"}
+    declared = declare({"HAMD": {"instrument": "hamd17"}}, **words)
+    table = conformed(cells, declared)
+    assert table.frame["AVAL"].tolist() == [20, 19]
+    counts = "t.csv: rows that were derived and not observed: AVERAGE 1, LOCF 1; they were "
+    assert f"{counts}left out (`derived: keep` keeps them)" in table.notices
+    kept = declare({"HAMD": {"instrument": "hamd17"}}, source={"path": "t.csv", "derived": "keep"}, **words)
+    assert conformed(cells, kept).frame["AVAL"].tolist() == [20, 9, 19, 11]
+    assert f"{counts}kept, as declared" in conformed(cells, kept).notices
 
 
 def test_keys_that_differ_in_spaces_between_files_would_lose_rows(tmp_path):

@@ -1,0 +1,72 @@
+"""Where a table's rows come from: the part of the dictionary that knows formats."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from predictor.config.declared import Declared
+
+__all__ = ["Format", "Source"]
+
+Format = Literal["csv", "excel", "parquet", "spss", "stata", "sas", "xpt"]
+
+_BY_SUFFIX: dict[str, Format] = {
+    ".xlsx": "excel",
+    ".xlsm": "excel",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".sav": "spss",
+    ".zsav": "spss",
+    ".dta": "stata",
+    ".sas7bdat": "sas",
+    ".xpt": "xpt",
+    ".xport": "xpt",
+}
+
+
+def _texts_as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+class Source(Declared):
+    """Where a table's rows come from."""
+
+    path: str
+    """Relative to the config's ``data.folder`` where given, else to the dictionary's file."""
+    format: Format | None = None
+    """Default: by the file's name, csv where that tells nothing."""
+    missing: list[str] = Field(default_factory=list)
+    """Codes that mean missing in every column; an empty cell always does."""
+    where: dict[str, Annotated[list[str], BeforeValidator(_texts_as_list), Field(min_length=1)]] = Field(
+        default_factory=dict
+    )
+    """Rows that belong to the table: those with one of these texts in each column, ``""`` being an empty cell. The
+    others are counted and not read."""
+    derived: Literal["exclude", "keep"] = "exclude"
+    """Rows of a CDISC ADaM table (one with PARAMCD) that its DTYPE calls derived, such as carried forward (LOCF)."""
+    delimiter: str | None = None
+    """For csv. Default: by the file's name, a comma for csv and a tab for tsv."""
+    decimal: Literal[".", ","] = "."
+    """For csv."""
+    encoding: str = "utf-8"
+    """For csv."""
+    sheet: str | None = None
+    """For excel; default: the only visible sheet."""
+    value_labels: Literal["codes", "labels"] = "codes"
+    """For spss, stata and sas: whether cells hold the stored codes or the labels that the file gives them."""
+    user_missing: Literal["missing", "codes"] = "missing"
+    """For spss, stata and sas: codes that the file itself calls missing (999; ``.a`` to ``.z``) are missing, or stand
+    as written, to be declared under ``missing`` or ``values``."""
+
+    @property
+    def kind(self) -> Format:
+        """Return the format as declared, else by the file's name."""
+        return self.format or _BY_SUFFIX.get(PurePath(self.path).suffix.lower(), "csv")
+
+    @property
+    def reading(self) -> str:
+        """What two tables have to share for their file to be read once."""
+        return self.model_dump_json(exclude={"missing", "where", "derived", "decimal"})

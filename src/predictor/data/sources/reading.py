@@ -1,0 +1,40 @@
+"""Which reader a source needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from predictor.config.source import Source
+from predictor.data.sources.csv import read_text_table
+from predictor.data.sources.excel import read_excel
+from predictor.data.sources.parquet import read_parquet
+from predictor.data.sources.statistical import read_statistical
+from predictor.data.sources.text_table import TextTable
+
+__all__ = ["read_source"]
+
+
+def read_source(path: Path, source: Source, *, shown_as: str) -> TextTable:
+    """Read a source as text, each format through the library that its field uses.
+
+    Parameters
+    ----------
+    path : Path
+    source : Source
+    shown_as : str
+        How messages name it.
+
+    Raises
+    ------
+    DataError
+        What is wrong with it.
+    ResourceError
+        ENV-02, if the format needs a package that is not installed.
+    """
+    if source.kind == "excel":
+        return read_excel(path, sheet=source.sheet, shown_as=shown_as)
+    if source.kind == "parquet":
+        return read_parquet(path, shown_as=shown_as)
+    if source.kind != "csv":
+        return read_statistical(path, source, shown_as=shown_as)
+    return read_text_table(path, delimiter=source.delimiter, encoding=source.encoding, shown_as=shown_as)
