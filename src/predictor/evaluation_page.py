@@ -22,10 +22,12 @@ from predictor.reports.content_evaluation import (
 )
 from predictor.reports.content_model import Interval
 from predictor.study import outcome_text
+from predictor.validation.updating import Step
 
 __all__ = ["evaluation_record", "evaluation_text", "evaluation_view"]
 
 SMALLEST_P = 0.001
+COUNTED = "Tested by scores of the {} clusters, not by patients"
 NAMES = {
     "observed": "Share with the outcome, observed",
     "expected": "Share with the outcome, expected",
@@ -75,6 +77,7 @@ def evaluation_view(found: ExternalEvaluation, *, created: datetime) -> Evaluati
         benefit=tuple(_figures(found.performance[found.performance["threshold"].notna()])),
         mix=tuple(_mix(found.case_mix)),
         updates=tuple(_updates(found.updating)),
+        clusters=found.test.clusters,
         tested=found.test.note[:1].upper() + found.test.note[1:],
         notes=found.notes,
     )
@@ -113,6 +116,7 @@ def _updates(table: pd.DataFrame) -> Iterator[UpdateRow]:
             slope=_finite(r.slope),
             statistic=_finite(r.statistic),
             df=int(r.df) if np.isfinite(r.df) else None,
+            df_error=int(r.df_error) if np.isfinite(r.df_error) else None,
             p_value=_finite(r.p_value),
             chosen=bool(r.chosen),
         )
@@ -140,7 +144,7 @@ def evaluation_text(found: ExternalEvaluation) -> str:
     if pd.notna(last["development_sd"]):
         spread += f", {last['development_sd']:.2f} in development (out of fold)"
     tests = [
-        f"{s.smaller} against {s.larger}: χ² {s.statistic:.2f} on {s.df} df, "
+        f"{s.smaller} against {s.larger}: {_statistic(s)}, "
         + (f"p {s.p_value:.3f}" if s.p_value >= SMALLEST_P else f"p < {SMALLEST_P}")
         for s in found.test.steps
     ]
@@ -153,12 +157,19 @@ def evaluation_text(found: ExternalEvaluation) -> str:
         *figures,
         "",
         spread,
+        *([COUNTED.format(found.test.clusters)] if found.test.steps and found.test.clusters else []),
         *tests,
         *filter(None, [found.test.note[:1].upper() + found.test.note[1:]]),
         found.advice,
         *(f"Note: {note}" for note in found.notes),
     ]
     return "\n".join(parts)
+
+
+def _statistic(step: Step) -> str:
+    if step.df_error is None:
+        return f"χ² {step.statistic:.2f} on {step.df} df"
+    return f"F {step.statistic:.2f} on {step.df} and {step.df_error} df"
 
 
 def evaluation_record(found: ExternalEvaluation) -> dict[str, Any]:
@@ -176,6 +187,7 @@ def evaluation_record(found: ExternalEvaluation) -> dict[str, Any]:
         "performance": _records(found.performance),
         "case_mix": _records(found.case_mix),
         "updating": _records(found.updating),
+        "clusters": found.test.clusters,
         "chosen": found.test.chosen,
         "advice": found.advice,
         "notes": list(found.notes),

@@ -44,6 +44,7 @@ UPDATING = [
     "log_likelihood",
     "statistic",
     "df",
+    "df_error",
     "p_value",
     "chosen",
 ]
@@ -97,7 +98,8 @@ class ExternalEvaluation:
         rows = []
         for one in self.test.updates:
             step = tests.get(one.method)
-            compared = (step.statistic, step.df, step.p_value) if step else (np.nan, np.nan, np.nan)
+            error = np.nan if step is None or step.df_error is None else step.df_error
+            compared = (step.statistic, step.df, error, step.p_value) if step else (np.nan,) * 4
             fitted = (one.parameters, one.intercept, one.slope, one.log_likelihood)
             rows.append((one.method, *fitted, *compared, one.method == self.test.chosen))
         return pd.DataFrame(rows, columns=UPDATING)
@@ -179,7 +181,7 @@ def evaluate_external(
         events=int(y.sum()),
         performance=_performance(y, p, groups, config),
         case_mix=_case_mix(model, values, log_odds),
-        test=closed_test(log_odds, y, _design(model, answers)),
+        test=closed_test(log_odds, y, _design(model, answers), groups=groups),
         notes=_notes(model, loaded, hash_of(tables), len(y), int(y.sum())),
     )
 

@@ -145,6 +145,26 @@ def test_the_command_writes_tables_page_and_an_updated_model_that_predicts(tmp_p
     np.testing.assert_allclose(logit(moved), step["intercept"] + logit(stayed), atol=1e-9)
 
 
+def test_declared_clusters_are_what_the_closed_test_counts(tmp_path: Path) -> None:
+    clinic = other_clinic(tmp_path / "b", intercept=-0.9)
+    table = clinic.table("patients")
+    table["therapist"] = [f"T{i % 40:02d}" for i in range(len(table))]
+    table.to_csv(clinic.folder / "patients.csv", index=False)
+    clinic.change("    crp:", "    therapist: {type: category}\n    crp:", file="dictionary.yaml")
+    clinic.change("cohort:\n", "cohort:\n  group: patients.therapist\n")
+    answer = command_line(
+        "evaluate", trained().folder, clinic.config, "--out", tmp_path / "out", cwd=tmp_path
+    )
+    assert answer.code == 0, answer.err
+    assert "Tested by scores of the 40 clusters, not by patients" in answer.out
+    assert "none against refit: F " in answer.out
+    page = (tmp_path / "out" / "evaluation.html").read_text(encoding="utf-8")
+    assert "counts the 40 clusters and not their patients" in page
+    updates = pd.read_csv(tmp_path / "out" / "updating.csv").set_index("update")
+    assert updates.loc["none", "df"] + updates.loc["none", "df_error"] == 40
+    assert not updates.loc["none", "chosen"]
+
+
 def test_contributions_of_an_updated_model_add_up_and_its_range_moves_along(tmp_path: Path) -> None:
     clinic = other_clinic(tmp_path / "b", intercept=0.5, slope=0.5)
     predictor.evaluate_model(parent(), clinic.config, save_updated=tmp_path / "new", now=NOW)

@@ -12,6 +12,7 @@ import pandas as pd
 import pipeline
 import ranges
 import several
+import updates
 from counting import GOOD, coverage
 
 COUNTED = ("fixed_rules", "differences", "sites", "smooth")
@@ -25,6 +26,7 @@ def sections(results: Path) -> Iterator[tuple[str, str]]:
     made = {
         "increments": (increments.summary, {}),
         "several": (several.summary, {}),
+        "updates": (updates.summary, {}),
         "pipeline": (pipeline.coverage, {}),
         "optimism": (pipeline.bias, {"metric": ("auc", "calibration_slope", "brier")}),
         "ranges": (ranges.summary, {}),

@@ -23,6 +23,7 @@ import ranges
 import several
 import sites
 import smooth
+import updates
 from counting import coverage, run_missing
 from report import fill, sections
 
@@ -84,6 +85,13 @@ def several_blocks(arguments: argparse.Namespace) -> None:
     show(several.summary(run_missing(arguments.out / "several.csv", wanted, several.batch)))
 
 
+def closed_tests(arguments: argparse.Namespace) -> None:
+    """Count how often the closed test of `predictor evaluate` changes a model: 1,000 data sets in each cell."""
+    batches = range((arguments.sets or 1000) // updates.BATCH)
+    wanted = [(cell, batch) for batch in batches for cell in updates.CELLS]
+    show(updates.summary(run_missing(arguments.out / "updates.csv", wanted, updates.batch)))
+
+
 def whole(arguments: argparse.Namespace) -> None:
     """Judge a whole procedure by nested cross-validation and by the optimism bootstrap: 200 trials of each kind."""
     batches = range((arguments.sets or 200) // pipeline.BATCH)
@@ -116,6 +124,7 @@ COMMANDS = {
     "smooth": smooth_errors,
     "increment": increment,
     "several": several_blocks,
+    "updates": closed_tests,
     "pipeline": whole,
     "ranges": refits,
     "report": report,

@@ -38,7 +38,7 @@ class MixRow(View):
 
 
 class UpdateRow(View):
-    """One update of the model, and its likelihood-ratio test against the largest."""
+    """One update of the model, and its test against the largest: χ², or F where patients come in clusters."""
 
     update: str
     parameters: int
@@ -46,6 +46,7 @@ class UpdateRow(View):
     slope: float | None = None
     statistic: float | None = None
     df: int | None = None
+    df_error: int | None = None
     p_value: float | None = None
     chosen: bool = False
 
@@ -73,5 +74,6 @@ class EvaluationReportV1(View):
     benefit: tuple[FigureRow, ...] = ()
     mix: tuple[MixRow, ...]
     updates: tuple[UpdateRow, ...]
+    clusters: int | None = None
     tested: str = ""
     notes: tuple[str, ...] = ()

@@ -2,7 +2,8 @@
 
 L is the model's log-odds of each new patient. The three updates are nested in a full revision, a logistic model of
 L and the patients' own columns together; for a logistic model, whose L is a sum of such columns, that is the refit
-of all its coefficients. The closed test asks for each update, the smallest first, whether the revision fits better.
+of all its coefficients. The closed test asks for each update, the smallest first, whether the revision fits better:
+by likelihood ratios where every patient is a new one, by scores of whole clusters where they are not.
 """
 
 from __future__ import annotations
@@ -15,12 +16,16 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 from scipy.stats import chi2
 
+from predictor.validation.clustered_score import clustered_score_test
+
 __all__ = ["ClosedTest", "Method", "Step", "Update", "closed_test", "fit_updates"]
 
 Floats = NDArray[np.float64]
 Method = Literal["none", "intercept", "slope", "refit"]
 
 FEWEST = 20  # events and non-events, below which nothing can be judged and the model stays as it is
+FEWEST_CLUSTERS = 10  # below which their scatter says too little about itself
+CLUSTERS_PER_PARAMETER = 4  # of a refit; with fewer its test finds hardly anything
 PER_PARAMETER = 10  # events or non-events for each parameter of a refit; with fewer its test finds too much
 STEPS = 50
 STILL = 1e-10  # change of the log-likelihood, relative, at which it is maximal
@@ -52,15 +57,17 @@ class Update:
 
 @dataclass(frozen=True)
 class Step:
-    """One likelihood-ratio test of a smaller update against a larger one.
+    """One test of a smaller update against a larger one.
 
     Parameters
     ----------
     smaller, larger : {"none", "intercept", "slope", "refit"}
     statistic : float
-        Twice the difference of the log-likelihoods.
+        Twice the difference of the log-likelihoods, or F of the clusters' scores.
     df : int
     p_value : float
+    df_error : int or None
+        Of F: clusters less the coefficients tested; None for a likelihood ratio, which is compared with χ².
     """
 
     smaller: Method
@@ -68,6 +75,7 @@ class Step:
     statistic: float
     df: int
     p_value: float
+    df_error: int | None = None
 
 
 @dataclass(frozen=True)
@@ -83,12 +91,15 @@ class ClosedTest:
         Tests in their order; the first that is not significant ends them.
     note : str
         Why a refit, or any update, was not asked for; empty where all were.
+    clusters : int or None
+        How many the tests counted; None where every patient is one.
     """
 
     chosen: Method
     updates: tuple[Update, ...]
     steps: tuple[Step, ...]
     note: str
+    clusters: int | None = None
 
     @property
     def update(self) -> Update:
@@ -130,7 +141,12 @@ def fit_updates(log_odds: ArrayLike, y: ArrayLike, design: ArrayLike | None = No
 
 
 def closed_test(
-    log_odds: ArrayLike, y: ArrayLike, design: ArrayLike | None = None, *, alpha: float = 0.05
+    log_odds: ArrayLike,
+    y: ArrayLike,
+    design: ArrayLike | None = None,
+    *,
+    groups: ArrayLike | None = None,
+    alpha: float = 0.05,
 ) -> ClosedTest:
     """Choose the smallest update that the largest one does not beat.
 
@@ -142,44 +158,96 @@ def closed_test(
     Parameters
     ----------
     log_odds, y, design
-        As in `fit_updates`. A refit is asked for only with ten events and ten non-events for each of its parameters.
+        As in `fit_updates`. A refit is asked for only with ten events and ten non-events for each of its parameters,
+        and four clusters where there are any.
+    groups : array of shape (n,), optional
+        Cluster of each patient. Where a cluster has several, the tests are those of `clustered_score_test`; without
+        them, or with one patient in each, likelihood ratios.
     alpha : float
 
     Returns
     -------
     ClosedTest
-        ``none`` below 20 events or non-events. Patients are taken as independent.
+        ``none`` below 20 events or non-events, or 10 clusters.
 
     References
     ----------
     Vergouwe Y, Nieboer D, Oostenbrink R, et al. A closed testing procedure to select an appropriate method for updating
     prediction models. Stat Med 2017;36:4529-4539.
     """
-    outcome = np.asarray(y, dtype=float)
+    outcome, score = np.asarray(y, dtype=float), np.asarray(log_odds, dtype=float)
+    labels = _clusters(groups)
+    clusters = None if labels is None else int(labels.max()) + 1
     rarer = int(min(outcome.sum(), len(outcome) - outcome.sum()))
-    if rarer < FEWEST:
-        score = np.asarray(log_odds, dtype=float)
+    few = _too_few(rarer, clusters)
+    if few:
         as_it_is = Update("none", 0.0, 1.0, 0, _log_likelihood(outcome, score))
-        return ClosedTest("none", (as_it_is,), (), f"fewer than {FEWEST} events or non-events")
-    updates, note = fit_updates(log_odds, outcome, design), ""
-    updates = tuple(one for one in updates if np.isfinite(one.log_likelihood))
-    if design is None or updates[-1].method != "refit":
-        note = "a refit could not be fitted" if design is not None else "no refit was asked for"
-    elif rarer < PER_PARAMETER * updates[-1].parameters:
-        note = f"a refit has {updates[-1].parameters} parameters, too many for {rarer} events or non-events"
-        updates = updates[:-1]
-    steps = []
+        return ClosedTest("none", (as_it_is,), (), few, clusters)
+    updates, note = _asked(fit_updates(score, outcome, design), design is not None, rarer, clusters)
+    steps: list[Step] = []
     for one in updates[:-1]:
-        steps.append(_compare(one, updates[-1]))
-        if steps[-1].p_value >= alpha:
-            return ClosedTest(one.method, updates, tuple(steps), note)
-    return ClosedTest(updates[-1].method, updates, tuple(steps), note)
+        pair = (one, updates[-1])
+        steps.append(
+            _compare(*pair) if labels is None else _score_step(*pair, score, outcome, design, labels)
+        )
+        if not steps[-1].p_value < alpha:
+            return ClosedTest(one.method, updates, tuple(steps), note, clusters)
+    return ClosedTest(updates[-1].method, updates, tuple(steps), note, clusters)
+
+
+def _clusters(groups: ArrayLike | None) -> NDArray[np.intp] | None:
+    """Number the clusters, and give each patient his own; None where no cluster has two patients."""
+    if groups is None:
+        return None
+    labels, codes = np.unique(np.asarray(groups), return_inverse=True)
+    return None if len(labels) == len(codes) else codes
+
+
+def _too_few(rarer: int, clusters: int | None) -> str:
+    if rarer < FEWEST:
+        return f"fewer than {FEWEST} events or non-events"
+    if clusters is not None and clusters < FEWEST_CLUSTERS:
+        return f"fewer than {FEWEST_CLUSTERS} clusters"
+    return ""
+
+
+def _asked(
+    updates: tuple[Update, ...], wanted: bool, rarer: int, clusters: int | None
+) -> tuple[tuple[Update, ...], str]:
+    """Leave out what cannot be fitted or is too large for these patients, and say so."""
+    found = tuple(one for one in updates if np.isfinite(one.log_likelihood))
+    if found[-1].method != "refit":
+        return found, "a refit could not be fitted" if wanted else "no refit was asked for"
+    parameters = found[-1].parameters
+    if rarer < PER_PARAMETER * parameters:
+        return found[:-1], f"a refit has {parameters} parameters, too many for {rarer} events or non-events"
+    if clusters is not None and clusters < CLUSTERS_PER_PARAMETER * parameters:
+        return found[:-1], f"a refit has {parameters} parameters, too many for {clusters} clusters"
+    return found, ""
 
 
 def _compare(smaller: Update, larger: Update) -> Step:
     statistic = max(0.0, 2 * (larger.log_likelihood - smaller.log_likelihood))
     df = larger.parameters - smaller.parameters
     return Step(smaller.method, larger.method, statistic, df, float(chi2.sf(statistic, df)))
+
+
+def _score_step(
+    smaller: Update,
+    larger: Update,
+    score: Floats,
+    y: Floats,
+    design: ArrayLike | None,
+    groups: NDArray[np.intp],
+) -> Step:
+    """Test the smaller update by what the larger one's columns still explain of its residuals, cluster by cluster."""
+    line = np.column_stack([np.ones(len(score)), score])
+    refit = larger.method == "refit" and design is not None
+    columns = np.column_stack([line, np.asarray(design, dtype=float)]) if refit else line
+    fitted = line[:, : smaller.parameters] if smaller.parameters else None
+    eta = smaller.intercept + smaller.slope * score
+    found = clustered_score_test(y, eta, columns, groups, fitted=fitted)
+    return Step(smaller.method, larger.method, found.statistic, found.df, found.p_value, found.df_error)
 
 
 def _log_likelihood(y: Floats, eta: Floats) -> float:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 from scipy.special import expit, logit
-from scipy.stats import chi2
+from scipy.stats import chi2, norm
 
 from predictor.validation.updating import closed_test, fit_updates
 
@@ -104,6 +104,62 @@ def test_a_model_that_needs_nothing_is_changed_as_often_as_alpha() -> None:
         X, score, y = patients(300, seed=1000 + seed)
         changed += closed_test(score, y, X).chosen != "none"
     assert 7 <= changed <= 34
+
+
+def clusters(
+    number: int, size: int, *, intercept: float = 0.0, slope: float = 1.0, alike: float = 0.16, seed: int = 1
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Patients whose outcomes and columns go together in clusters, each still responding with the model's probability.
+
+    Outcomes are ranks of a normal number that a cluster shares in part, cut at the probability.
+    """
+    rng = np.random.default_rng(seed)
+    group = np.repeat(np.arange(number), size)
+    X = np.sqrt(0.8) * rng.normal(size=(len(group), 3)) + np.sqrt(0.2) * rng.normal(size=(number, 3))[group]
+    latent = np.sqrt(alike) * rng.normal(size=number)[group]
+    latent += np.sqrt(1 - alike) * rng.normal(size=len(group))
+    y = norm.cdf(latent) < expit(intercept + slope * (X @ COEF))
+    return X, X @ COEF, y.astype(float), group
+
+
+def test_in_40_clusters_a_model_that_needs_nothing_is_changed_about_as_often_as_alpha() -> None:
+    """SIMULATED: 500 data sets, 25 expected and at most 45 allowed; tests that count patients change 50 and more."""
+    changed = np.zeros(2)
+    for seed in range(500):
+        X, score, y, group = clusters(40, 10, seed=seed)
+        by_clusters, by_patients = closed_test(score, y, X, groups=group), closed_test(score, y, X)
+        assert (by_clusters.clusters, by_patients.clusters) == (40, None)
+        changed += [by_clusters.chosen != "none", by_patients.chosen != "none"]
+    assert 10 <= changed[0] <= 45
+    assert changed[1] >= 50
+
+
+@pytest.mark.parametrize(
+    ("change", "wanted"),
+    [({"intercept": -1.0}, "intercept"), ({"intercept": 0.6, "slope": 0.3}, "slope")],
+)
+def test_in_clusters_too_the_update_that_is_needed_is_chosen(change: dict[str, float], wanted: str) -> None:
+    found = []
+    for seed in range(40):
+        _, score, y, group = clusters(60, 25, seed=seed, alike=0.05, **change)  # type: ignore[arg-type]
+        found.append(closed_test(score, y, groups=group).chosen)
+    assert found.count(wanted) >= 33
+    assert "none" not in found
+
+
+def test_clusters_of_one_are_patients() -> None:
+    X, score, y = patients(300, intercept=-0.6)
+    assert closed_test(score, y, X, groups=np.arange(300)) == closed_test(score, y, X)
+
+
+def test_few_clusters_change_nothing_and_leave_no_refit() -> None:
+    X, score, y, group = clusters(9, 60, intercept=-1.0)
+    few = closed_test(score, y, X, groups=group)
+    assert (few.chosen, few.note) == ("none", "fewer than 10 clusters")
+    X, score, y, group = clusters(15, 60, intercept=-1.0)
+    some = closed_test(score, y, X, groups=group)
+    assert some.note == "a refit has 4 parameters, too many for 15 clusters"
+    assert some.steps[0].df_error == 15 - 2
 
 
 def test_too_few_patients_change_nothing() -> None:
