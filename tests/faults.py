@@ -7,7 +7,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ def train_here(
 ) -> Training:
     """Train in this process, without MLflow, whose import costs more than the whole training."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("predictor.experiment.send", lambda *_, **__: TrackingRecord("-", "-", None, "-"))
+        patch.setattr("predictor.runs.send", lambda *_, **__: TrackingRecord("-", "-", None, "-"))
         return train(
             clinic.load(*overrides),
             runs_folder=runs,
@@ -77,14 +78,49 @@ def environment() -> dict[str, str]:
 
 def start(clinic: Clinic, *arguments: object) -> subprocess.Popen[str]:
     """Start a command in the clinic's folder and come back at once."""
+    return start_in(clinic.folder, *arguments)
+
+
+def start_in(folder: Path, *arguments: object) -> subprocess.Popen[str]:
+    """Start a command in a folder and come back at once."""
     return subprocess.Popen(
         command(*arguments),
-        cwd=clinic.folder,
+        cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env=environment(),
     )
+
+
+class SmallDisk(type(Path())):  # type: ignore[misc]
+    """The folder of a file system of its own in memory."""
+
+    def read_only(self) -> None:
+        """Let nobody write to it."""
+        subprocess.run(["mount", "-o", "remount,ro", str(self)], check=True)
+
+    def writable(self) -> None:
+        """Let it be written to again."""
+        subprocess.run(["mount", "-o", "remount,rw", str(self)], check=True)
+
+
+@contextmanager
+def on_small_disk(folder: Path, size: str) -> Iterator[SmallDisk]:
+    """Mount a file system that really is so small; where that is not permitted, skip the test."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)],
+            check=True,
+            capture_output=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("no file system may be mounted here")
+    try:
+        yield SmallDisk(folder)
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def units_of(run: Path) -> dict[str, str]:

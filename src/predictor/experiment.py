@@ -21,7 +21,7 @@ from predictor.config.loading import LoadedConfig, dump_config, load_config
 from predictor.errors import ResourceError
 from predictor.evidence import Evidence, cover_refitting, gather_evidence
 from predictor.execution import Execution
-from predictor.experiment_log import log_items
+from predictor.experiment_log import tracking_record
 from predictor.explanation.summary import importance
 from predictor.prediction import ResponsePredictor
 from predictor.prediction_model import load_prediction_model, save_prediction_model
@@ -30,12 +30,13 @@ from predictor.release import FinalFit, assemble_model, fit_final, pooled_coeffi
 from predictor.reports.model import ModelFacts, model_view
 from predictor.reports.patient import example_patients, patient_views
 from predictor.reports.render import render_model_report, render_patient_report
-from predictor.run_store import Run
+from predictor.run_store import TRACKING, Run
+from predictor.runs import send_run
 from predictor.secondary import evaluate_secondary
 from predictor.stopping import Stop
 from predictor.study import Study, prepare_study, transport_labels, transport_splits
 from predictor.subgroups import evaluate_subgroups
-from predictor.tracking import TrackingRecord, send
+from predictor.tracking import TrackingRecord
 from predictor.units import UnitStore
 from predictor.validation.evaluation import Evaluation, evaluate
 from predictor.validation.resampling import FoldResult, cross_validate, fold_predictions
@@ -204,9 +205,11 @@ def train(
         reports = write_reports(facts, model, run)
         run.write_json("verdict.json", _verdict_record(evaluation))
         keep(run, failures=units.failed())
+        tables = ("attrition", *TABLES, "weights", "importance", *evidence.tables())
+        run.write_json(TRACKING, tracking_record(study, evaluation, final, folder=run.path, tables=tables))
         folder = run.finish()
     say("tracking", 0, 1)
-    record, notices = track(study, evaluation, final, folder, tables=tuple(evidence.tables()))
+    record, notices = track(study, folder)
     return Training(
         folder=folder,
         study=study,
@@ -508,35 +511,21 @@ def write_reports(facts: ModelFacts, model: PredictionModel, run: Run) -> list[s
     return list(pages)
 
 
-def track(
-    study: Study, evaluation: Evaluation, final: FinalFit, folder: Path, *, tables: Sequence[str] = ()
-) -> tuple[TrackingRecord | None, tuple[str, ...]]:
+def track(study: Study, folder: Path) -> tuple[TrackingRecord | None, tuple[str, ...]]:
     """Send the finished run to MLflow; where that fails, say so and leave the run as it is.
 
     Parameters
     ----------
     study : Study
-    evaluation : Evaluation
-    final : FinalFit
     folder : Path
         The finished run.
-    tables : sequence of str
-        Names of the tables of this study's evidence, sent besides those that every run has.
     """
-    config = study.loaded.config
-    sent = ("attrition", *TABLES, "weights", "importance", *tables)
+    loaded = study.loaded
     try:
-        record = send(
-            log_items(study, evaluation, final, folder=folder, tables=sent),
-            uri=config.tracking.uri,
-            experiment=config.tracking.experiment or config.experiment.name,
-            root=study.loaded.root,
-            run_name=folder.name,
-            allowed_hosts=config.tracking.allowed_hosts,
-        )
+        hosts = loaded.config.tracking.allowed_hosts
+        return send_run(folder, root=loaded.root, allowed_hosts=hosts), ()
     except ResourceError as error:
         return None, (str(error),)
-    return record, ()
 
 
 def _checking(progress: Progress, stop: Stop) -> Progress:

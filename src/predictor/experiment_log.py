@@ -4,23 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from predictor.config.loading import dump_config
 from predictor.data.frames import rows_of
+from predictor.log_items import Artifact, ChildRun, Item, Metric, Model, Param, Tag, Text, items_record
 from predictor.provenance import git_commit
 from predictor.release import FinalFit
 from predictor.study import Study
-from predictor.tracking import Artifact, ChildRun, Item, Metric, Model, Param, Tag, Text
 from predictor.validation.evaluation import Evaluation
 from predictor.validation.resampling import Candidate
 
-__all__ = ["log_items"]
+__all__ = ["log_items", "tracking_record"]
 
 
 # The model report with the annexes it links to; none holds a patient's row.
 PAGES = ("model_report.html", "tripod_ai.html", "probast_ai.html", "model_card.json", "methods.txt")
+
+
+def tracking_record(
+    study: Study, evaluation: Evaluation, final: FinalFit, *, folder: Path, tables: Sequence[str]
+) -> dict[str, Any]:
+    """Return what tracking is to be told, and where, as plain data: the run keeps it, and it can be told again.
+
+    Parameters
+    ----------
+    study, evaluation, final, folder, tables
+        See `log_items`.
+    """
+    config = study.loaded.config
+    return {
+        "uri": config.tracking.uri,
+        "experiment": config.tracking.experiment or config.experiment.name,
+        "items": items_record(log_items(study, evaluation, final, folder=folder, tables=tables), folder),
+    }
 
 
 def log_items(
@@ -34,7 +53,7 @@ def log_items(
     evaluation : Evaluation
     final : FinalFit
     folder : Path
-        The finished run.
+        The run, with all its files.
     tables : sequence of str
         Names of its tables to send; each is an aggregate.
     """

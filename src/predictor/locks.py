@@ -5,12 +5,14 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from predictor.durable import disk_errors
 from predictor.errors import Problem, ResourceError
 
-__all__ = ["LOCK", "FolderLock", "LockedError", "holder", "process_start"]
+__all__ = ["LOCK", "FolderLock", "LockedError", "folder_held", "holder", "process_start"]
 
 LOCK = ".lock"
 
@@ -102,6 +104,32 @@ class FolderLock:
             self.path.unlink(missing_ok=True)
             os.close(self._descriptor)
             self._descriptor = None
+
+
+@contextmanager
+def folder_held(folder: Path) -> Iterator[None]:
+    """Hold a folder without leaving anything in it: for what is done to a finished run from outside.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Raises
+    ------
+    LockedError
+        TRN-11.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        problem = Problem("TRN-11", "another process is sending this run", "Wait for it", file=str(folder))
+        raise LockedError(problem) from error
+    try:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def holder(folder: Path) -> int | None:

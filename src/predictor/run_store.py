@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "JOURNAL",
     "PARTIAL",
+    "TRACKING",
     "UNITS",
     "FolderLock",
     "Run",
@@ -46,6 +47,7 @@ PARTIAL = ".partial"
 HASHES = "hashes.json"
 JOURNAL = "journal.jsonl"
 UNITS = "units"
+TRACKING = "tracking.json"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 

@@ -1,4 +1,4 @@
-"""Log items, and the one function that sends them to MLflow.
+"""The one place that calls MLflow: log items are sent to it, and what a killed process left there is closed.
 
 Stages yield items and know nothing of MLflow. An item holds a name, a number, or a file that the run folder
 already holds. MLflow is imported when something is sent, after the variables that make it safe are set.
@@ -10,21 +10,27 @@ import fcntl
 import logging
 import math
 import os
+import random
 import sqlite3
 import sys
+import time
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from socket import gethostname
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from predictor.errors import ConfigError, Problem, ResourceError
+from predictor.locks import process_start
+from predictor.log_items import Artifact, ChildRun, Item, Metric, Model, Param, Tag, Text
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 __all__ = [
     "Artifact",
@@ -38,6 +44,7 @@ __all__ = [
     "TrackingRecord",
     "check_uri",
     "embedded_uri",
+    "reap_orphans",
     "send",
     "ui_command",
 ]
@@ -63,66 +70,8 @@ ARTIFACTS = "mlflow-artifacts"
 REQUIREMENTS = ("response-predictor", "scikit-learn", "numpy", "scipy", "pandas", "skops", "shap", "mlflow")
 MODEL_SCRIPT = Path(__file__).with_name("mlflow_model.py")
 LOOPBACK = ("127.0.0.1", "localhost")
-
-
-@dataclass(frozen=True)
-class Param:
-    """A setting: written once, as text."""
-
-    name: str
-    value: str | float | bool
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A number about the whole cohort or a fold; one that is not finite is left out."""
-
-    name: str
-    value: float
-    step: int = 0
-
-
-@dataclass(frozen=True)
-class Tag:
-    """A label to search runs by: hashes, commit, versions, verdict."""
-
-    name: str
-    value: str
-
-
-@dataclass(frozen=True)
-class Text:
-    """A short text, e.g. the filled-in config, kept as the file ``path``."""
-
-    path: str
-    text: str
-
-
-@dataclass(frozen=True)
-class Artifact:
-    """A finished file of the run folder without any patient's row, kept in ``folder``."""
-
-    path: Path
-    folder: str = ""
-
-
-@dataclass(frozen=True)
-class Model:
-    """A prediction model's folder, registered under ``name``."""
-
-    folder: Path
-    name: str
-
-
-@dataclass(frozen=True)
-class ChildRun:
-    """One model on one feature set, below the training's run."""
-
-    name: str
-    items: tuple[Param | Metric | Tag | Text | Artifact, ...]
-
-
-Item = Param | Metric | Tag | Text | Artifact | ChildRun | Model
+COMPLETE = "predictor.complete"  # the last tag that a run gets
+PATIENCE = 600.0  # seconds to wait for other trainings that write to the embedded store
 
 
 @dataclass(frozen=True)
@@ -136,12 +85,15 @@ class TrackingRecord:
         Version in the registry; None when no model was sent.
     uri : str
         Tracking URI, as `ui_command` and ``mlflow.set_tracking_uri`` take it.
+    found : bool
+        Whether it was there already and nothing was sent.
     """
 
     run_id: str
     experiment_id: str
     model_version: str | None
     uri: str
+    found: bool = False
 
 
 def embedded_uri(root: Path) -> str:
@@ -188,6 +140,7 @@ def send(
     root: Path,
     run_name: str,
     allowed_hosts: Sequence[str] = (),
+    once: bool = False,
 ) -> TrackingRecord:
     """Send one training: a parent run, its child runs, and the registered model.
 
@@ -201,6 +154,8 @@ def send(
         Project folder; the embedded store lies below it.
     allowed_hosts : sequence of str
         Hosts https may go to.
+    once : bool
+        Whether to send nothing where a run of this name is complete already.
 
     Raises
     ------
@@ -210,23 +165,60 @@ def send(
         TRK-02 when the store or server fails. The run folder is complete without it.
     """
     check_uri(uri, allowed_hosts)
-    mlflow = _mlflow()
-    if uri == EMBEDDED:
-        place, artifacts = embedded_uri(root), (root / STORE).resolve().with_name(ARTIFACTS).as_uri()
-    else:
-        place, artifacts = uri, None
-    failures = (mlflow.exceptions.MlflowException, OSError, sqlite3.Error)
+    with _opened(uri, root) as (client, place):
+        artifacts = (root / STORE).resolve().with_name(ARTIFACTS).as_uri() if uri == EMBEDDED else None
+        experiment_id = _experiment(client, experiment, artifacts)
+        found = _complete(client, experiment_id, run_name) if once else None
+        if found is not None:
+            return TrackingRecord(found, experiment_id, None, place, found=True)
+        return _send_parent(client, list(items), experiment_id, run_name, place)
+
+
+def reap_orphans(uri: str, root: Path, allowed_hosts: Sequence[str] = ()) -> int:
+    """Close the runs that a killed process of this machine left open: they become KILLED, with a tag that says why.
+
+    Parameters
+    ----------
+    uri, root, allowed_hosts
+        As in `send`.
+
+    Returns
+    -------
+    int
+        How many. A run whose process lives, or ran on another machine, is left alone.
+
+    Raises
+    ------
+    ConfigError, ResourceError
+        As in `send`.
+    """
+    check_uri(uri, allowed_hosts)
+    with _opened(uri, root) as (client, _):
+        orphans = [run for run in _incomplete(client) if _is_orphan(run.data.tags)]
+        for run in orphans:
+            client.set_tag(run.info.run_id, "predictor.closed", "its process had gone before it was complete")
+            client.set_terminated(run.info.run_id, "KILLED")
+    return len(orphans)
+
+
+@contextmanager
+def _opened(uri: str, root: Path) -> Iterator[tuple[MlflowClient, str]]:
+    """Give a client and its URI; whatever goes wrong with them is no more than TRK-02.
+
+    The embedded store is held by one process at a time: the migrations of two collide, and SQLite makes writers wait.
+    """
+    place = embedded_uri(root) if uri == EMBEDDED else uri
     try:
-        with _quiet():
-            with _store_lock(root / STORE if uri == EMBEDDED else None):
-                client = mlflow.MlflowClient(place, place)
-                experiment_id = _experiment(client, experiment, artifacts)
-            return _send_parent(client, list(items), experiment_id, run_name, place)
-    except failures as error:
+        mlflow = _mlflow()
+        with _quiet(), _store_lock(root / STORE if uri == EMBEDDED else None):
+            yield mlflow.MlflowClient(place, place), place
+    except Exception as error:  # of MLflow, its migrations, SQLite, or the line: never worth a finished run
         message = (
             f"MLflow could not be written ({type(error).__name__}); the run's folder is complete without it"
         )
-        remedy = "Start the server or mend the store, then send the run again"
+        remedy = (
+            "Start the server, or mend or move away the store, then `predictor runs repair` sends it again"
+        )
         raise ResourceError(Problem("TRK-02", message, remedy, path="tracking.uri", file=place)) from error
 
 
@@ -255,17 +247,27 @@ def _quiet() -> Iterator[None]:
 
 @contextmanager
 def _store_lock(store: Path | None) -> Iterator[None]:
-    """Create and migrate the embedded store in one process at a time: the migrations of two collide."""
     if store is None:
         yield
         return
     store.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with store.with_suffix(".lock").open("a") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        _wait_for(handle)
         with closing(sqlite3.connect(store, timeout=30)) as database:
             # A reader no longer blocks a writer; the mode is kept in the file.
             database.execute("PRAGMA journal_mode=WAL")
         yield
+
+
+def _wait_for(handle: IO[str]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(random.uniform(0.05, 0.2))
 
 
 def _experiment(client: MlflowClient, name: str, artifacts: str | None) -> str:
@@ -292,14 +294,45 @@ def _send_parent(
     return TrackingRecord(run_id, experiment_id, version_number, uri)
 
 
+def _complete(client: MlflowClient, experiment_id: str, name: str) -> str | None:
+    query = f"attributes.run_name = '{name}' and tags.`{COMPLETE}` = 'true'"
+    found = client.search_runs([experiment_id], query, max_results=1)
+    return str(found[0].info.run_id) if found else None
+
+
+def _incomplete(client: MlflowClient) -> Iterator[Run]:
+    """Give the open runs, and those that MLflow closed by itself in the middle of a model's registration."""
+    experiments = [one.experiment_id for one in client.search_experiments()]
+    for status in ("RUNNING", "FINISHED"):
+        token: str | None = None
+        while token is None or token:
+            page = client.search_runs(
+                experiments, f"attributes.status = '{status}'", max_results=1000, page_token=token
+            )
+            yield from (run for run in page if COMPLETE not in run.data.tags)
+            token = page.token or ""
+
+
+def _owner() -> dict[str, str]:
+    pid = os.getpid()
+    return {"predictor.host": gethostname(), "predictor.pid": f"{pid} {process_start(pid)}"}
+
+
+def _is_orphan(tags: Mapping[str, str]) -> bool:
+    pid, _, started = tags.get("predictor.pid", "").partition(" ")
+    here = tags.get("predictor.host") == gethostname()
+    return here and pid.isdigit() and process_start(int(pid)) != started
+
+
 @contextmanager
 def _run(client: MlflowClient, experiment_id: str, name: str, *, parent: str | None = None) -> Iterator[str]:
     """Open a run and close it as finished or failed, so that none is left running for ever."""
-    tags = {} if parent is None else {"mlflow.parentRunId": parent}
+    tags = _owner() if parent is None else {**_owner(), "mlflow.parentRunId": parent}
     run_id = client.create_run(experiment_id, run_name=name, tags=tags).info.run_id
     status = "FAILED"
     try:
         yield run_id
+        client.set_tag(run_id, COMPLETE, "true")
         status = "FINISHED"
     finally:
         client.set_terminated(run_id, status)

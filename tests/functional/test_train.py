@@ -215,7 +215,7 @@ def test_progress_names_every_step_in_order(tmp_path: Path) -> None:
     clinic = write_clinic(tmp_path, n=120)
     steps: list[tuple[str, int, int]] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("predictor.experiment.send", _send_nothing, raising=False)
+        patch.setattr("predictor.runs.send", _send_nothing)
         train(
             load_config(clinic.config), progress=lambda *step: steps.append(step), runs_folder=tmp_path / "r"
         )

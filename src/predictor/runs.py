@@ -1,0 +1,223 @@
+"""Every run of a folder: what it is, whether it is whole, and mending what an interruption has left."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from predictor.errors import PredictorError, Problem
+from predictor.locks import folder_held, holder
+from predictor.log_items import items_from
+from predictor.resuming import unfinished_runs
+from predictor.run_store import PARTIAL, TRACKING, leftovers, read_journal, verify_run
+from predictor.tracking import EMBEDDED, TrackingRecord, check_uri, reap_orphans, send
+
+__all__ = ["Repaired", "RunState", "finished_runs", "list_runs", "repair_runs", "send_run", "verify_runs"]
+
+
+@dataclass(frozen=True)
+class RunState:
+    """One run of a folder.
+
+    Parameters
+    ----------
+    id : str
+    name : str
+        Of the experiment.
+    state : {"finished", "unfinished", "running"}
+        *Unfinished*: its process ended; `predictor train` goes on with it.
+    verdict : str
+        Label of the verdict, empty before there is one.
+    units : int
+        Finished units of work of a run that is not finished.
+    pid : int or None
+        The process that writes it.
+    """
+
+    id: str
+    name: str
+    state: str
+    verdict: str = ""
+    units: int = 0
+    pid: int | None = None
+
+
+@dataclass
+class Repaired:
+    """What was mended.
+
+    Parameters
+    ----------
+    sent : list of str
+        Runs that MLflow did not have, or not completely.
+    closed : int
+        MLflow runs of dead processes that stood open.
+    cleared : list of str
+        Runs whose last clearing up was made.
+    removed : list of str
+        Unfinished runs that were removed, since this was asked for.
+    problems : list of Problem
+        What could not be mended.
+    """
+
+    sent: list[str] = field(default_factory=list)
+    closed: int = 0
+    cleared: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def list_runs(runs_folder: Path) -> list[RunState]:
+    """List the runs of a folder, the oldest name first.
+
+    Parameters
+    ----------
+    runs_folder : Path
+    """
+    found = [_finished(folder) for folder in finished_runs(runs_folder)]
+    for one in unfinished_runs(runs_folder):
+        pid = one.holder
+        state = "unfinished" if pid is None else "running"
+        found.append(RunState(one.id, one.name, state, units=one.units, pid=pid or None))
+    return sorted(found, key=lambda one: one.id)
+
+
+def finished_runs(runs_folder: Path) -> list[Path]:
+    """List the folders of finished runs by their names.
+
+    Parameters
+    ----------
+    runs_folder : Path
+    """
+    folders = sorted(path for path in runs_folder.glob("*-*") if read_journal(path)[0])
+    return [path for path in folders if not path.name.endswith(PARTIAL)]
+
+
+def _finished(folder: Path) -> RunState:
+    records, _ = read_journal(folder)
+    verdict = ""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        verdict = str(json.loads((folder / "verdict.json").read_text(encoding="utf-8"))["label"])
+    return RunState(folder.name, str(records[0].get("name", "")), "finished", verdict)
+
+
+def verify_runs(folders: Sequence[Path]) -> dict[str, tuple[Problem, ...]]:
+    """Compare finished runs with their hashes.
+
+    Parameters
+    ----------
+    folders : sequence of Path
+
+    Returns
+    -------
+    dict of str to tuple of Problem
+        By id; without a problem where a run is as it was when it finished.
+    """
+    return {folder.name: verify_run(folder) for folder in folders}
+
+
+def send_run(
+    folder: Path, *, root: Path, allowed_hosts: Sequence[str] = (), once: bool = True
+) -> TrackingRecord:
+    """Tell tracking of a finished run what the run's own folder says.
+
+    Parameters
+    ----------
+    folder : Path
+    root : Path
+        The project; the embedded store lies below it.
+    allowed_hosts : sequence of str
+        Hosts https may go to. What the folder says does not count here.
+    once : bool
+        Whether to send nothing where the run is there already.
+
+    Raises
+    ------
+    ConfigError
+        TRK-01.
+    ResourceError
+        TRK-02, or TRN-11 while another process is sending it.
+    """
+    told = json.loads((folder / TRACKING).read_text(encoding="utf-8"))
+    with folder_held(folder):
+        return send(
+            items_from(told["items"], folder),
+            uri=told["uri"],
+            experiment=told["experiment"],
+            root=root,
+            run_name=folder.name,
+            allowed_hosts=allowed_hosts,
+            once=once,
+        )
+
+
+def repair_runs(
+    runs_folder: Path, *, root: Path, allowed_hosts: Sequence[str] = (), remove_unfinished: bool = False
+) -> Repaired:
+    """Mend what interruptions have left: in the folders of finished runs, and in MLflow.
+
+    Parameters
+    ----------
+    runs_folder, root, allowed_hosts
+        See `send_run`.
+    remove_unfinished : bool
+        Whether unfinished runs that nobody writes are removed; without it they stay, to be gone on with.
+    """
+    done = Repaired()
+    uris: dict[str, None] = {}
+    for folder in finished_runs(runs_folder):
+        if leftovers(folder) and holder(folder) is None:
+            _clear_up(folder)
+            done.cleared.append(folder.name)
+        problems = verify_run(folder)
+        done.problems += problems
+        if not problems and (folder / TRACKING).exists():
+            with _noting(done):
+                told = json.loads((folder / TRACKING).read_text(encoding="utf-8"))
+                check_uri(told["uri"], allowed_hosts)
+                uris[told["uri"]] = None
+    for uri in uris or {EMBEDDED: None}:
+        if uri != EMBEDDED or (root / "experiments" / "runs" / "mlflow.db").exists():
+            with _noting(done):
+                done.closed += reap_orphans(uri, root, allowed_hosts)
+    _send_missing(runs_folder, root, allowed_hosts, done)
+    if remove_unfinished:
+        _remove_unfinished(runs_folder, done)
+    return done
+
+
+def _send_missing(runs_folder: Path, root: Path, allowed_hosts: Sequence[str], done: Repaired) -> None:
+    damaged = {Path(problem.file) for problem in done.problems}
+    for folder in finished_runs(runs_folder):
+        if (folder / TRACKING).exists() and not any(folder in (p, *p.parents) for p in damaged):
+            with _noting(done):
+                if not send_run(folder, root=root, allowed_hosts=allowed_hosts).found:
+                    done.sent.append(folder.name)
+
+
+def _clear_up(folder: Path) -> None:
+    for path in leftovers(folder):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _remove_unfinished(runs_folder: Path, done: Repaired) -> None:
+    for one in unfinished_runs(runs_folder):
+        if one.holder is None:
+            shutil.rmtree(one.folder)
+            done.removed.append(one.id)
+
+
+@contextmanager
+def _noting(done: Repaired) -> Iterator[None]:
+    """Go on with the rest where one cannot be mended, and say each thing once."""
+    try:
+        yield
+    except PredictorError as error:
+        done.problems += [one for one in error.problems if one not in done.problems]
