@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import socket
@@ -21,9 +22,9 @@ from faults import environment, on_small_disk, smallest_clinic, start, start_in,
 from predictor.errors import ResourceError
 from predictor.log_items import Metric, Param, items_from, items_record
 from predictor.run_store import verify_run
-from predictor.runs import list_runs, repair_runs, send_run
+from predictor.runs import list_runs, repair_runs
 from predictor.tracking import SAFE_ENVIRONMENT, embedded_uri, send
-from trained_clinics import command_line
+from trained_clinics import Answer, command_line
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning:mlflow", "ignore:The ``noload`` loader strategy is deprecated"
@@ -78,8 +79,6 @@ def assert_journal_and_mlflow_agree(project: Path) -> None:
 
 def test_what_tracking_is_told_survives_being_written_down(finished: Clinic) -> None:
     run = the_run(finished.folder)
-    import json
-
     told = json.loads((run / "tracking.json").read_text())
     items = items_from(told["items"], run)
     assert items_record(items, run) == told["items"]
@@ -128,46 +127,46 @@ def corrupted(store: Path) -> None:
     store.write_bytes(b"\x00 not a database any more" * 400)
 
 
-def deleted(store: Path) -> None:
-    store.unlink()
-
-
 def a_folder(store: Path) -> None:
     store.unlink()
     store.mkdir()
 
 
+def repaired(project: Path) -> Answer:
+    """Mend in a process of its own: within one, MLflow opens a store only once."""
+    process = start_in(project, "runs", "repair", "--json")
+    out, err = process.communicate(timeout=120)
+    return Answer(process.returncode, out, err)
+
+
+def move_away(store: Path) -> None:
+    for path in (store, *store.parent.glob("mlflow.db-*")):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
 @pytest.mark.parametrize("fault", [newer_schema, corrupted, a_folder])
 def test_trn_12_a_store_that_fails_is_a_notice_and_the_run_is_sent_later(project: Path, fault: Any) -> None:
-    send([Metric("auc", 0.5)], uri="embedded", experiment="e", root=project, run_name="first")
     store = runs_of(project) / "mlflow.db"
-    kept = store.read_bytes()
+    assert repaired(project).record["sent"] == [the_run(project).name]
     fault(store)
-    # In a process of its own: within one, MLflow looks at the schema of a store only once.
-    process = start_in(project, "runs", "repair")
-    _, err = process.communicate(timeout=120)
-    assert process.returncode == 5
-    assert "TRK-02 MLflow could not be written" in err
-    assert "predictor runs repair" in err
-    assert "Traceback" not in err
-    shutil.rmtree(store) if store.is_dir() else store.unlink()
-    for rest in store.parent.glob("mlflow.db-*"):
-        rest.unlink()
-    if fault is newer_schema:
-        store.write_bytes(kept)
-    assert repair_runs(runs_of(project), root=project).sent == [the_run(project).name]
-    assert [name for name, _ in records(project)][-2:] == sorted([the_run(project).name, "net on all"])[-2:]
+    answer = repaired(project)
+    assert answer.code == 5, answer
+    (problem,) = answer.record["problems"]
+    assert problem["code"] == "TRK-02"
+    assert "MLflow could not be written" in problem["message"]
+    assert "predictor runs repair" in problem["remedy"]
+    assert "Traceback" not in answer.err
+    move_away(store)
+    assert repaired(project).record["sent"] == [the_run(project).name]
+    assert_journal_and_mlflow_agree(project)
 
 
 def test_trn_12_a_store_that_was_deleted_is_made_again_with_every_run(project: Path) -> None:
-    run = the_run(project)
-    send_run(run, root=project)
+    assert repaired(project).record["sent"] == [the_run(project).name]
     assert_journal_and_mlflow_agree(project)
-    assert repair_runs(runs_of(project), root=project).sent == []  # it is there already
-    deleted(runs_of(project) / "mlflow.db")
-    for rest in runs_of(project).glob("mlflow.db-*"):
-        rest.unlink()
-    assert repair_runs(runs_of(project), root=project).sent == [run.name]
+    assert repaired(project).record["sent"] == []  # it is there already
+    move_away(runs_of(project) / "mlflow.db")
+    assert repaired(project).record["sent"] == [the_run(project).name]
     assert_journal_and_mlflow_agree(project)
 
 
@@ -190,12 +189,12 @@ def test_trn_12_a_store_on_a_disk_that_became_read_only(project: Path, tmp_path:
     with on_small_disk(tmp_path / "disk", "20m") as disk:
         moved = disk / "project"
         shutil.copytree(project, moved)
-        send([Metric("auc", 0.5)], uri="embedded", experiment="e", root=moved, run_name="first")
         disk.read_only()
-        with pytest.raises(ResourceError, match="TRK-02"):
-            send_run(the_run(moved), root=moved)
+        answer = repaired(moved)
+        assert (answer.code, answer.record["problems"][0]["code"]) == (5, "TRK-02")
         disk.writable()
-        assert repair_runs(runs_of(moved), root=moved).sent == [the_run(moved).name]
+        assert repaired(moved).record["sent"] == [the_run(moved).name]
+        assert_journal_and_mlflow_agree(moved)
 
 
 @contextmanager

@@ -8,10 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from clinic import Clinic
@@ -21,6 +24,7 @@ from faults import (
     environment,
     inputs_of,
     journal,
+    on_small_disk,
     smallest_clinic,
     start,
     stop_after,
@@ -289,3 +293,254 @@ def test_trn_18_another_version_of_a_library_or_of_the_data_is_another_run(
         clinic.write_table("patients", table)
     with pytest.raises(ConfigError, match="RUN-01 no unfinished run begins with 'nothing'"):
         train_here(clinic, runs=tmp_path, resume="nothing")
+
+
+# Disk
+
+
+def test_trn_04_a_disk_too_small_for_the_run_is_said_before_the_work(clinic: Clinic, tmp_path: Path) -> None:
+    with on_small_disk(tmp_path / "disk", "3m") as disk:
+        with pytest.raises(ResourceError, match=r"TRN-04 the run needs about \d+ bytes") as caught:
+            train_here(clinic, runs=disk / "runs")
+        assert caught.value.exit_code == 5
+        assert list(disk.iterdir()) == []
+
+
+@pytest.mark.parametrize("step", ["nested cross-validation", "bootstrap", "final fit", "model folder"])
+def test_trn_04_a_disk_that_fills_up_leaves_nothing_half_and_the_run_goes_on_after_freeing(
+    clinic: Clinic, whole: Path, tmp_path: Path, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a real file system of 3 MB, which is filled to the last byte in the middle of each phase."""
+    monkeypatch.setattr("predictor.beginning.REST", 0)
+    before = inputs_of(clinic)
+    with on_small_disk(tmp_path / "disk", "3m") as disk:
+
+        def fill(name: str, done: int, _: int) -> None:
+            if name == step and not (disk / "filler").exists():
+                with suppress(OSError), (disk / "filler").open("wb", buffering=0) as file:
+                    while True:
+                        file.write(b"x" * 512)
+
+        with pytest.raises(ResourceError, match="TRN-04") as caught:
+            train_here(clinic, runs=disk / "runs", progress=fill)
+        assert caught.value.exit_code == 5
+        assert str(disk) in str(caught.value)
+        (run,) = (disk / "runs").glob("*.partial")
+        kept = units_of(run)
+        assert list(run.rglob("*.tmp")) == []
+        assert not list(run.glob("model*/"))
+        (disk / "filler").unlink()
+        training = train_here(clinic, runs=disk / "runs")
+        assert f"{len(kept)} finished units" in training.notices[0]
+        assert_nothing_lost(clinic, disk / "runs", before, whole)
+
+
+def test_trn_05_a_folder_that_cannot_be_written_is_refused_before_the_work(
+    clinic: Clinic, tmp_path: Path
+) -> None:
+    steps: list[str] = []
+    with on_small_disk(tmp_path / "disk", "64m") as disk:
+        disk.read_only()
+        with pytest.raises(ResourceError, match="TRN-05 the folder cannot be written") as caught:
+            train_here(clinic, runs=disk / "runs", progress=lambda name, *_: steps.append(name))
+    assert caught.value.exit_code == 5
+    assert steps == ["reading"]
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ResourceError, match="TRN-05"):
+        train_here(clinic, runs=tmp_path / "file")
+
+
+# Memory
+
+
+def test_trn_06_a_worker_that_is_killed_is_a_message_and_the_run_goes_on_later(tmp_path: Path) -> None:
+    clinic = smallest_clinic(
+        tmp_path / "clinic", changes={"validation.outer": {"n_splits": 3, "n_repeats": 60}}
+    )
+    process = start(clinic, "train", "config.yaml", "--runs-folder", tmp_path / "runs", "--workers", 2)
+    run = wait_for_units(process, tmp_path / "runs", 4)
+    for pid in _workers_of(process.pid):
+        os.kill(pid, signal.SIGKILL)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 5
+    assert "TRN-06 a worker's process was ended from outside" in err
+    assert "--workers 1" in err
+    assert "Traceback" not in err
+    assert len(units_of(run)) >= 4
+
+
+def _workers_of(parent: int) -> list[int]:
+    """Children of a process that do joblib's work."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            if int(status.read_text().rpartition(")")[2].split()[1]) == parent:
+                line = (status.parent / "cmdline").read_bytes()
+                if b"loky" in line and b"resource_tracker" not in line:
+                    found.append(int(status.parent.name))
+    assert found
+    return found
+
+
+def test_trn_06_a_lack_of_memory_is_no_candidates_fault(
+    clinic: Clinic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hungry(*_: Any, **__: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("predictor.validation.resampling.fit_shared", hungry)
+    with pytest.raises(ResourceError, match="TRN-06 memory ran out"):
+        train_here(clinic, runs=tmp_path)
+
+
+# Candidates that cannot be fitted
+
+
+@pytest.fixture(scope="module")
+def two_models(tmp_path_factory: pytest.TempPathFactory) -> Clinic:
+    models = {
+        "net": {"type": "elastic_net", "features": ["all"], "candidates": 2},
+        "plain": {
+            "type": "extra_trees",
+            "features": ["all"],
+            "candidates": 1,
+            "params": {"n_estimators": 20},
+        },
+    }
+    return smallest_clinic(
+        tmp_path_factory.mktemp("two"), changes={"models": models, "validation.bootstrap": {"resamples": 0}}
+    )
+
+
+def break_plain(monkeypatch: pytest.MonkeyPatch, fault: Any, *, most: int = 40) -> None:
+    """Let the second model fail wherever it is fitted on fewer than ``most`` + 1 patients, as in every outer fold."""
+    from predictor.models.tuning import _Tuning
+
+    real = _Tuning.finish
+
+    def finish(self: Any, preprocessor: Any, everything: Any, *rest: Any) -> Any:
+        if self.model.estimator == "extra_trees" and len(everything.target) <= most:
+            fault()
+        return real(self, preprocessor, everything, *rest)
+
+    monkeypatch.setattr(_Tuning, "finish", finish)
+
+
+def singular() -> None:
+    raise np.linalg.LinAlgError("a patient's value: 4711")
+
+
+def endless() -> None:
+    while True:
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"), [(singular, "LinAlgError at"), (endless, "took longer than 1 s")]
+)
+def test_trn_07_a_candidate_that_raises_or_never_ends_is_named_and_has_no_weight(
+    two_models: Clinic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Any, reason: str
+) -> None:
+    break_plain(monkeypatch, fault)
+    training = train_here(two_models, "execution.unit_seconds=1", runs=tmp_path)
+    table = pd.read_csv(training.folder / "failures.csv")
+    assert table["candidate"].tolist() == ["plain | all"]
+    assert table["reason"].iloc[0].startswith(reason)
+    assert table["units"].tolist() == [6]
+    assert "4711" not in (training.folder / "failures.csv").read_text()
+    assert any(one.startswith("plain | all: ") and reason in one for one in training.notices)
+    weights = pd.read_csv(training.folder / "weights.csv").set_index("candidate")["mean"]
+    assert weights.to_dict() == {"net | all": 1.0, "plain | all": 0.0}
+    predictions = pd.read_parquet(training.folder / "predictions.parquet")
+    failed = predictions[predictions["procedure"] == "plain | all"]
+    prevalence = predictions[predictions["procedure"] == "prevalence"]
+    assert failed["p"].to_numpy() == pytest.approx(prevalence["p"].to_numpy())
+
+
+def test_trn_07_where_no_candidate_is_left_the_training_says_so(
+    two_models: Clinic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("predictor.validation.resampling.fit_shared", fail)
+    with pytest.raises(
+        ResourceError, match="TRN-07 no candidate could be fitted in repeat 1, fold 1"
+    ) as found:
+        train_here(two_models, runs=tmp_path)
+    assert "plain | all: ZeroDivisionError at" in str(found.value)
+
+
+def test_trn_07_a_candidate_that_fails_on_all_patients_is_not_released(
+    two_models: Clinic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 60 patients: every outer fold has 40."""
+    from predictor import release
+
+    real = release.fit_candidates
+
+    def fit(*arguments: Any, names: Any, **options: Any) -> Any:
+        if "plain | all" in names:
+            singular()
+        return real(*arguments, names=names, **options)
+
+    monkeypatch.setattr(release, "fit_candidates", fit)
+    with pytest.raises(ResourceError, match=r"TRN-07 plain \| all could not be fitted on all patients"):
+        train_here(two_models, runs=tmp_path)
+
+
+def test_trn_08_scores_that_are_no_numbers_are_never_chosen() -> None:
+    """The first of two candidates gives no number; by the order of the list it would win every tie."""
+    from predictor.models.tuning import TunedClassifier, _Part, _Tuning
+
+    target = np.tile([0, 1], 20)
+    model = TunedClassifier("logistic", candidates=[{"C": 1.0}, {"C": 0.5}])
+    tuning = _Tuning.start(model, len(target), seed=1)
+    tuning.scores[:, 1] = np.where(target == 1, 0.4, -0.4)
+    X = np.column_stack([target + np.linspace(-1, 1, 40), np.linspace(1, 2, 40)])
+    model.classes_ = np.array([0, 1])
+    by_others = tuning.finish(None, _Part(X, target, np.arange(40)), np.zeros(40, dtype=int), None, 1)
+    assert model.best_params_ == {"C": 0.5}
+    assert model.inner_log_loss_ == pytest.approx(np.log1p(np.exp(-0.4)))
+    assert np.isfinite(by_others).all()
+
+
+def test_trn_08_a_fit_that_does_not_converge_is_written_down(clinic: Clinic, tmp_path: Path) -> None:
+    training = train_here(clinic, "models.net.params={max_iter: 1}", runs=tmp_path)
+    table = pd.read_csv(training.folder / "failures.csv")
+    assert table["reason"].tolist() == ["did not converge"]
+    assert table["units"].iloc[0] >= 6
+    assert any(one.code == "P009" for one in training.findings)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [2, 8])
+def test_trn_17_results_do_not_depend_on_the_number_of_processes(
+    clinic: Clinic, whole: Path, tmp_path: Path, workers: int
+) -> None:
+    run = train_here(clinic, runs=tmp_path, workers=workers).folder
+    assert result_hashes(run) == result_hashes(whole)
+
+
+def test_a_run_whose_journal_is_damaged_is_not_gone_on_with(clinic: Clinic, tmp_path: Path) -> None:
+    run = interrupted(clinic, tmp_path)
+    (run / "journal.jsonl").write_text("{")
+    with pytest.raises(ConfigError, match="RUN-06 the journal of this run is damaged"):
+        train_here(clinic, runs=tmp_path, resume=run.name[:10])
+    assert len(units_of(run)) == 6
+
+
+def test_cfg_16_a_config_changed_between_kill_and_start_is_never_mixed_with_the_old_one(
+    clinic: Clinic, tmp_path: Path
+) -> None:
+    run = interrupted(clinic, tmp_path)
+    units, text = units_of(run), clinic.config.read_text(encoding="utf-8")
+    try:
+        clinic.config.write_text(text.replace("seed: 5", "seed: 6"), encoding="utf-8")
+        with pytest.raises(RefusedError, match="TRN-18 the config changed"):
+            train_here(clinic, runs=tmp_path, resume=run.name[:10])
+        training = train_here(clinic, runs=tmp_path)
+    finally:
+        clinic.config.write_text(text, encoding="utf-8")
+    assert journal(training.folder)[1]["event"] == "finished"  # begun anew
+    assert units_of(run) == units

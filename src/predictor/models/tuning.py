@@ -296,7 +296,8 @@ class _Tuning:
         self._record(fold, scores, test.target)
 
     def _record(self, fold: int, scores: np.ndarray, target: np.ndarray) -> None:
-        losses = log_loss(target[:, None], log_odds(scores, None, self.family.score)).mean(axis=0)
+        with np.errstate(invalid="ignore"):  # scores that are no numbers are recorded as such
+            losses = log_loss(target[:, None], log_odds(scores, None, self.family.score)).mean(axis=0)
         for number, (params, loss) in enumerate(zip(self.candidates, losses, strict=True)):
             self.results.append(
                 {
@@ -319,8 +320,9 @@ class _Tuning:
         usable = scored.any(axis=0)
         tested = scored[:, usable].all(axis=1) if usable.any() else np.zeros(len(scored), dtype=bool)
         target, scores = everything.target[tested], self.scores[tested]
-        losses = log_loss(target[:, None], log_odds(scores, None, scale))
-        mean = np.where(usable, losses.mean(axis=0), np.inf) if tested.any() else np.array([np.inf])
+        mean = np.full(len(usable), np.inf)
+        if tested.any():
+            mean[usable] = log_loss(target[:, None], log_odds(scores[:, usable], None, scale)).mean(axis=0)
         best = int(np.argmin(mean))
         model.calibration_, model.inner_log_loss_ = None, float(mean[best])
         by_others = np.full(len(tested), np.nan)
