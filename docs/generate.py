@@ -191,10 +191,19 @@ def models_page() -> str:
 def commands_page() -> str:
     """List the commands with their arguments and options."""
     parts = []
-    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+    for name, command in _commands(typer.main.get_command(app)):
         rows = [_parameter_row(one) for one in command.params]
         parts += [f"## predictor {name}\n\n{command.help}", _table(("", "default", "meaning"), rows)]
     return _page("Commands", *parts)
+
+
+def _commands(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each command with its name, those of a group with the group's name before theirs."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _commands(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}", command
 
 
 def faults_page() -> str:

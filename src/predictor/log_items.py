@@ -122,8 +122,8 @@ def items_from(record: Sequence[Mapping[str, Any]], folder: Path) -> list[Item]:
 
     Raises
     ------
-    KeyError, TypeError
-        For what it did not write.
+    KeyError, TypeError, ValueError
+        For what it did not write, and for a file that does not lie in the folder.
     """
     return [_item(one, folder) for one in record]
 
@@ -135,5 +135,12 @@ def _item(record: Mapping[str, Any], folder: Path) -> Any:
     whole = {name: value for name, value in record.items() if name != "kind"}
     for name in ("path", "folder"):
         if (kind, name) in ((Artifact, "path"), (Model, "folder")):
-            whole[name] = folder / whole[name]
+            whole[name] = _inside(folder, whole[name])
     return kind(**whole)
+
+
+def _inside(folder: Path, name: str) -> Path:
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise ValueError("a run tells only of its own files")
+    return path

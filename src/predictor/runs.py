@@ -9,9 +9,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from predictor.errors import PredictorError, Problem
+from predictor.errors import PredictorError, Problem, ResourceError
 from predictor.locks import folder_held, holder
-from predictor.log_items import items_from
+from predictor.log_items import Item, items_from
 from predictor.resuming import unfinished_runs
 from predictor.run_store import PARTIAL, TRACKING, leftovers, read_journal, verify_run
 from predictor.tracking import EMBEDDED, TrackingRecord, check_uri, reap_orphans, send
@@ -140,19 +140,39 @@ def send_run(
     ConfigError
         TRK-01.
     ResourceError
-        TRK-02, or TRN-11 while another process is sending it.
+        TRK-02, TRN-11 while another process is sending it, or RUN-04 where the folder is not as it was written.
     """
-    told = json.loads((folder / TRACKING).read_text(encoding="utf-8"))
+    told = _told(folder)
     with folder_held(folder):
         return send(
-            items_from(told["items"], folder),
-            uri=told["uri"],
-            experiment=told["experiment"],
+            told.items,
+            uri=told.uri,
+            experiment=told.experiment,
             root=root,
             run_name=folder.name,
             allowed_hosts=allowed_hosts,
             once=once,
         )
+
+
+@dataclass(frozen=True)
+class _Told:
+    uri: str
+    experiment: str
+    items: list[Item]
+
+
+def _told(folder: Path) -> _Told:
+    """Read what tracking is to be told; a folder that somebody else made may say anything here."""
+    path = folder / TRACKING
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        return _Told(str(told["uri"]), str(told["experiment"]), items_from(told["items"], folder))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        message = "what tracking is to be told is not what a training writes"
+        raise ResourceError(
+            Problem("RUN-04", message, "Restore it from a copy, or train again", file=str(path))
+        ) from error
 
 
 def repair_runs(
@@ -177,9 +197,9 @@ def repair_runs(
         done.problems += problems
         if not problems and (folder / TRACKING).exists():
             with _noting(done):
-                told = json.loads((folder / TRACKING).read_text(encoding="utf-8"))
-                check_uri(told["uri"], allowed_hosts)
-                uris[told["uri"]] = None
+                uri = _told(folder).uri
+                check_uri(uri, allowed_hosts)
+                uris[uri] = None
     for uri in uris or {EMBEDDED: None}:
         if uri != EMBEDDED or (root / "experiments" / "runs" / "mlflow.db").exists():
             with _noting(done):

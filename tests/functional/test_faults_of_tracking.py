@@ -22,7 +22,7 @@ from faults import environment, on_small_disk, smallest_clinic, start, start_in,
 from predictor.errors import ResourceError
 from predictor.log_items import Metric, Param, items_from, items_record
 from predictor.run_store import verify_run
-from predictor.runs import list_runs, repair_runs
+from predictor.runs import list_runs, repair_runs, send_run
 from predictor.tracking import SAFE_ENVIRONMENT, embedded_uri, send
 from trained_clinics import Answer, command_line
 
@@ -85,6 +85,29 @@ def test_what_tracking_is_told_survives_being_written_down(finished: Clinic) -> 
     assert Param("seed", 5) in items
     assert str(finished.folder) not in (run / "tracking.json").read_text()
     assert items_record([Metric("slope", float("nan"))], run) == []
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"kind": "Artifact", "path": "../../../config.yaml", "folder": ""},
+        {"kind": "Artifact", "path": "/etc/hostname", "folder": ""},
+        {"kind": "Model", "folder": "..", "name": "n"},
+        {"kind": "Popen", "args": "true"},
+        {"kind": "ChildRun", "name": "x", "items": 3},
+        "text",
+    ],
+)
+def test_a_run_of_another_hand_tells_tracking_of_no_file_but_its_own(tmp_path: Path, item: Any) -> None:
+    run = tmp_path / "20260302T093000-x-000000"
+    run.mkdir()
+    told = {"uri": "embedded", "experiment": "e", "items": [item]}
+    (run / "tracking.json").write_text(json.dumps(told))
+    with pytest.raises(
+        ResourceError, match="RUN-04 what tracking is to be told is not what a training writes"
+    ):
+        send_run(run, root=tmp_path)
+    assert not (tmp_path / "experiments").exists()
 
 
 @pytest.mark.slow

@@ -314,6 +314,25 @@ def test_cfg_46_address_of_a_cluster(refuse: Refuse, address: str) -> None:
     )
 
 
+def test_cfg_47_an_outcome_that_cannot_be_imputed(refuse: Refuse) -> None:
+    impute = ("kind: response", "kind: response\n    if_missing: impute")
+    multiple = ("models:", "imputation: {method: multiple}\nmodels:")
+    second = "  later: {kind: response, measure: madrs, assessed: {first_day: 20, last_day: 40}, if_missing: impute}"
+    refusal = "outcomes.{}.if_missing: CFG-47 {}, and {}. Write `{}.".format
+    assert [line.split(" ", 1)[1] for line in refuse(impute)] == [
+        refusal(
+            "response",
+            "response shall be imputed",
+            "missing inputs are filled in by their median",
+            "imputation: {method: multiple}`, or exclude",
+        )
+    ]
+    (line,) = refuse(multiple, ("primary: response", f"{second}\nprimary: response"))
+    assert line.split(" ", 1)[1] == refusal(
+        "later", "later is not the primary outcome", "only that is imputed", "if_missing: exclude`"
+    )
+
+
 @pytest.mark.parametrize(
     "uri", ["http://127.0.0.1:5000", "http://localhost:5000", "https://mlflow.example.org/x"]
 )
