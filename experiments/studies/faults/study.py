@@ -1,70 +1,295 @@
-"""Kill trainings at random moments, start them again, and count what was lost."""
+"""Interrupt trainings in every way that can be made to happen, go on with them, and count what was lost.
+
+A line of ``results.csv`` that is there is not computed again.
+"""
 
 from __future__ import annotations
 
+import os
+
+# Before NumPy: one thread, so that a process may be forked and nothing depends on the machine.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import argparse
 import csv
-import hashlib
-import json
-import os
 import random
 import shutil
-import sqlite3
 import subprocess
-import sys
 import tempfile
 import time
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[3]
+from invariants import COUNTS, count_lost, input_hashes, unit_hashes
+from projects import DATA, Command, Project, cpu_seconds, make_project, warm_up
+
 RESULTS = Path(__file__).with_name("results.csv")
-PROGRAM = [sys.executable, "-c", "from predictor.cli import main; main()"]
-COLUMNS = [
-    "case", "moment", "seconds", "phase", "units_kept", "inputs_changed", "units_lost", "unverified",
-    "mlflow_disagrees", "left_behind", "tables_different", "keys_in_logs", "resumed",
-]  # fmt: skip
-# Files that carry the run's own id, its time, or addresses of memory; what the model predicts is in golden.json.
-OWN = (
-    "journal.jsonl", "tracking.json", "model_report.html", "tripod_ai.html", "probast_ai.html", "model_card.json",
-    "model/model.skops", "model/manifest.json",
-)  # fmt: skip
+COLUMNS = (
+    "case",
+    "fault",
+    "moment",
+    "seconds",
+    "of_seconds",
+    "phase",
+    "units_kept",
+    "gone_on",
+    *COUNTS,
+    "cpu",
+)
+TOGETHER = {"six_on_an_empty_store": 6, "eight_on_a_used_store": 8}
+DISK = "48m"
+LONGER = 1.2  # moments go a little beyond the time that the run is unfinished, to when MLflow is told
 
 
-def main() -> None:
-    """Go on with `results.csv`, one line for each moment."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Do what is missing of a case, or of all."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("case", choices=["clinic", "ketamine_nimh"])
+    parser.add_argument("cases", nargs="*", default=["clinic", *DATA])
     parser.add_argument("--moments", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args()
-    done = _done(options.case)
-    with tempfile.TemporaryDirectory() as place:
-        project, command, key = _project(options.case, Path(place))
-        started = time.monotonic()
-        _run(project, command)
-        duration = time.monotonic() - started
-        whole = _results(_finished(project)[0])
-        _clear(project)
-        moments = random.Random(options.seed)
-        for moment in range(options.moments):
-            seconds = moments.uniform(0.0, duration)
-            if moment not in done:
-                row = _kill_and_resume(project, command, seconds, whole, key)
-                _append({"case": options.case, "moment": moment, "seconds": f"{seconds:.2f}", **row})
-                _clear(project)
+    parser.add_argument("--faults", nargs="*", default=["kill"], choices=[*FAULTS, *TOGETHER])
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    options = parser.parse_args(arguments)
+    warm_up()
+    for case in options.cases:
+        wanted = [(fault, moment) for fault in options.faults for moment in _moments(fault, options.moments)]
+        missing = [one for one in wanted if (case, *one) not in _done(options.out)]
+        if missing:
+            study_case(case, missing, options.out)
 
 
-def _done(case: str) -> set[int]:
-    if not RESULTS.exists():
+def _moments(fault: str, number: int) -> range:
+    return range(1 if fault in TOGETHER else number)
+
+
+def study_case(case: str, wanted: Sequence[tuple[str, int]], out: Path) -> None:
+    """Train once undisturbed, then once for each wanted fault and moment.
+
+    Parameters
+    ----------
+    case : str
+    wanted : sequence of (str, int)
+    out : Path
+    """
+    with tempfile.TemporaryDirectory() as place, _project(case, Path(place)) as project:
+        old, seconds = _undisturbed(project)
+        for fault, moment in wanted:
+            before = cpu_seconds()
+            if fault in TOGETHER:
+                row = together(project, old, TOGETHER[fault], empty=fault.endswith("empty_store"))
+            else:
+                at = random.Random(f"{case} {fault} {moment}").uniform(0.0, LONGER * seconds)
+                row = {
+                    "seconds": f"{at:.2f}",
+                    "of_seconds": f"{seconds:.2f}",
+                    **disturbed(project, old, fault, at),
+                }
+            cpu = f"{cpu_seconds() - before:.1f}"
+            _append(out, {"case": case, "fault": fault, "moment": moment, **row, "cpu": cpu})
+            _clear(project, old)
+
+
+@contextmanager
+def _project(case: str, place: Path) -> Iterator[Project]:
+    """Give a project whose runs lie on a small file system of their own, where one may be mounted."""
+    project = make_project(case, place)
+    project.runs.mkdir(parents=True, exist_ok=True)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", str(project.runs)]
+    mounted = case == "clinic" and subprocess.run(mount, check=False, capture_output=True).returncode == 0
+    try:
+        yield project
+    finally:
+        if mounted:
+            subprocess.run(["umount", "-l", str(project.runs)], check=True)
+
+
+def _undisturbed(project: Project) -> tuple[Path, float]:
+    """Train, and return the run and how long it was unfinished; MLflow is told after that."""
+    command = project.start()
+    _wait_for_run(project, command)
+    began = time.monotonic()
+    while not project.finished() and not command.ended():
+        time.sleep(0.01)
+    seconds = time.monotonic() - began
+    assert command.wait() == 0, command.output()
+    (run,) = project.finished()
+    return run, seconds
+
+
+def _wait_for_run(project: Project, command: Command) -> None:
+    while not project.unfinished() and not command.ended():
+        time.sleep(0.01)
+
+
+# The faults
+
+
+def kill(project: Project, command: Command) -> None:
+    """End the process with `kill -9`."""
+    command.kill()
+
+
+def fill_disk(project: Project, _: Command) -> None:
+    """Leave no byte of the file system free."""
+    with suppress(OSError), (project.runs / "filler").open("wb", buffering=0) as file:
+        for size in (1 << 16, 512):
+            with suppress(OSError):
+                while True:
+                    file.write(b"x" * size)
+
+
+def free_disk(project: Project) -> None:
+    """Take the filler away."""
+    (project.runs / "filler").unlink(missing_ok=True)
+
+
+def read_only(project: Project, _: Command) -> None:
+    """Let the file system take no more writes."""
+    # With files open for writing it is busy until the training has closed them.
+    mount = ["mount", "-o", "remount,ro", str(project.runs)]
+    while subprocess.run(mount, check=False, capture_output=True).returncode:
+        time.sleep(0.01)
+
+
+def writable(project: Project) -> None:
+    """Let it take writes again."""
+    subprocess.run(["mount", "-o", "remount,rw", str(project.runs)], check=True)
+
+
+def delete_store(project: Project, _: Command) -> None:
+    """Take MLflow's database away."""
+    for path in project.runs.glob("mlflow.db*"):
+        path.unlink(missing_ok=True)
+
+
+def corrupt_store(project: Project, _: Command) -> None:
+    """Write over MLflow's database."""
+    (project.runs / "mlflow.db").write_bytes(b"\x00 no database" * 1000)
+
+
+def nothing(project: Project) -> None:
+    """Mend nothing."""
+
+
+def move_store(project: Project) -> None:
+    """Do what TRK-02 says to do with a damaged store."""
+    delete_store(project, None)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is done to a training, and what a user does before going on."""
+
+    strike: Callable[[Project, Command], None]
+    mend: Callable[[Project], None] = nothing
+
+
+FAULTS = {
+    "kill": Fault(kill),
+    "full_disk": Fault(fill_disk, free_disk),
+    "read_only_disk": Fault(read_only, writable),
+    "store_deleted": Fault(delete_store),
+    "store_corrupted": Fault(corrupt_store, move_store),
+}
+
+
+def disturbed(project: Project, old: Path, fault: str, at: float) -> dict[str, object]:
+    """Train, strike after so many seconds of the run, mend, give the command again, and count.
+
+    Parameters
+    ----------
+    project : Project
+    old : Path
+    fault : str
+    at : float
+        Seconds since the run's folder was there, uniform over the time that a run is unfinished and a fifth more.
+    """
+    inputs = input_hashes(project)
+    command = project.start()
+    _wait_for_run(project, command)
+    _wait(command, at)
+    phase = _phase(project, old, command)
+    FAULTS[fault].strike(project, command)
+    command.wait()
+    assert command.code in (0, 5, -9), command.output()
+    assert "Traceback" not in command.output(), command.output()
+    FAULTS[fault].mend(project)
+    kept, lost, commands = unit_hashes(project), 0, [command]
+    if not [run for run in project.finished() if run != old]:
+        again = project.start()
+        lost = _watch(project, again, kept)
+        commands.append(again)
+        assert again.wait() == 0, again.output()
+    repair = project.start("runs", "repair", "--runs-folder", "experiments/runs")
+    assert repair.wait() == 0, repair.output()
+    counts = count_lost(project, old=old, inputs=inputs, units_lost=lost, commands=[*commands, repair])
+    gone_on = sum("goes on: " in one.output() for one in commands)
+    return {"phase": phase, "units_kept": len(kept), "gone_on": gone_on, **counts}
+
+
+def together(project: Project, old: Path, number: int, *, empty: bool) -> dict[str, object]:
+    """Start so many trainings at the same time on one store, and count.
+
+    Parameters
+    ----------
+    project : Project
+    old : Path
+    number : int
+    empty : bool
+        Whether the store is taken away before.
+    """
+    inputs = input_hashes(project)
+    if empty:
+        delete_store(project, None)  # type: ignore[arg-type]
+    commands = [project.start() for _ in range(number)]
+    for command in commands:
+        assert command.wait() == 0, command.output()
+        assert "locked" not in command.output()
+        assert "TRK-02" not in command.output()
+    if empty:  # the old run is sent again
+        assert project.start("runs", "repair", "--runs-folder", "experiments/runs").wait() == 0
+    counts = count_lost(project, old=old, inputs=inputs, units_lost=0, commands=commands, expected=number)
+    return {"phase": "all", "units_kept": 0, "gone_on": 0, **counts}
+
+
+def _wait(command: Command, seconds: float) -> None:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and not command.ended():
+        time.sleep(0.01)
+
+
+def _watch(project: Project, command: Command, kept: dict[str, str]) -> int:
+    """Count finished units that are missing or different while the second start works."""
+    lost: set[str] = set()
+    while not command.ended():
+        now = unit_hashes(project)
+        if now:
+            lost |= {name for name, sha in kept.items() if now.get(name) != sha}
+        time.sleep(0.2)
+    return len(lost)
+
+
+def _phase(project: Project, old: Path, command: Command) -> str:
+    if command.ended():
+        return "ended"
+    if not project.unfinished():
+        return "finished, before or while MLflow was told"
+    if any(project.unfinished()[0].glob("model*")):
+        return "model folder and reports"
+    return "units of work" if unit_hashes(project) else "beginning"
+
+
+def _done(out: Path) -> set[tuple[str, str, int]]:
+    if not out.exists():
         return set()
-    with RESULTS.open(newline="") as file:
-        return {int(row["moment"]) for row in csv.DictReader(file) if row["case"] == case}
+    with out.open(newline="") as file:
+        return {(row["case"], row["fault"], int(row["moment"])) for row in csv.DictReader(file)}
 
 
-def _append(row: dict[str, object]) -> None:
-    new = not RESULTS.exists()
-    with RESULTS.open("a", newline="") as file:
+def _append(out: Path, row: dict[str, object]) -> None:
+    new = not out.exists()
+    with out.open("a", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         if new:
             writer.writeheader()
@@ -72,156 +297,11 @@ def _append(row: dict[str, object]) -> None:
     print(row, flush=True)
 
 
-def _project(case: str, place: Path) -> tuple[Path, list[str], str]:
-    """Folder, command, and a piece of the patients' keys that no log may hold."""
-    if case == "clinic":
-        sys.path.insert(0, str(ROOT / "tests"))
-        from faults import smallest_clinic
-
-        smallest_clinic(place, sites=2)
-        return place, ["train", "config.yaml", "--workers", "1"], "K00"
-    for name in ("configs", "data/nimh_ketamine"):
-        shutil.copytree(ROOT / name, place / name)
-    (place / "pyproject.toml").touch()
-    few = ["--set", "validation.bootstrap.resamples=4", "--set", "validation.outer.n_repeats=2"]
-    config = f"configs/{case}.yaml"
-    return place, ["train", config, "--workers", "1", "--runs-folder", "experiments/runs", *few], ""
-
-
-def _environment() -> dict[str, str]:
-    source = str(ROOT / "src")
-    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": source}
-
-
-def _run(project: Path, command: list[str]) -> str:
-    done = subprocess.run(
-        [*PROGRAM, *command], cwd=project, env=_environment(), capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout + done.stderr
-
-
-def _kill_and_resume(
-    project: Path, command: list[str], seconds: float, whole: dict[str, str], key: str
-) -> dict[str, object]:
-    inputs = _inputs(project)
-    process = subprocess.Popen(
-        [*PROGRAM, *command],
-        cwd=project,
-        env=_environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    time.sleep(seconds)
-    process.kill()
-    process.wait()
-    kept, phase = _units(project), _phase(project)
-    output = ""
-    if not _finished(project):
-        watched = subprocess.Popen(
-            [*PROGRAM, *command], cwd=project, env=_environment(), stdout=subprocess.PIPE, text=True
-        )
-        lost = _watch(watched, project, kept)
-        output, _ = watched.communicate()
-        assert watched.returncode == 0
-    else:
-        lost = 0
-    _run(project, ["runs", "repair"])
-    verified = subprocess.run(
-        [*PROGRAM, "runs", "verify"], cwd=project, env=_environment(), capture_output=True, check=False
-    )
-    (run,) = _finished(project)
-    results = _results(run)
-    texts = [path.read_text() for path in run.rglob("*.json*")] if key else []
-    return {
-        "phase": phase,
-        "units_kept": len(kept),
-        "inputs_changed": sum(inputs[name] != now for name, now in _inputs(project).items()),
-        "units_lost": lost,
-        "unverified": int(verified.returncode != 0),
-        "mlflow_disagrees": int(_recorded(project, run.name) != 1),
-        "left_behind": len(_left(project)),
-        "tables_different": sum(whole.get(name) != sha for name, sha in results.items())
-        + len(whole.keys() - results.keys()),
-        "keys_in_logs": sum(key in text for text in [*texts, output]) if key else 0,
-        "resumed": int("goes on" in output),
-    }
-
-
-def _watch(process: subprocess.Popen[str], project: Path, kept: dict[str, str]) -> int:
-    """Count finished units that are missing or different while the resumed training works."""
-    lost: set[str] = set()
-    while process.poll() is None:
-        now = _units(project)
-        if now:
-            lost |= {name for name, sha in kept.items() if now.get(name, sha) != sha}
-        time.sleep(0.1)
-    return len(lost)
-
-
-def _runs(project: Path) -> Path:
-    return project / "experiments" / "runs"
-
-
-def _finished(project: Path) -> list[Path]:
-    found = _runs(project).glob("20*") if _runs(project).exists() else []
-    return [path for path in found if not path.name.endswith(".partial")]
-
-
-def _units(project: Path) -> dict[str, str]:
-    found = {}
-    for path in _runs(project).glob("*.partial/units/*.unit"):
-        try:
-            found[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
-        except FileNotFoundError:  # the run has just been finished
-            return {}
-    return found
-
-
-def _phase(project: Path) -> str:
-    if _finished(project):
-        return "finished, before or while MLflow was told"
-    partial = list(_runs(project).glob("*.partial"))
-    if not partial:
-        return "before the run"
-    folder = partial[0]
-    if any(folder.glob("model*")):
-        return "model folder and reports"
-    return "units of work" if _units(project) else "beginning"
-
-
-def _results(run: Path) -> dict[str, str]:
-    hashes: dict[str, str] = json.loads((run / "hashes.json").read_text())
-    return {name: sha for name, sha in hashes.items() if name not in OWN and "patient_reports" not in name}
-
-
-def _inputs(project: Path) -> dict[str, str]:
-    names = [
-        *project.glob("*.csv"),
-        *project.glob("*.yaml"),
-        *project.glob("configs/**/*.yaml"),
-        *project.glob("data/*/*"),
-    ]
-    return {
-        str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(names) if path.is_file()
-    }
-
-
-def _recorded(project: Path, name: str) -> int:
-    query = "select count(*) from runs where name = ? and status = 'FINISHED'"
-    with closing(sqlite3.connect(_runs(project) / "mlflow.db")) as database:
-        return int(database.execute(query, (name,)).fetchone()[0])
-
-
-def _left(project: Path) -> list[Path]:
-    found = [path for path in _runs(project).rglob("*") if path.name.endswith((".tmp", ".partial", ".lock"))]
-    return [path for path in found if path != _runs(project) / "mlflow.lock"]
-
-
-def _clear(project: Path) -> None:
-    """Take the finished runs away; the store of MLflow stays, as it does in a project."""
-    for run in [*_finished(project), *_runs(project).glob("*.partial")]:
-        shutil.rmtree(run)
+def _clear(project: Project, old: Path) -> None:
+    """Take the new runs away; the old one and the store of MLflow stay, as they do in a project."""
+    for run in [*project.finished(), *project.unfinished()]:
+        if run != old:
+            shutil.rmtree(run)
 
 
 if __name__ == "__main__":
