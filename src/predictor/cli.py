@@ -359,6 +359,27 @@ def evaluate(
 
 
 @app.command()
+def init(
+    export: Annotated[Path, typer.Argument(metavar="EXPORT", help="REDCap's export: raw data, all events")],
+    redcap_dictionary: Annotated[
+        Path, typer.Option("--redcap-dictionary", help="The project's data dictionary, beside the export")
+    ],
+    redcap_events: Annotated[
+        Path | None, typer.Option("--redcap-events", help="Its events, beside the export, if it has any")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="New file, in the folder of the export")] = Path(
+        "dictionary.yaml"
+    ),
+) -> None:
+    """Draft a dictionary from a REDCap project; every line that only you can know is marked CONFIRM."""
+    from predictor.data.redcap_draft import CONFIRM, draft_redcap_dictionary, write_draft
+
+    text = draft_redcap_dictionary(export, redcap_dictionary, redcap_events)
+    write_draft(text, out)
+    _print(f"{out}: a draft; {text.count(CONFIRM)} lines are marked {CONFIRM[2:]} and wait for you")
+
+
+@app.command()
 def simulate(
     patients: Annotated[int, typer.Option("--patients", min=1)] = 800,
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,

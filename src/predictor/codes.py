@@ -83,6 +83,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "DAT-21": "A column or feature set tells nothing: missing throughout, or different in every row.",
         "DAT-22": "There are too few events, non-events or groups to try.",
         "DAT-30": "No patient has a day 0, or is left after eligibility.",
+        "DAT-40": "A REDCap export and its project's data dictionary do not fit each other.",
         "SIZ-01": "There are too few patients to know even the overall rate.",
         "SIZ-02": "There are too few events or non-events to judge a model.",
         "SIZ-03": "A feature set has too many parameters for the patients.",

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field
 
 from predictor.config.declared import Declared
 
-__all__ = ["Format", "Source"]
+__all__ = ["Format", "Redcap", "Source"]
 
 Format = Literal["csv", "excel", "parquet", "spss", "stata", "sas", "xpt"]
 
@@ -29,6 +29,18 @@ _BY_SUFFIX: dict[str, Format] = {
 
 def _texts_as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
+
+
+class Redcap(Declared):
+    """What makes a CSV a REDCap export: raw data, not labels, with the project's data dictionary beside it."""
+
+    dictionary: str
+    """File of the project's data dictionary, in the folder of the export."""
+    events: str | None = None
+    """File of its events, in the same folder: an event that it does not name is then an error."""
+    none_checked: Literal["missing", "unchecked"] = "missing"
+    """What a checkbox question says of which no box is checked: REDCap exports 0 for every box, whether the question
+    was answered with none or never seen."""
 
 
 class Source(Declared):
@@ -60,6 +72,9 @@ class Source(Declared):
     user_missing: Literal["missing", "codes"] = "missing"
     """For spss, stata and sas: codes that the file itself calls missing (999; ``.a`` to ``.z``) are missing, or stand
     as written, to be declared under ``missing`` or ``values``."""
+
+    redcap: Redcap | None = None
+    """For csv: the export is REDCap's."""
 
     @property
     def kind(self) -> Format:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterator
+from pathlib import PurePath
 
 from predictor.config.source import Source
 from predictor.errors import Problem
@@ -15,6 +16,7 @@ KEYS = {
     "delimiter": ("csv",),
     "decimal": ("csv",),
     "encoding": ("csv",),
+    "redcap": ("csv",),
     "sheet": ("excel",),
     "value_labels": STATISTICAL,
     "user_missing": STATISTICAL,
@@ -31,6 +33,7 @@ def find_source_problems(path: str, source: Source) -> Iterator[Problem]:
     source : Source
     """
     yield from _text(path, source)
+    yield from _redcap(path, source)
     for key, formats in KEYS.items():
         if getattr(source, key) != Source.model_fields[key].default and source.kind not in formats:
             message = f"{key} is for {' and '.join(formats)}, and the source is {source.kind}"
@@ -49,3 +52,13 @@ def _text(path: str, source: Source) -> Iterator[Problem]:
     if delimiter is not None and len(delimiter) != 1:
         message = f"a delimiter is one character, came {len(delimiter)}"
         yield Problem("CFG-28", message, 'Write for example ";" or "\\t"', f"{path}.delimiter")
+
+
+def _redcap(path: str, source: Source) -> Iterator[Problem]:
+    if source.redcap is None:
+        return
+    for key in ("dictionary", "events"):
+        name = getattr(source.redcap, key)
+        if name is not None and (not name or PurePath(name).name != name or "\\" in name):
+            message = "expected the name of a file in the export's folder, without a folder"
+            yield Problem("CFG-09", message, "Put the file beside the export", f"{path}.redcap.{key}")

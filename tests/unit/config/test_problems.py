@@ -219,6 +219,8 @@ def in_dictionary() -> Iterator[tuple[str, str, dict[str, Any]]]:
     yield "CFG-28", "dictionary.patients.source.delimiter", {"patients__source__delimiter": ";;"}
     yield "CFG-50", "dictionary.patients.source.sheet", {"patients__source__sheet": "Scores"}
     yield "CFG-50", "dictionary.patients.source.user_missing", {"patients__source__user_missing": "codes"}
+    redcap = {"path": "p.csv", "redcap": {"dictionary": "../d.csv"}}
+    yield "CFG-09", "dictionary.patients.source.redcap.dictionary", {"patients__source": redcap}
     excel = {"path": "p.xlsx", "encoding": "cp1252"}
     yield "CFG-50", "dictionary.patients.source.encoding", {"patients__source": excel}
     yield "CFG-28", f"{columns}.age.range", {"patients__columns__age__range": [80, 18]}

@@ -8,6 +8,7 @@ from predictor.config.source import Source
 from predictor.data.sources.csv import read_text_table
 from predictor.data.sources.excel import read_excel
 from predictor.data.sources.parquet import read_parquet
+from predictor.data.sources.redcap import read_redcap
 from predictor.data.sources.statistical import read_statistical
 from predictor.data.sources.text_table import TextTable
 
@@ -35,6 +36,8 @@ def read_source(path: Path, source: Source, *, shown_as: str) -> TextTable:
         return read_excel(path, sheet=source.sheet, shown_as=shown_as)
     if source.kind == "parquet":
         return read_parquet(path, shown_as=shown_as)
+    if source.redcap is not None:
+        return read_redcap(path, source, shown_as=shown_as)
     if source.kind != "csv":
         return read_statistical(path, source, shown_as=shown_as)
     return read_text_table(path, delimiter=source.delimiter, encoding=source.encoding, shown_as=shown_as)
