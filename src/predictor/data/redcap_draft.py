@@ -1,7 +1,7 @@
 """A REDCap project's data dictionary as a first draft of ours.
 
-Types, codes, ranges and labels are taken over. What REDCap does not know is not guessed: when a value is known and which
-day an event stands for begin with the word that can do no harm (``after``, ``ignore``) and with a mark to confirm them.
+Types, codes, ranges and labels are taken over. What REDCap does not know is not guessed: when a value is known and
+which day an event stands for begin with the word that can do no harm (``after``, ``ignore``) and with a mark.
 """
 
 from __future__ import annotations

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-
 from predictor.config.source import Redcap, Source
 from predictor.data.findings import Findings
 from predictor.data.sources.csv import read_text_table
