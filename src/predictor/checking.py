@@ -13,6 +13,7 @@ from predictor.adequacy import Adequacy, assess_adequacy
 from predictor.checks.collecting import check_study
 from predictor.checks.finding import Finding, forbidding
 from predictor.cohort.selection import patient_table
+from predictor.cohort.windows import withheld_values
 from predictor.config.loading import LoadedConfig, load_config
 from predictor.data.frames import rows_of
 from predictor.errors import Problem
@@ -158,9 +159,21 @@ def _notices(study: Study) -> Sequence[str]:
     found += [f"{name}: {notice}" for name, table in study.tables.items() for notice in table.notices]
     found += [str(proxy) for proxy in site_proxies(study)]
     found += [about_imputation(study)] if study.dataset.X.isna().any(axis=None) else []
+    found += _withheld(study)
     found += _about_rules(study)
     found += _strangers(study)
     return found
+
+
+def _withheld(study: Study) -> list[str]:
+    """Say how much of the baseline became known too late to count."""
+    late = withheld_values(study.cohort.timeline, study.loaded.config.cohort.baseline)
+    used = [feature.source for feature in study.dataset.features]
+    return [
+        f"{name}: {late[name]} values speak of the baseline and were recorded after day 0, so they are not used"
+        for name in dict.fromkeys(used)
+        if late.get(name)
+    ]
 
 
 def _strangers(study: Study) -> list[str]:

@@ -35,7 +35,7 @@ def test_lea_04_check_lists_the_leak_and_ends_with_six(leaking: Clinic) -> None:
     answer = command_line("check", "config.yaml", cwd=leaking.folder)
     assert answer.code == 6
     (line,) = answer.out.rstrip().split("What stops `predictor train`")[1].splitlines()[2:]
-    assert line.startswith("patients.crp: P001 the value of patients.crp alone has an AUC of")
+    assert line.startswith("patients.csv: patients.crp: P001 the value of patients.crp alone has an AUC of")
     assert "docs/reference/checks.md#p001" in line
     assert "can start" not in answer.out
 
@@ -44,7 +44,7 @@ def test_lea_04_train_stops_before_the_first_fit_and_leaves_nothing(leaking: Cli
     before = sorted(leaking.folder.rglob("*"))
     answer = command_line("train", "config.yaml", "--workers", "1", cwd=leaking.folder)
     assert answer.code == 6
-    assert answer.errors[-1].startswith("patients.crp: P001 ")
+    assert answer.errors[-1].startswith("patients.csv: patients.crp: P001 ")
     assert sorted(leaking.folder.rglob("*")) == before
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -56,8 +57,15 @@ def check_study(study: Study) -> tuple[Finding, ...]:
     tuple of Finding
         The gravest first.
     """
-    found = chain.from_iterable(check(study) for check in BEFORE)
+    found = (_in_file(finding, study) for finding in chain.from_iterable(check(study) for check in BEFORE))
     return acknowledge(found, study.loaded.config.validation.acknowledged)
+
+
+def _in_file(finding: Finding, study: Study) -> Finding:
+    """Name the file of the column, or of the table, that a finding is about."""
+    table = finding.subject.partition(".")[0]
+    dictionary = study.loaded.dictionary
+    return replace(finding, file=dictionary[table].source.path) if table in dictionary else finding
 
 
 def check_training(

@@ -57,6 +57,8 @@ class Finding:
         What was measured, with its figures.
     acknowledged : str
         The reason that the config gives for going on in spite of an error; empty without one.
+    file : str
+        File of the column that it is about, as the dictionary names it; empty where it is about none.
     """
 
     code: str
@@ -64,6 +66,7 @@ class Finding:
     subject: str
     finding: str
     acknowledged: str = ""
+    file: str = ""
 
     @property
     def remedy(self) -> str:
@@ -86,7 +89,7 @@ class Finding:
         remedy = f"{self.remedy}; see {self.page}"
         if self.severity == "error":
             remedy += f". Where it is right, write the reason to validation.acknowledged under '{self.key}'"
-        return Problem(self.code, self.finding, remedy, path=self.subject)
+        return Problem(self.code, self.finding, remedy, path=self.subject, file=self.file)
 
     def __str__(self) -> str:
         text = f"{self.code} {self.severity}: {self.finding}. {self.remedy} ({self.page})."

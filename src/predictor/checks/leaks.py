@@ -167,9 +167,10 @@ def same_day_values(study: Study) -> Iterator[Finding]:
     if cohort.index.visits or cohort.baseline.same_day != "include":
         return
     records = study.cohort.timeline.records
-    today = records[records["day"] == 0]
+    today = records[(records["day"] == 0) | ((records["day"] < 0) & (records["known_day"] == 0))]
+    told = today["before_dose"].where(today["known_day"] < 0, today["known_before"])
     for feature in study.dataset.features:
-        before = today.loc[today["reference"] == feature.source, "before_dose"]
+        before = told[today["reference"] == feature.source]
         later, untold = int((before == False).sum()), int(before.isna().sum())  # noqa: E712 - None is neither
         if later:
             finding = f"{later} values of {feature.source} carry a time of day 0 that is not before its own"

@@ -10,6 +10,7 @@ from typing import cast
 import numpy as np
 import pandas as pd
 
+from predictor.cohort.clock import check_recorded
 from predictor.cohort.conditions import is_one_of, meets
 from predictor.cohort.day0 import check_order, find_units
 from predictor.cohort.windows import (
@@ -115,7 +116,7 @@ def select_cohort(
     Raises
     ------
     DataError
-        DAT-17 where something known after day 0 is dated before it; DAT-30, with the attrition, if nobody has a
+        DAT-17 where something known after day 0 is dated before it, or recorded before its own date; DAT-30, with the attrition, if nobody has a
         day 0 or is left.
     """
     steps = _Attrition()
@@ -129,7 +130,10 @@ def select_cohort(
     if not len(units):
         raise DataError(Problem("DAT-30", "nobody has a day 0", f"Steps: {steps.words()}"))
     check_order(units, tables, dictionary, cohort)
-    timeline = build_timeline(units, tables, dictionary, index_table=cohort.index.table)
+    check_recorded(tables, dictionary)
+    timeline = build_timeline(
+        units, tables, dictionary, index_table=cohort.index.table, same_day=cohort.baseline.same_day
+    )
     for rule in cohort.eligibility:
         timeline = _apply(rule, timeline, dictionary, cohort.baseline, steps)
     plan = plan_labels(timeline, cohort)

@@ -1,17 +1,24 @@
-"""Days relative to day 0. The only module in which dates are compared.
+"""Days relative to day 0. Dates are compared here and in `predictor.cohort.clock` only.
 
-Later stages receive rows already cut to their window, so they have nothing to leak.
+Later stages receive rows already cut to their window and to what was known, so they have nothing to leak.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Literal, cast
 
 import numpy as np
 import pandas as pd
 
+from predictor.cohort.clock import (
+    days_from_dates,
+    known_at_day0,
+    last_versions,
+    recorded_timing,
+    versions_known,
+)
 from predictor.config.dictionary import Column, DateKnown, Dictionary, Table
 from predictor.config.schema import Baseline, Window
 from predictor.data.conform import ConformedTable
@@ -26,9 +33,11 @@ __all__ = [
     "measure_of",
     "rows_in_window",
     "too_early",
+    "withheld_values",
 ]
 
-COLUMNS = ["unit", "reference", "day", "before_dose", "value", "row"]
+CLOCK = ["known_day", "known_before", "recorded"]
+COLUMNS = ["unit", "reference", "day", "before_dose", "hour", *CLOCK, "value", "row"]
 
 
 @dataclass(frozen=True)
@@ -42,15 +51,20 @@ class Timeline:
         index table, -1 where there is none). Row ``i`` is unit ``i``.
     records : pandas.DataFrame
         Columns ``unit``, ``reference`` (``table.column``), ``day`` (relative to day 0), ``before_dose`` (True, False,
-        or None where no time of day says), ``value``, ``row`` (line in the file). Missing values are left out. In
-        order of time within each unit; of several values at one time the larger is the later one.
+        or None where no time of day says), ``hour`` (of the day), ``value``, ``row`` (line in the file), and when the
+        value became known: ``known_day`` and ``known_before`` likewise, ``recorded`` (datetime, NaT where the
+        dictionary names no such column). Missing values are left out. In order of time within each unit; of several
+        values at one time the larger is the later one.
     attributes : dict of str to pandas.Series
-        Values without a day (``baseline``, ``plan``, ``after``), one per unit.
+        Values without a day (``baseline``, ``plan``, ``after``), one per unit; the first two as they were known at day 0.
+    withheld : dict of str to ndarray of bool of shape (units,)
+        Attributes of which some were recorded after day 0, and the units that have such a value.
     """
 
     units: pd.DataFrame
     records: pd.DataFrame
     attributes: Mapping[str, pd.Series]
+    withheld: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def take(self, keep: np.ndarray) -> Timeline:
         """Return the timeline of the units for which ``keep`` is True, renumbered from 0.
@@ -69,6 +83,7 @@ class Timeline:
             attributes={
                 name: values[keep].reset_index(drop=True) for name, values in self.attributes.items()
             },
+            withheld={name: values[keep] for name, values in self.withheld.items()},
         )
 
 
@@ -94,6 +109,7 @@ def build_timeline(
     dictionary: Dictionary,
     *,
     index_table: str | None,
+    same_day: str = "include",
 ) -> Timeline:
     """Give every declared value its day relative to each unit's day 0.
 
@@ -105,15 +121,25 @@ def build_timeline(
     dictionary : Dictionary
     index_table : str or None
         The table whose row is day 0; its columns are read from that very row.
+    same_day : {"include", "exclude", "pre_dose_only"}
+        What counts as known of what was recorded on day 0 itself.
     """
     attributes: dict[str, pd.Series] = {}
+    withheld: dict[str, np.ndarray] = {}
     pieces: list[pd.DataFrame] = []
     # A visit map may depend on an attribute (`by`), so attributes come first.
     for name, declared in dictionary.tables():
         attributes |= _attributes(units, tables[name], declared, name, from_index_row=name == index_table)
+        for reference, versions, after in _versions(
+            units, tables[name], declared, name, from_index_row=name == index_table
+        ):
+            attributes[reference], later = versions_known(
+                versions, n=len(units), same_day=None if after else same_day
+            )
+            withheld |= {reference: later} if later.any() else {}
     for name, declared in dictionary.tables():
         pieces += _records(units, tables[name], declared, name, attributes)
-    return Timeline(units=units, records=_in_order(pieces), attributes=attributes)
+    return Timeline(units=units, records=_in_order(pieces), attributes=attributes, withheld=withheld)
 
 
 def _in_order(pieces: list[pd.DataFrame]) -> pd.DataFrame:
@@ -128,7 +154,7 @@ def _in_order(pieces: list[pd.DataFrame]) -> pd.DataFrame:
 
 
 def baseline_rows(timeline: Timeline, baseline: Baseline) -> pd.DataFrame:
-    """Return the records known at day 0: inside the baseline window, and before the dose where that is asked.
+    """Return the records known at day 0: of the baseline window, before the dose if so asked, as recorded by then.
 
     Parameters
     ----------
@@ -138,13 +164,35 @@ def baseline_rows(timeline: Timeline, baseline: Baseline) -> pd.DataFrame:
         dose; one without a time does not.
     """
     records = timeline.records
+    inside = _in_window(records, baseline)
+    return last_versions(records.loc[inside & known_at_day0(records, same_day=baseline.same_day)])
+
+
+def _in_window(records: pd.DataFrame, baseline: Baseline) -> np.ndarray:
+    """Whether each record speaks of the baseline, whenever it was recorded."""
     day = records["day"].to_numpy(float)
     inside = (day >= baseline.first_day) & (day <= baseline.last_day)
     if baseline.same_day == "exclude":
         inside &= day != 0
     elif baseline.same_day == "pre_dose_only":
         inside &= (day != 0) | (records["before_dose"] == True).to_numpy(bool)  # noqa: E712 - None counts as no
-    return records.loc[inside]
+    return np.asarray(inside)
+
+
+def withheld_values(timeline: Timeline, baseline: Baseline) -> dict[str, int]:
+    """Count the values that speak of the baseline and became known only after day 0, by ``table.column``.
+
+    Parameters
+    ----------
+    timeline : Timeline
+    baseline : Baseline
+    """
+    records = timeline.records
+    late = _in_window(records, baseline) & ~known_at_day0(records, same_day=baseline.same_day)
+    counts = {
+        str(name): int(n) for name, n in records.loc[late, "reference"].value_counts(sort=False).items()
+    }
+    return counts | {name: int(units.sum()) for name, units in timeline.withheld.items() if units.any()}
 
 
 def rows_in_window(timeline: Timeline, reference: str, window: Window) -> pd.DataFrame:
@@ -163,7 +211,8 @@ def rows_in_window(timeline: Timeline, reference: str, window: Window) -> pd.Dat
         if "." in reference
         else measure_of(records["reference"]) == reference
     )
-    return records.loc[named & records["day"].between(window.first_day, window.last_day)]
+    inside = records["day"].between(window.first_day, window.last_day)
+    return last_versions(records.loc[named & inside])
 
 
 def assessed_rows(timeline: Timeline, reference: str, window: Window) -> pd.DataFrame:
@@ -262,17 +311,54 @@ def _attributes(
     units: pd.DataFrame, table: ConformedTable, declared: Table, name: str, *, from_index_row: bool
 ) -> dict[str, pd.Series]:
     found: dict[str, pd.Series] = {}
-    for header, column in declared.columns.items():
-        dated = _has_own_day(declared, column)
-        if from_index_row and declared.layout == "wide" and (not dated or column.known is None):
+    for header, column in _without_day(declared, from_index_row=from_index_row):
+        if declared.recorded_of(column) is not None:
+            continue
+        if from_index_row and declared.layout == "wide":
             # A new patient may have no row yet: position -1, every value missing.
             values = table.frame[header].reindex(units["index_row"].to_numpy(int))
-        elif not dated:
-            values = _one_per_patient(table, declared, header).reindex(units["patient"])
         else:
-            continue
+            values = _one_per_patient(table, declared, header).reindex(units["patient"])
         found[f"{name}.{column.reference(header)}"] = values.reset_index(drop=True)
     return found
+
+
+def _without_day(declared: Table, *, from_index_row: bool) -> Iterator[tuple[str, Column]]:
+    """Yield the columns of which a unit has one value: those without days, and those of its own row of the index."""
+    for header, column in declared.columns.items():
+        own_row = from_index_row and declared.layout == "wide" and column.known is None
+        if own_row or not _has_own_day(declared, column):
+            yield header, column
+
+
+def _versions(
+    units: pd.DataFrame, table: ConformedTable, declared: Table, name: str, *, from_index_row: bool
+) -> Iterator[tuple[str, pd.DataFrame, bool]]:
+    """Yield the versions of every column without a day of which it is recorded when each became known.
+
+    Of the index table the versions are those of the unit's own row.
+    """
+    for header, column in _without_day(declared, from_index_row=from_index_row):
+        recorded = declared.recorded_of(column)
+        if recorded is None:
+            continue
+        rows = pd.DataFrame(
+            {
+                "patient": table.frame[declared.key],
+                "value": _own_values(table, declared, header),
+                "recorded": table.frame[recorded],
+            }
+        )
+        own = units[["patient", "day0", "index_row"]].rename_axis("unit").reset_index()
+        if from_index_row and declared.layout == "wide":
+            joined = own.merge(rows.drop(columns="patient"), left_on="index_row", right_index=True)
+        else:
+            joined = own.merge(rows, on="patient")
+        joined = joined.loc[joined["value"].notna()].reset_index(drop=True)
+        nothing = pd.DataFrame({"day": np.nan, "before_dose": None}, index=joined.index)
+        clock = recorded_timing(joined["recorded"], joined["day0"], nothing)
+        versions = joined[["unit", "value"]].join(clock)
+        yield f"{name}.{column.reference(header)}", versions, declared.known_of(column) == "after"
 
 
 def _one_per_patient(table: ConformedTable, declared: Table, header: str) -> pd.Series:
@@ -302,6 +388,9 @@ def _records(
         values = _own_values(table, declared, header)
         own = joined.loc[values.notna().to_numpy(bool)[joined["position"]]].reset_index(drop=True)
         timing = _days(own, table, declared, column, attributes)
+        recorded = declared.recorded_of(column)
+        entered = table.frame[recorded].iloc[own["position"]].reset_index(drop=True) if recorded else None
+        clock = recorded_timing(entered, own["day0"], timing)
         piece = pd.DataFrame(
             {
                 "unit": own["unit"],
@@ -309,7 +398,7 @@ def _records(
                 "value": values.iloc[own["position"]].astype(object).reset_index(drop=True),
                 "row": own["row"],
             }
-        ).join(timing)
+        ).join([timing, clock])
         pieces.append(piece.loc[piece["day"].notna()])
     return pieces
 
@@ -324,24 +413,14 @@ def _days(
     """``day``, ``before_dose`` and ``hour`` of each joined row; the last two missing where no time of day says."""
     known = declared.known_of(column)
     if column.day is None and isinstance(known, DateKnown):
-        return _days_from_dates(joined, table.frame[known.date])
+        date = table.frame[known.date].iloc[joined["position"]].reset_index(drop=True)
+        return days_from_dates(date, joined["day0"])
     if column.day is not None:
         day = pd.Series(float(column.day), index=joined.index)
     else:
         day = _days_from_labels(joined, table, declared, attributes)
     nobody_knows = pd.Series([None] * len(joined), dtype=object)
     return pd.DataFrame({"day": day, "before_dose": nobody_knows, "hour": np.nan})
-
-
-def _days_from_dates(joined: pd.DataFrame, dates: pd.Series) -> pd.DataFrame:
-    date = dates.iloc[joined["position"]].reset_index(drop=True)
-    day0 = joined["day0"]
-    day = (date.dt.normalize() - day0.dt.normalize()).dt.days
-    # Midnight is how a date without a time is read, so it says nothing about before or after the dose.
-    hour = ((date - date.dt.normalize()) / pd.Timedelta(hours=1)).where(date != date.dt.normalize())
-    timed = hour.notna() & (day0 != day0.dt.normalize())
-    before = (date < day0).astype(object).where(timed, None)
-    return pd.DataFrame({"day": day.astype(float), "before_dose": before, "hour": hour})
 
 
 def _days_from_labels(

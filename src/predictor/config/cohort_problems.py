@@ -22,8 +22,10 @@ def find_cohort_problems(config: Config, dictionary: Dictionary) -> Iterator[Pro
     dictionary : Dictionary
     """
     yield from _index(config, dictionary)
+    yield from _recorded(config, dictionary)
     yield from _windows(config)
     yield from _eligibility(config, dictionary)
+    yield from _selection_on_outcome(config, dictionary)
     yield from _treatment(config, dictionary)
 
 
@@ -78,6 +80,29 @@ def _index_table(config: Config, table: Table) -> Iterator[Problem]:
             yield Problem("CFG-20", f"{index.table}.{name} is not declared", suggestion(name, names), path)
         else:
             yield from unknown_levels([value], table.columns[header], f"{index.table}.{name}", path)
+
+
+def _recorded(config: Config, dictionary: Dictionary) -> Iterator[Problem]:
+    """Yield a problem for each table that says when it was recorded where day 0 has no date to compare that with."""
+    if not config.cohort.index.visits:
+        return
+    for name, table in dictionary.tables():
+        if table.recorded is not None or any(c.recorded is not None for c in table.columns.values()):
+            message = f"{name} says when it was recorded, and day 0 has no date to compare that with"
+            remedy = "Write `index: {table: …}` with a dated table, or delete `recorded:` in the dictionary"
+            yield Problem("CFG-35", message, remedy, "cohort.index")
+
+
+def _selection_on_outcome(config: Config, dictionary: Dictionary) -> Iterator[Problem]:
+    """Yield a problem for each rule that selects patients by the very event that is predicted."""
+    events = [o.column for o in config.outcomes.values() if isinstance(o, EventOutcome)]
+    cells = {(found[0].source.path, found[1]) for found in map(dictionary.find, events) if found}
+    for path, condition in conditions_of(config):
+        found = dictionary.find(condition.column)
+        if found and (found[0].source.path, found[1]) in cells:
+            message = f"{condition.column} is the outcome itself, so the rule selects patients by what happens to them"
+            remedy = "Leave the rule out; who has no outcome is dealt with by `if_missing`"
+            yield Problem("CFG-15", message, remedy, path)
 
 
 def unknown_levels(values: list[str], column: Column, reference: str, path: str) -> Iterator[Problem]:

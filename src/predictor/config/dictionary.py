@@ -65,6 +65,9 @@ class Column(Declared):
     """Name on the reports."""
     known: Known | None = None
     """When the value is known; the table's ``known`` is the default."""
+    recorded: str | None = None
+    """When this value became known, where that is not what the table's ``recorded`` says: for example the column with
+    the date of the laboratory's report."""
     missing: list[str] = Field(default_factory=list)
     """Further codes of this column that mean missing."""
     instrument: str | None = None
@@ -135,6 +138,10 @@ class Table(Declared):
     title: str = ""
     known: Known | None = None
     """When its columns are known, where a column does not say otherwise."""
+    recorded: str | None = None
+    """Column with the date at which a row was entered, corrected or reported. What was recorded after day 0 is no
+    feature, whatever date it speaks of; of several rows of a patient about one date, the one recorded last corrects
+    the others. Outcomes are taken as they were recorded last."""
     layout: Literal["wide", "long"] = "wide"
     """``long`` means one row per score."""
     name_column: str | None = None
@@ -149,6 +156,10 @@ class Table(Declared):
     def known_of(self, column: Column) -> Known | None:
         """When a column of this table is known: its own word, else the table's."""
         return column.known if column.known is not None else self.known
+
+    def recorded_of(self, column: Column) -> str | None:
+        """Header of the date at which a column's values became known: its own, else the table's."""
+        return column.recorded if column.recorded is not None else self.recorded
 
     def header_of(self, reference: str) -> str | None:
         """First header whose reference name is ``reference``."""

@@ -140,11 +140,15 @@ def _limits(place: str, column: Column) -> Iterator[Problem]:
 def _table_known(path: str, table: Table) -> Iterator[Problem]:
     if isinstance(table.known, DateKnown):
         yield from _date_column(f"{path}.known", table, table.known.date)
+    if table.recorded is not None:
+        yield from _date_column(f"{path}.recorded", table, table.recorded)
 
 
 def _known(place: str, table: Table, column: Column) -> Iterator[Problem]:
     if isinstance(column.known, DateKnown):
         yield from _date_column(f"{place}.known", table, column.known.date)
+    if column.recorded is not None:
+        yield from _date_column(f"{place}.recorded", table, column.recorded)
     if column.day is not None and table.visits is not None:
         message = "the column has a day of its own and its table has visit labels"
         yield Problem("CFG-36", message, "Keep one of the two", f"{place}.day")

@@ -36,6 +36,11 @@ def _transport(transport: Transport, dictionary: Dictionary) -> Iterator[Problem
     if found is not None and found[2].kind != "date":
         message = f"{transport.by} is {found[2].kind}, not a date"
         yield Problem("CFG-38", message, "Name a date known at day 0", f"{path}.by")
+    elif found is not None and found[0].known_of(found[2]) == "after":
+        message = (
+            f"{transport.by} is known only after day 0, so it would split patients by what happened to them"
+        )
+        yield Problem("LEA-03", message, "Name a date known at day 0", f"{path}.by")
     if transport.cut is None:
         message = "a temporal split needs its cut"
         yield Problem("CFG-26", message, "Write `cut: YYYY-MM-DD`, the first day of the test part", path)

@@ -63,14 +63,20 @@ class Reading:
 
 
 def date_headers(table: Table) -> list[str]:
-    """Return the columns that hold the dates of other columns.
+    """Return the columns that hold the dates of other columns: those they speak of, and those they were recorded on.
 
     Parameters
     ----------
     table : Table
     """
     known = [table.known, *(column.known for column in table.columns.values())]
-    return list(dict.fromkeys(k.date for k in known if isinstance(k, DateKnown)))
+    dates = [k.date for k in known if isinstance(k, DateKnown)]
+    return list(dict.fromkeys([*dates, *_recorded_headers(table)]))
+
+
+def _recorded_headers(table: Table) -> list[str]:
+    recorded = [table.recorded, *(column.recorded for column in table.columns.values())]
+    return [header for header in recorded if header is not None]
 
 
 def structural_headers(table: Table) -> list[str]:
@@ -165,7 +171,12 @@ def convert_columns(reading: Reading, absent: set[str]) -> pd.DataFrame:
 
 def _count_undated(reading: Reading, header: str, dates: pd.Series) -> None:
     undated = int(dates.isna().sum())
-    if undated:
+    if undated and header in _recorded_headers(reading.declared):
+        reading.notices.append(
+            f"{reading.found.file}: {undated} rows do not say in {header!r} when they were recorded, so they count as "
+            "not known at day 0"
+        )
+    elif undated:
         reading.notices.append(
             f"{reading.found.file}: {undated} rows have no date in {header!r} and cannot be placed in time"
         )

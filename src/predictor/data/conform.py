@@ -259,7 +259,9 @@ def _check_duplicates(reading: Reading) -> Reading:
         reading = reading.take(~copies)
         copies = np.zeros(len(reading.rows), dtype=bool)
     keys = reading.cells[declared.key]
-    again = keys.duplicated().to_numpy(bool) & (keys.str.strip() != "").to_numpy(bool)
+    # Versions of one patient's row are told apart by when they were recorded.
+    which = [declared.key, *([declared.recorded] if declared.recorded is not None else [])]
+    again = reading.cells[which].duplicated().to_numpy(bool) & (keys.str.strip() != "").to_numpy(bool)
     if _one_row_per_patient(declared):
         rows, message = reading.rows[again], "the patient's key stands in an earlier row"
         remedy = (

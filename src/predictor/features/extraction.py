@@ -10,7 +10,7 @@ import pandas as pd
 
 from predictor.cohort.outcomes import Outcome
 from predictor.cohort.selection import Cohort, baseline_values
-from predictor.cohort.windows import Timeline
+from predictor.cohort.windows import Timeline, withheld_values
 from predictor.config.dictionary import Column, Dictionary
 from predictor.config.schema import Baseline, FeatureEntry, Features
 from predictor.errors import ConfigError, DataError, Problem
@@ -159,13 +159,20 @@ def extract_dataset(
     Raises
     ------
     DataError
-        DAT-21 where a feature has no value at all, or a different text for every unit, or nothing is left of a set.
+        DAT-21 where a feature has no value at all, or a different text for every unit, or nothing is left of a set;
+        LEA-03 where it has values, and all of them became known only after day 0.
     """
     declared, sets = feature_sets(features, dictionary)
     if severity is not None and not any(f.source == severity and f.take == "last" for f in declared):
         declared += (declare_feature(FeatureEntry(column=severity), "severity", dictionary),)
     X = extract_values(cohort.timeline, dictionary, declared, baseline=baseline)
-    problems, dropped = _unusable(X, declared, max_missing=features.max_missing)
+    late = withheld_values(cohort.timeline, baseline)
+    problems, dropped = _unusable(
+        X, [f for f in declared if not _too_late(X, f, late)], max_missing=features.max_missing
+    )
+    problems = [
+        _known_later(f, dictionary, late[f.source]) for f in declared if _too_late(X, f, late)
+    ] + problems
     for name, names in sets.items():
         if not problems and dropped.keys() >= set(names):
             message = f"nothing is left of the set {name}: every column is constant or mostly missing"
@@ -201,6 +208,24 @@ def _typed(values: pd.Series, feature: Feature) -> pd.Series:
     if feature.kind == "number":
         return pd.to_numeric(values).astype(float)
     return values.astype(object).where(values.notna(), None)
+
+
+def _too_late(X: pd.DataFrame, feature: Feature, late: Mapping[str, int]) -> bool:
+    """Whether a feature has values, of which nobody knew any at day 0."""
+    return feature.source in late and bool(X[feature.name].isna().all())
+
+
+def _known_later(feature: Feature, dictionary: Dictionary, count: int) -> Problem:
+    found = dictionary.find(feature.source)
+    table, header, column = found if found is not None else (None, feature.source, None)
+    recorded = table.recorded_of(column) if table is not None and column is not None else None
+    message = f"all {count} values of {feature.source} that speak of the baseline were recorded after day 0"
+    if recorded is not None:
+        message += f" (by {recorded})"
+    remedy = "Leave it out of features.groups: nobody could have known it when the decision was taken"
+    return Problem(
+        "LEA-03", message, remedy, path=header, file=table.source.path if table is not None else ""
+    )
 
 
 def _unusable(

@@ -48,7 +48,9 @@ def read_export(
     name = patient_table(cohort, dictionary)
     patients = sorted(set(tables[name].frame[dictionary[name].key]))
     units = _units(patients, tables, dictionary, cohort, as_of)
-    timeline = build_timeline(units, tables, dictionary, index_table=cohort.index.table)
+    timeline = build_timeline(
+        units, tables, dictionary, index_table=cohort.index.table, same_day=cohort.baseline.same_day
+    )
     columns: dict[str, object] = {"patient": units["patient"].to_numpy(object)}
     references = _references(model)
     for one in model.inputs:

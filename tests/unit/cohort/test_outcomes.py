@@ -51,6 +51,7 @@ def line(*rows: tuple[int, float, float], n: int) -> Timeline:
     """MADRS by unit and day."""
     records = pd.DataFrame(rows, columns=["unit", "day", "value"])
     records = records.assign(reference="scores.madrs", before_dose=None, row=2)
+    records = records.assign(hour=np.nan, recorded=pd.NaT, known_day=records["day"], known_before=None)
     units = pd.DataFrame({"patient": [str(i) for i in range(n)], "day0": pd.NaT, "index_row": -1})
     return Timeline(units=units, records=records, attributes={})
 

@@ -28,8 +28,9 @@ from predictor.data.conform import ConformedTable, read_tables
 def timeline(*rows: tuple[int, str, float, object], n: int = 2) -> Timeline:
     """Rows of unit, reference, day, value; already in order."""
     records = pd.DataFrame(rows, columns=["unit", "reference", "day", "value"]).assign(
-        before_dose=None, row=2
+        before_dose=None, row=2, hour=np.nan, recorded=pd.NaT, known_before=None
     )
+    records["known_day"] = records["day"]
     units = pd.DataFrame({"patient": [f"p{i}" for i in range(n)], "day0": pd.NaT, "index_row": -1})
     return Timeline(units=units, records=records, attributes={"patients.age": pd.Series(range(30, 30 + n))})
 
