@@ -1,4 +1,4 @@
-"""Guarantee 1 by the clock: permuting everything that became known after day 0 changes nothing in the baseline table."""
+"""Guarantee 1 by the clock: permuting what became known after day 0 changes nothing in the baseline table."""
 
 from __future__ import annotations
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from clinic import COLUMNS, RESPONSE, Clinic, small_clinic
-from predictor.checks.leaks import same_day_values
 from predictor.checking import check
+from predictor.checks.leaks import same_day_values
 
 PATIENTS = "patient age\na 30\nb 40\n"
 COURSES = "patient started\na 2024-01-10\nb 2024-01-10\n"

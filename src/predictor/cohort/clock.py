@@ -91,7 +91,8 @@ def known_at_day0(rows: pd.DataFrame, *, same_day: str) -> np.ndarray:
     earlier = np.asarray(day < 0)
     if same_day == "exclude":
         return earlier
-    return earlier | ((day == 0) & (rows["known_before"] == True).to_numpy(bool))  # noqa: E712 - None counts as no
+    before_dose = (rows["known_before"] == True).to_numpy(bool)  # noqa: E712 - None counts as no
+    return np.asarray(earlier | ((day == 0) & before_dose))
 
 
 def last_versions(rows: pd.DataFrame) -> pd.DataFrame:

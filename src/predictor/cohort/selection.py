@@ -116,8 +116,8 @@ def select_cohort(
     Raises
     ------
     DataError
-        DAT-17 where something known after day 0 is dated before it, or recorded before its own date; DAT-30, with the attrition, if nobody has a
-        day 0 or is left.
+        DAT-17 where something known after day 0 is dated before it, or recorded before its own date; DAT-30, with the
+        attrition, if nobody has a day 0 or is left.
     """
     steps = _Attrition()
     listing = patient_table(cohort, dictionary)

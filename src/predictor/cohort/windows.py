@@ -56,7 +56,8 @@ class Timeline:
         dictionary names no such column). Missing values are left out. In order of time within each unit; of several
         values at one time the larger is the later one.
     attributes : dict of str to pandas.Series
-        Values without a day (``baseline``, ``plan``, ``after``), one per unit; the first two as they were known at day 0.
+        Values without a day (``baseline``, ``plan``, ``after``), one per unit; the first two as they were known at
+        day 0.
     withheld : dict of str to ndarray of bool of shape (units,)
         Attributes of which some were recorded after day 0, and the units that have such a value.
     """
