@@ -167,8 +167,8 @@ def instruments_page() -> str:
         "missing. What the others make is rounded half up: their *mean* times the number of all; or, where items "
         "differ in range, by what is *attainable*, low + (sum − low of the answered) × span / span of the answered. A "
         "*convention* is ours, where the authors of a scale give no rule. `missing` counts unanswered items, "
-        "`prorated` is 1 where the total was made so. The item about suicidal thoughts is never filled in: where it is missing "
-        "`suicidality` is missing.",
+        "`prorated` is 1 where the total was made so. The item about suicidal thoughts is never filled in: where it "
+        "is missing `suicidality` is missing.",
         _table(("name", "items", "turned round", "may be missing", "scores", "degrees from"), items),
         "## Subscales and cut-offs\n\n",
         _table(("scale", "score", "made of", "degrees or cut-off"), subscales),

@@ -155,7 +155,7 @@ def _total(
 
 
 def _lopsided(rating: Rating, answered: pd.DataFrame) -> np.ndarray:
-    """Whether a subscale is missing altogether or holds all of several missing items: the others do not speak for it."""
+    """Whether a subscale is missing altogether or holds all of several missing items: no others speak for it."""
     missing = answered.isna()
     several = missing.sum(axis=1)
     found = np.zeros(len(answered), dtype=bool)

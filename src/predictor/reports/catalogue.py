@@ -97,6 +97,7 @@ MESSAGES: Mapping[str, str] = MappingProxyType(
         "discuss_group": "Discuss with the patient as “of {n} people who started this treatment in the "
         "study, {responders} responded; nobody can yet say who”, and what happens if it does not work.",
         "suicidality": "Suicidality not assessed",
+        "suicidality_rated": "rated {rating} before day 0",
         # group page
         "group_rate": "{responders} of {n} patients who started {treatment} responded ({per100} of 100; {lo} "
         "to {hi}).",

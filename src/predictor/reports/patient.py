@@ -10,6 +10,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from predictor.data.instruments import INSTRUMENTS
+from predictor.data.scales import SUICIDALITY
 from predictor.prediction import Prediction, predict_patients
 from predictor.prediction_model import PredictionModel
 from predictor.provenance import software_version
@@ -122,7 +123,7 @@ def _view(
         outcome=Outcome(**card["outcome"]),
         plan=_plan(model, values),
         inputs=tuple(_input(model, one, prediction) for one in prediction.inputs),
-        safety=_safety(model),
+        safety=_safety(model, prediction),
         not_covered=str(card.get("not_covered", "")),
         limits=tuple(str(limit) for limit in card["limits"]),
         **parts,
@@ -302,16 +303,22 @@ def _input(model: PredictionModel, one: Any, prediction: Prediction) -> InputVal
     )
 
 
-def _safety(model: PredictionModel) -> tuple[SafetyPrompt, ...]:
-    """Scales whose total alone was read: their suicidality item was not seen, and the page says so."""
-    quantities = {one.source.partition(".")[2] for one in model.features}
-    return tuple(
-        SafetyPrompt(
-            label=f"{INSTRUMENTS[name].full_name}, item {INSTRUMENTS[name].safety_item}", assessed=False
-        )
-        for name in sorted(quantities & set(INSTRUMENTS))
-        if INSTRUMENTS[name].safety_item is not None
-    )
+def _safety(model: PredictionModel, prediction: Prediction) -> tuple[SafetyPrompt, ...]:
+    """Say what was rated at the item about suicidal thoughts of each scale used, or that it was not seen."""
+    names = {one.source.partition(".")[2]: one.name for one in model.features}
+    values = {one.name: one.value for one in prediction.inputs}
+    prompts = []
+    for name, scale in INSTRUMENTS.items():
+        rated = [
+            names[key] for key in (f"{name}_{SUICIDALITY}", f"{name}_{scale.safety_item}") if key in names
+        ]
+        if scale.safety_item is None or not (rated or name in names):
+            continue
+        label = f"{scale.full_name}, item {scale.safety_item}"
+        value = values.get(rated[0]) if rated else None
+        finding = "" if value is None else say("suicidality_rated", rating=_text(value))
+        prompts.append(SafetyPrompt(label=label, assessed=value is not None, finding=finding))
+    return tuple(prompts)
 
 
 def _text(value: float | str | None, unit: str = "") -> str | None:
