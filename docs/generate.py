@@ -27,6 +27,7 @@ from predictor.codes import CODES
 from predictor.config.dictionary import Column, Table, Visits
 from predictor.config.schema import Config, ModelType
 from predictor.config.source import Source
+from predictor.data.analytes import ANALYTES, Analyte
 from predictor.data.instruments import INSTRUMENTS, Instrument
 from predictor.data.scales import Clause, Rating
 from predictor.models.catalog import FAMILIES, Family
@@ -63,6 +64,7 @@ CODE_FAMILIES = {
     "LEA": ("Leakage", "2"),
     "CLI": ("Command line", "2"),
     "DAT": ("Data files", "3"),
+    "UNI": ("Units", "3"),
     "SIZ": ("Sample size", "6"),
     "PRE": ("New patients", "3"),
     "ART": ("Prediction models", "4, and 5 for ART-15"),
@@ -81,6 +83,7 @@ def pages() -> dict[str, str]:
         "errors.md": errors_page(),
         "checks.md": checks_page(),
         "instruments.md": instruments_page(),
+        "analytes.md": analytes_page(),
         "models.md": models_page(),
         "commands.md": commands_page(),
         "faults.md": faults_page(),
@@ -109,7 +112,8 @@ def dictionary_page() -> str:
     return _page(
         "The dictionary: what a site's columns mean",
         "One YAML file per site's export: a mapping of table names to tables. A column that is not declared cannot be "
-        "used. `instrument` names one of the [instruments](instruments.md).",
+        "used. `instrument` names one of the [instruments](instruments.md), `analyte` one of the "
+        "[analytes](analytes.md).",
         *_sections([Table, Source, Column, Visits]),
     )
 
@@ -172,6 +176,49 @@ def instruments_page() -> str:
         _table(("name", "items", "turned round", "may be missing", "scores", "degrees from"), items),
         "## Subscales and cut-offs\n\n",
         _table(("scale", "score", "made of", "degrees or cut-off"), subscales),
+    )
+
+
+def analytes_page() -> str:
+    """List the laboratory analytes and measures of the body."""
+    head = (
+        "name",
+        "analyte",
+        "matrix",
+        "unit",
+        "other units",
+        "g/mol",
+        "bounds",
+        "median of a group",
+        "detection",
+        "LOINC",
+    )
+    return _page(
+        "Analytes: laboratory values and measures of the body",
+        "Units are UCUM codes. Values are converted when a file is read: `file_unit` names the unit of the file, "
+        "`unit_column` the column that holds it row by row; the extra `units` does it. Matrices and assays are never "
+        "pooled. A value outside its bounds is an error where the column declares no `range`. A median outside its "
+        "limits that another unit would explain (UNI-01), and sites or parts of the values that differ by a unit's "
+        "factor (UNI-03), stop the training until the unit is mended or confirmed. All limits are conventions and say "
+        "nothing about health; LOINC codes are from memory unless a site's own file has them.",
+        _table(head, map(_analyte_row, ANALYTES.values())),
+    )
+
+
+def _analyte_row(analyte: Analyte) -> tuple[str, ...]:
+    ends = [
+        "" if pair is None else f"{pair[0]:g}" if pair[0] == pair[1] else f"{pair[0]:g} to {pair[1]:g}"
+        for pair in (analyte.bounds, analyte.median, analyte.detection)
+    ]
+    return (
+        f"`{analyte.name}`",
+        analyte.full_name + (f" ({analyte.care})" if analyte.care else ""),
+        analyte.matrix,
+        f"`{analyte.unit}`",
+        ", ".join(f"`{unit}`" for unit in analyte.units),
+        "" if analyte.molar_mass is None else f"{analyte.molar_mass:g}",
+        *ends,
+        analyte.loinc,
     )
 
 

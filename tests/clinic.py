@@ -40,7 +40,7 @@ COLUMNS: dict[str, dict[str, Any]] = {
     "course": {"type": "text"},
     "drug": {"type": "category", "values": ["ketamine", "saline"], "known": "plan"},
     "infusions": {"type": "integer", "known": "after"},
-    "crp": {"analyte": "crp", "unit": "mg/L"},
+    "crp": {"analyte": "crp", "unit": "mg/L", "range": [0, None]},
     "drawn": {"type": "date"},
     "happened": {"type": "date"},
     "event": {"type": "category", "values": ["relapse", "admission", "none"]},

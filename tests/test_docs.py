@@ -39,6 +39,7 @@ def test_reference_is_up_to_date(generated: dict[str, str]) -> None:
         ("dictionary.md", "| `layout` | `wide` or `long` | `wide` |"),
         ("errors.md", "| `CFG-01` | A key is unknown. |"),
         ("instruments.md", "| `madrs` | Montgomery-Åsberg Depression Rating Scale | 0 to 60 | higher | 10 |"),
+        ("analytes.md", "| `il6` | Interleukin 6 ("),
         ("commands.md", "## predictor train"),
         ("commands.md", "| `--patients` | `800` |"),
         ("models.md", "`validation_fraction`"),

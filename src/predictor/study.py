@@ -15,6 +15,7 @@ from predictor.config.dictionary import Dictionary
 from predictor.config.loading import LoadedConfig
 from predictor.config.schema import PROCEDURES, AnyOutcome
 from predictor.data.conform import ConformedTable, read_tables
+from predictor.data.unit_guard import check_units
 from predictor.errors import ConfigError, DataError, Problem
 from predictor.features.dataset import Dataset
 from predictor.features.extraction import Extraction, extract_dataset
@@ -144,11 +145,12 @@ def prepare_study(loaded: LoadedConfig) -> Study:
     ConfigError
         Parameters or search spaces that the model families do not have; more folds than can be filled (CFG-12).
     DataError
-        Data that break the dictionary, an empty cohort, or (DAT-22) fewer than 5 events or non-events.
+        Data that break the dictionary, doubtful units, an empty cohort, or (DAT-22) fewer than 5 events or non-events.
     """
     config, dictionary = loaded.config, loaded.dictionary
     _check_models(loaded)
     tables = read_tables(dictionary, loaded.sources)
+    check_units(tables, dictionary, site=_site_column(loaded))
     cohort = select_cohort(tables, dictionary, config.cohort)
     outcomes = define_outcomes(cohort, config.outcomes, baseline=config.cohort.baseline)
     extraction = extract_dataset(
@@ -176,6 +178,12 @@ def prepare_study(loaded: LoadedConfig) -> Study:
     _check_events(study)
     _check_cut(study)
     return study
+
+
+def _site_column(loaded: LoadedConfig) -> str | None:
+    transport = loaded.config.validation.transport
+    by = transport.by if transport is not None and transport.type == "leave_one_group_out" else None
+    return by or loaded.config.cohort.group
 
 
 def count_fits(study: Study) -> int:

@@ -79,8 +79,8 @@ def baseline_values(
         ``table.column``.
     baseline : Baseline
         The window that dated values have to fall into.
-    take : {"last", "first", "mean", "min", "max"}
-        Which of several values.
+    take : {"last", "first", "mean", "min", "max", "slope"}
+        Which of several values, or what of them; ``slope`` is per week.
     """
     n = len(timeline.units)
     found = dictionary.find(reference)
@@ -89,12 +89,27 @@ def baseline_values(
     if plain is not None and not dated:
         return plain
     rows = baseline_rows(timeline, baseline)
-    values = rows.loc[rows["reference"] == reference].groupby("unit")["value"]
+    own = rows.loc[rows["reference"] == reference]
+    if take == "slope":
+        return _slopes(own).reindex(range(n)).reset_index(drop=True)
+    values = own.groupby("unit")["value"]
     if take in {"last", "first"}:
         taken = values.last() if take == "last" else values.first()
     else:
         taken = values.agg(lambda v: getattr(v.astype(float), take)())
     return taken.reindex(range(n)).reset_index(drop=True)
+
+
+def _slopes(rows: pd.DataFrame) -> pd.Series:
+    """Change per week of each unit by least squares: covariance of value and week over the variance of the week."""
+    week = rows["day"].astype(float) / 7
+    table = pd.DataFrame({"unit": rows["unit"], "week": week, "value": rows["value"].astype(float)})
+    centred = table[["week", "value"]] - table.groupby("unit")[["week", "value"]].transform("mean")
+    products = pd.DataFrame(
+        {"unit": table["unit"], "xy": centred["week"] * centred["value"], "xx": centred["week"] ** 2}
+    )
+    sums = products.groupby("unit").sum()
+    return sums["xy"] / sums["xx"].where(sums["xx"] > 0)
 
 
 def select_cohort(

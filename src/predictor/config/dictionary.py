@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, RootModel, Tag
 
 from predictor.config.declared import Declared
+from predictor.config.derivations import AnyDerivation
 from predictor.config.source import Source
 
 __all__ = [
@@ -54,7 +55,13 @@ class Column(Declared):
     type: Literal["number", "integer", "category", "boolean", "date", "text"] | None = None
     """May be left out where ``instrument``, ``analyte`` or ``measure`` says it is a number."""
     unit: str = ""
-    """Unit as written in the file."""
+    """Unit of the values, and of the file where nothing else is said; a UCUM code for what is converted."""
+    file_unit: str | None = None
+    """UCUM code of the unit in the file, where it is another: values are converted to ``unit`` when they are read."""
+    unit_column: str | None = None
+    """Column of the file that holds the UCUM code of each row; every row is converted to ``unit``."""
+    unit_confirmed: bool = False
+    """Somebody has made sure that the unit is right although the values look like another one."""
     range: Annotated[list[float | None], Field(min_length=2, max_length=2)] | None = None
     """Hard limits, both ends included; a value outside is an error, never clipped."""
     values: Annotated[dict[str, str], BeforeValidator(_values_as_mapping)] | None = None
@@ -79,13 +86,22 @@ class Column(Declared):
     """The column is not in the file but computed from the items of this table: ``total``, a subscale, or another score
     of the instrument. Needs every item on the same day and with the same ``known``."""
     analyte: str | None = None
-    """Laboratory analyte that this is; needs a unit."""
+    """Laboratory analyte that this is; needs a unit. See the list of analytes."""
+    assay: str | None = None
+    """Platform that an analyte was measured with. Assays are never pooled: each is a measure of its own,
+    ``ANALYTE_ASSAY``."""
+    assay_column: str | None = None
+    """Column of the file that names each row's assay; rows of another one than ``assay`` are not read."""
     measure: str | None = None
     """Any other quantity. Columns of one quantity are one measure."""
     day: int | None = None
     """For wide files: the day relative to day 0 on which this column was measured."""
     below_limit: Literal["half", "sqrt2", "limit"] | None = None
     """How a cell such as ``<0.4`` is read: 0.2, 0.4/√2 or 0.4. Without it such a cell is an error."""
+    above_limit: Literal["limit"] | None = None
+    """How a cell such as ``>1500`` is read: as 1500. Without it such a cell is an error."""
+    derive: AnyDerivation | None = None
+    """The column is not in the file but computed from others of it, or from another table, by this rule."""
     sensitive: bool = False
     """Ethnicity, genotype and the like: never listed among the reasons on a patient's page, only summed with the
     other inputs, because a reader could take an association for an explanation."""
@@ -94,14 +110,19 @@ class Column(Declared):
     def quantity(self) -> str | None:
         """Name of the instrument, analyte or measure, and of the part of an instrument; None for an attribute."""
         whole = self.instrument or self.analyte or self.measure
-        part = self.item if self.item is not None else self.score
+        part = next((one for one in (self.item, self.score, self.assay) if one is not None), None)
         return whole if whole is None or part in (None, "total") else f"{whole}_{part}"
+
+    @property
+    def computed(self) -> bool:
+        """Whether the file does not hold it."""
+        return self.score is not None or self.derive is not None
 
     @property
     def kind(self) -> str:
         """Type of the values after reading."""
         whole = "integer" if self.item is not None else "number"
-        return self.type or (whole if self.quantity else "text")
+        return self.type or (whole if self.quantity or self.derive else "text")
 
     def reference(self, header: str) -> str:
         """Name under which configs know this column.
@@ -148,6 +169,9 @@ class Table(Declared):
     """In a long table, the header of the quantities' names; ``columns`` is keyed by them."""
     value_column: str | None = None
     """In a long table, the header of the scores."""
+    rows: Literal["one", "several"] = "one"
+    """``several``: rows of one patient that nothing puts in order, such as past treatments. They can only be counted,
+    by a ``derive`` with the rule ``count``."""
     duplicates: Literal["error", "drop_exact"] = "error"
     """What becomes of rows that are exact copies of an earlier one."""
     visits: Visits | None = None
@@ -218,7 +242,7 @@ class Dictionary(RootModel[dict[str, Table]]):
         """Every ``table.column`` a config may name."""
         found: dict[str, None] = {}
         for name, table in self.root.items():
-            for header, column in table.columns.items():
+            for header, column in table.columns.items() if table.rows == "one" else ():
                 found[f"{name}.{column.reference(header)}"] = None
         return list(found)
 
@@ -233,6 +257,6 @@ class Dictionary(RootModel[dict[str, Table]]):
         table_name, _, column_name = reference.partition(".")
         table = self.root.get(table_name)
         header = table.header_of(column_name) if table else None
-        if table is None or header is None:
+        if table is None or header is None or table.rows == "several":
             return None
         return table, header, table.columns[header]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterator
 from typing import Any
 
+from predictor.config.derivation_problems import find_derivation_problems
 from predictor.config.dictionary import Column, DateKnown, Dictionary, Table
 from predictor.config.messages import suggestion
 from predictor.config.source_problems import find_source_problems
@@ -39,6 +40,7 @@ def find_dictionary_problems(dictionary: Dictionary, *, lost: Container[str] = (
             yield from _limits(place, column)
             yield from _known(place, table, column)
             yield from _unit(place, column)
+            yield from find_derivation_problems(dictionary, name, header, column)
 
 
 def _layout(path: str, table: Table) -> Iterator[Problem]:
@@ -88,7 +90,7 @@ def _type(place: str, column: Column) -> Iterator[Problem]:
         yield Problem(
             "CFG-38", f"a column is one quantity, this one is {' and '.join(quantities)}", remedy, place
         )
-    if column.type is None and not quantities:
+    if column.type is None and not quantities and column.derive is None:
         remedy = (
             "Write `type:` (number, integer, category, boolean, date, text), "
             "or `instrument:`, `analyte:` or `measure:`"
@@ -176,6 +178,22 @@ def _unit(place: str, column: Column) -> Iterator[Problem]:
     if column.analyte is not None and not column.unit:
         message = f"the laboratory value {column.analyte} has no unit"
         yield Problem("CFG-40", message, "Write the unit of the file, for example `unit: mg/L`", place)
+    converted = [word for word in ("file_unit", "unit_column") if getattr(column, word) is not None]
+    if converted and not column.unit:
+        message = f"{converted[0]} says what values are converted from, and nothing says to what"
+        yield Problem("CFG-38", message, "Write `unit:` with a UCUM code", f"{place}.{converted[0]}")
+    if len(converted) > 1:
+        message = "the file's unit is one for all rows, or stands in a column"
+        yield Problem("CFG-38", message, "Keep one of the two", f"{place}.unit_column")
+    if converted and column.kind != "number":
+        message = f"only numbers are converted, this column is {column.kind}"
+        yield Problem("CFG-38", message, "Write `type: number`", f"{place}.{converted[0]}")
+    if column.assay is not None and column.analyte is None:
+        message = "an assay measures an analyte, and none is named"
+        yield Problem("CFG-38", message, "Write `analyte: …`", f"{place}.assay")
+    if column.assay_column is not None and column.assay is None:
+        message = "nothing says which of the assays in that column is meant"
+        yield Problem("CFG-38", message, "Write `assay: …`", f"{place}.assay_column")
 
 
 def _visits(path: str, table: Table, dictionary: Dictionary, lost: Container[str]) -> Iterator[Problem]:

@@ -127,7 +127,7 @@ def _usable(path: str, entry: FeatureEntry, column: Column) -> Iterator[Problem]
         yield Problem("CFG-38", f"{entry.column} is a date, which no model takes", "Leave it out", path)
     elif column.kind not in ("number", "integer"):
         numeric: list[str] = [entry.transform] if entry.transform != "none" else []
-        numeric += [entry.take] if entry.take in ("mean", "min", "max") else []
+        numeric += [entry.take] if entry.take in ("mean", "min", "max", "slope") else []
         if numeric:
             message = f"{entry.column} is {column.kind}, so it has no {' and no '.join(numeric)}"
             yield Problem("CFG-38", message, "Write the column alone", path)

@@ -23,7 +23,7 @@ Model = TypeVar("Model", bound=BaseModel)
 Loc = tuple[str | int, ...]
 
 _MOST_ROUNDS = 12
-_GIVE_A_NAME = ("name", "instrument", "analyte", "measure", "item", "score")
+_GIVE_A_NAME = ("name", "instrument", "analyte", "measure", "item", "score", "assay")
 # Stand-ins for required keys that are missing, chosen so that no check between sections stumbles over them.
 _STAND_INS: dict[str, Any] = {
     "version": 1,

@@ -228,8 +228,9 @@ class FeatureEntry(Declared):
     """One model input: a column, which of its values, and a transformation."""
 
     column: Reference
-    take: Literal["last", "first", "mean", "min", "max"] = "last"
-    """Which value of the baseline window, or what of several."""
+    take: Literal["last", "first", "mean", "min", "max", "slope"] = "last"
+    """Which value of the baseline window, or what of several. ``slope``: change per week by a straight line through all
+    of them (least squares); missing where they lie on one day."""
     unit: str | None = None
     """The unit that the column has to be declared in."""
     transform: Literal["none", "log", "log1p", "sqrt"] = "none"

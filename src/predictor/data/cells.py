@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from predictor.data.analytes import named_analyte
+from predictor.data.conversion import UnitError, convert
 from predictor.data.instruments import find_instrument
 
 if TYPE_CHECKING:
@@ -85,7 +87,7 @@ def _number_rule(text: str, decimal: str) -> tuple[str, str]:
     if text.startswith((">", "≥")):
         return (
             "a value above a limit, a number was expected",
-            "Write the number, or declare the code under missing",
+            "Write above_limit: limit for the column and `>` before the number, or declare the code under missing",
         )
     if re.fullmatch(rf"[+-]?[0-9]{{1,3}}(?:[{other}' ][0-9]{{3}})+(?:{re.escape(decimal)}[0-9]+)?", text):
         return (
@@ -266,7 +268,8 @@ def _number_reader(column: Column, *, kind: str, decimal: str) -> Callable[[str]
 
     def read(text: str) -> float:
         below = factor is not None and text.startswith("<")
-        value = number_of(text[1:].strip() if below else text, decimal=decimal)
+        beyond = below or (column.above_limit is not None and text.startswith(">"))
+        value = number_of(text[1:].strip() if beyond else text, decimal=decimal)
         if kind == "integer" and not value.is_integer():
             raise RefusedCellError(
                 "DAT-18", "a whole number was expected", "Mend the cell, or declare type: number"
@@ -295,6 +298,7 @@ def limits_of(column: Column) -> list[tuple[float, float, str]]:
         high = math.inf if column.range[1] is None else column.range[1]
         unit = f" {column.unit}" if column.unit else ""
         limits.append((low, high, f"outside the declared range {_range(low, high)}{unit}"))
+    limits += _bounds(column)
     scale = find_instrument(column.instrument) if column.instrument else None
     if scale is not None and column.item is not None:
         item = scale.rating.items.get(str(column.item)) if scale.rating else None
@@ -311,6 +315,20 @@ def limits_of(column: Column) -> list[tuple[float, float, str]]:
             )
         )
     return limits
+
+
+def _bounds(column: Column) -> list[tuple[float, float, str]]:
+    """Limits of an analyte, in the column's unit, where it declares no range."""
+    analyte = named_analyte(column)
+    if analyte is None or analyte.bounds is None or column.range is not None or not column.unit:
+        return []
+    try:
+        low, high = sorted(convert(np.array(analyte.bounds), analyte.unit, column.unit, analyte).tolist())
+    except UnitError:
+        return []  # said once, where the column's unit is looked at
+    # A factor may move a limit by its last digit; a value at the limit is inside.
+    low, high = low - 1e-9 * abs(low), high + 1e-9 * abs(high)
+    return [(low, high, f"outside {low:.4g} to {high:.4g} {column.unit}, which {analyte.name} can be")]
 
 
 def _only_of(column: Column) -> tuple[float, ...]:

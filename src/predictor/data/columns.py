@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from predictor.config.dictionary import Column, DateKnown, Table, Visits
 from predictor.data.cells import RefusedCellError, cell_reader, plain_numbers
-from predictor.data.findings import Findings
 from predictor.data.instruments import find_instrument, similar_instruments
+from predictor.data.reading import Reading
 from predictor.data.spelling import spelling
+from predictor.data.unit_columns import check_unit, convert_rows, note_limits, of_another_assay
 
 __all__ = [
     "STANDS_ALREADY",
-    "Reading",
     "convert_columns",
     "declared_headers",
     "keep_declared_names",
@@ -30,36 +30,6 @@ STANDS_ALREADY = (
     "the file holds what the dictionary says is computed from items",
     "Give the score another name; declare the file's own total without `score:`, and the two are compared",
 )
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What the conversion of one table shares.
-
-    Parameters
-    ----------
-    cells : pandas.DataFrame
-        Columns of text, by header.
-    rows : ndarray of int
-        Line of the file behind each row of ``cells``.
-    declared : Table
-    decimal : {".", ","}
-    found : Findings
-        Receives what is wrong.
-    notices : list of str
-        Receives what was left out, in counts.
-    """
-
-    cells: pd.DataFrame
-    rows: np.ndarray
-    declared: Table
-    decimal: str
-    found: Findings
-    notices: list[str]
-
-    def take(self, keep: np.ndarray) -> Reading:
-        """Keep the rows for which ``keep`` is True."""
-        return replace(self, cells=self.cells.loc[keep].reset_index(drop=True), rows=self.rows[keep])
 
 
 def date_headers(table: Table) -> list[str]:
@@ -99,9 +69,10 @@ def declared_headers(table: Table) -> list[str]:
     ----------
     table : Table
     """
-    own = [header for header, column in table.columns.items() if column.score is None]
+    own = [header for header, column in table.columns.items() if not column.computed]
     own = own if table.layout == "wide" else []
-    return list(dict.fromkeys([*structural_headers(table), *own]))
+    beside = [h for column in table.columns.values() for h in (column.unit_column, column.assay_column) if h]
+    return list(dict.fromkeys([*structural_headers(table), *own, *beside]))
 
 
 def keep_declared_names(reading: Reading) -> Reading:
@@ -130,7 +101,7 @@ def keep_declared_names(reading: Reading) -> Reading:
 
 
 def _refuse_computed(reading: Reading, names: pd.Series) -> None:
-    computed = [name for name, column in reading.declared.columns.items() if column.score is not None]
+    computed = [name for name, column in reading.declared.columns.items() if column.computed]
     for row in reading.rows[names.isin(computed).to_numpy(bool)]:
         reading.found.add("CFG-48", *STANDS_ALREADY, row=int(row), column=str(reading.declared.name_column))
 
@@ -214,7 +185,7 @@ def _convert_long_values(reading: Reading) -> pd.Series:
     numeric = all(column.kind in NUMERIC for column in declared.columns.values())
     result = np.full(len(names), None, dtype=object)
     for name, column in declared.columns.items():
-        if column.score is not None:
+        if column.computed:
             continue
         own = (names == name).to_numpy(bool)
         header = str(declared.value_column)
@@ -225,14 +196,28 @@ def _convert_long_values(reading: Reading) -> pd.Series:
 
 def _missing(reading: Reading, header: str, column: Column) -> np.ndarray:
     codes = {"", *(code.strip() for code in [*reading.declared.source.missing, *column.missing])}
-    return reading.cells[header].str.strip().isin(list(codes)).to_numpy(bool)
+    empty = reading.cells[header].str.strip().isin(list(codes)).to_numpy(bool)
+    return np.asarray(empty | of_another_assay(reading, column))
 
 
 def _convert(reading: Reading, header: str, column: Column, *, kind: str, shown: str = "") -> pd.Series:
     """One column's values; every refused cell becomes a problem with its row."""
     shown = shown or header
     _check_instrument(reading, shown, column)
+    check_unit(reading, shown, column)
     present = ~_missing(reading, header, column)
+    note_limits(reading, header, column, present, shown)
+    if column.file_unit is not None or column.unit_column is not None:
+        # Limits are those of the declared unit, so that they are looked at after the conversion.
+        plain = Column(type="number", below_limit=column.below_limit, above_limit=column.above_limit)
+        values = _read(reading, header, plain, present, kind="number", shown=shown)
+        return convert_rows(reading, values, column, shown)
+    return _read(reading, header, column, present, kind=kind, shown=shown)
+
+
+def _read(
+    reading: Reading, header: str, column: Column, present: np.ndarray, *, kind: str, shown: str
+) -> pd.Series:
     cells = reading.cells[header][present]
     verbatim = kind in {"text", "category"} and column.values is None
     cells = cells if verbatim else cells.str.strip()

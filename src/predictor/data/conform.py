@@ -17,15 +17,16 @@ import pandas as pd
 from predictor.config.dictionary import DateKnown, Dictionary, Table
 from predictor.data.columns import (
     STANDS_ALREADY,
-    Reading,
     convert_columns,
     declared_headers,
     keep_declared_names,
     measured,
     structural_headers,
 )
+from predictor.data.derived import Counted, add_derived, counted_by
 from predictor.data.findings import Findings
 from predictor.data.item_scores import add_scores
+from predictor.data.reading import Reading
 from predictor.data.rows import keep_own_rows
 from predictor.data.sources.reading import read_source
 from predictor.data.sources.text_table import TextTable
@@ -83,7 +84,7 @@ def read_tables(
     texts: dict[tuple[Path, str], TextTable | DataError] = {}
     tables: dict[str, ConformedTable] = {}
     problems: dict[Problem, None] = {}  # tables of one file share problems
-    for name, declared in dictionary.tables():
+    for name, declared in sorted(dictionary.tables(), key=lambda table: bool(counted_by(table[1]))):
         source = declared.source
         path = sources[name]
         file = (path.absolute(), source.reading)
@@ -93,8 +94,18 @@ def read_tables(
         if isinstance(text, DataError):
             problems |= dict.fromkeys(text.problems)
             continue
+        counted = {one: (dictionary[one], tables[one].frame) for one in counted_by(declared) if one in tables}
+        if len(counted) < len(counted_by(declared)):
+            continue  # what is wrong with the counted table is said already
         try:
-            tables[name] = conform_table(text, declared, name=name, decimal=source.decimal, learning=learning)
+            tables[name] = conform_table(
+                text,
+                declared,
+                name=name,
+                decimal=source.decimal,
+                learning=learning,
+                counted=counted,
+            )
         except DataError as error:
             problems |= dict.fromkeys(error.problems)
     if not problems:
@@ -103,7 +114,7 @@ def read_tables(
         problems |= dict.fromkeys(_respelled_keys(tables, dictionary, sources))
     if problems:
         raise DataError(list(problems))
-    return tables
+    return {name: tables[name] for name, _ in dictionary.tables()}
 
 
 def _try_read(path: Path, declared: Table) -> TextTable | DataError:
@@ -157,7 +168,13 @@ def _respelled_keys(
 
 
 def conform_table(
-    text: TextTable, table: Table, *, name: str, decimal: str, learning: bool = True
+    text: TextTable,
+    table: Table,
+    *,
+    name: str,
+    decimal: str,
+    learning: bool = True,
+    counted: Counted | None = None,
 ) -> ConformedTable:
     """Check and convert one table by its declaration.
 
@@ -173,6 +190,8 @@ def conform_table(
         Decimal mark of the file.
     learning : bool
         As in `read_tables`.
+    counted : mapping of str to (Table, pandas.DataFrame), optional
+        Tables whose rows its columns count.
 
     Raises
     ------
@@ -189,6 +208,8 @@ def conform_table(
     if table.layout == "long":
         reading = keep_declared_names(reading)
     frame = convert_columns(reading, absent)
+    if not found:
+        frame = add_derived(frame, reading, counted or {})
     if not found:
         frame, reading = add_scores(frame, reading)
     if learning:
@@ -219,7 +240,7 @@ def _check_headers(reading: Reading, *, learning: bool) -> set[str]:
         reading.notices.append(
             f"{reading.found.file}: {len(absent)} columns known after day 0 are not in the file"
         )
-    computed = {header for header, column in declared.columns.items() if column.score is not None}
+    computed = {header for header, column in declared.columns.items() if column.computed}
     for header in headers if declared.layout == "wide" else ():
         if header in computed:
             reading.found.add("CFG-48", *STANDS_ALREADY, row=1, column=header)
@@ -243,7 +264,9 @@ def _nearest(header: str, headers: Iterable[str]) -> str:
 
 
 def _one_row_per_patient(table: Table) -> bool:
-    if table.layout == "long" or table.visits is not None or isinstance(table.known, DateKnown):
+    if table.rows == "several" or table.layout == "long" or table.visits is not None:
+        return False
+    if isinstance(table.known, DateKnown):
         return False
     return any(not isinstance(table.known_of(column), DateKnown) for column in table.columns.values())
 
@@ -285,7 +308,7 @@ def _check_informative(reading: Reading, frame: pd.DataFrame) -> None:
     remedy = "Remove the column from the dictionary, or check its missing codes"
     sound = not found
     for label, column, values in measured(frame, declared):
-        if column.score is not None and not sound:
+        if column.computed and not sound:
             continue
         if column.kind == "date" or declared.known_of(column) == "after" or found.concern(label):
             continue

@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 
 from predictor.config.dictionary import Column, Known, Table
-from predictor.data.columns import Reading, structural_headers
+from predictor.data.columns import structural_headers
 from predictor.data.instruments import Instrument, find_instrument
 from predictor.data.rating import attainable_totals, rate_items
+from predictor.data.reading import Reading
 from predictor.data.scales import SUICIDALITY, TOTAL, Rating
 
 __all__ = ["add_scores"]

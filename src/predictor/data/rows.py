@@ -10,7 +10,7 @@ from collections import Counter
 
 import numpy as np
 
-from predictor.data.columns import Reading
+from predictor.data.reading import Reading
 
 __all__ = ["keep_own_rows"]
 

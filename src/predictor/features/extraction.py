@@ -63,13 +63,13 @@ def declare_feature(entry: FeatureEntry, group: str, dictionary: Dictionary) -> 
         source=entry.column,
         kind=kind,  # type: ignore[arg-type]
         label=column.label or column.reference(header).replace("_", " "),
-        unit=column.unit,
+        unit=column.unit if entry.take != "slope" else f"{column.unit or 'points'}/week",
         known=known,  # type: ignore[arg-type]
         group=group,
         take=entry.take,
         transform=entry.transform,
         levels=tuple(dict.fromkeys(column.values.values())) if column.values and kind == "category" else (),
-        limits=_limits(column),
+        limits=_limits(column) if entry.take != "slope" else (None, None),
         sensitive=column.sensitive,
         grain=_grain(entry, column),
     )
@@ -78,7 +78,7 @@ def declare_feature(entry: FeatureEntry, group: str, dictionary: Dictionary) -> 
 def _grain(entry: FeatureEntry, column: Column) -> Literal["any", "whole", "yes_no"]:
     if column.kind == "boolean":
         return "yes_no"
-    return "whole" if column.kind == "integer" and entry.take != "mean" else "any"
+    return "whole" if column.kind == "integer" and entry.take not in ("mean", "slope") else "any"
 
 
 def feature_sets(

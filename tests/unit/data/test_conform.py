@@ -123,6 +123,7 @@ def test_long_values_are_read_by_the_measure_they_belong_to():
     assert table.notices == (
         "t.csv: 1 rows hold names that are not declared and were dropped",
         "t.csv: 1 rows have no date in 'drawn' and cannot be placed in time",
+        "t.csv: 1 values of result (crp) are below the limit of detection, read as half of it",
         "t.csv: 'madrs' has the same value in every row, so it tells patients nothing apart",
     )
 
