@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from predictor.data.frames import rows_of
-from predictor.errors import Problem, RefusedError
+from predictor.errors import Problem
 from predictor.features.imputation import Draw
 from predictor.features.preprocessing import build_preprocessor, encoded_columns
 from predictor.study import Study
@@ -20,7 +20,7 @@ from predictor.validation.sample_size import (
 )
 from predictor.validation.verdict import FEWEST
 
-__all__ = ["Adequacy", "assess_adequacy", "require_adequacy"]
+__all__ = ["Adequacy", "assess_adequacy"]
 
 LEAST_SHRINKAGE, WANTED_SHRINKAGE = 0.5, 0.9
 # (1.96 / 0.05)²: with fewer patients than this times the variance of the outcome, not even the overall rate is known
@@ -58,6 +58,11 @@ class Adequacy:
     warnings: tuple[str, ...]
 
     @property
+    def forbidding(self) -> tuple[Problem, ...]:
+        """The problems that no reason overrides."""
+        return () if self.override else self.problems
+
+    @property
     def overridden(self) -> str:
         """What every report has to say where the training went on regardless; empty where it did not have to."""
         if not (self.problems and self.override):
@@ -91,24 +96,6 @@ def assess_adequacy(study: Study) -> Adequacy:
         override=study.loaded.config.override or "",
         warnings=tuple(_warnings(table)),
     )
-
-
-def require_adequacy(study: Study) -> Adequacy:
-    """Go on only with enough patients, or with a written reason.
-
-    Parameters
-    ----------
-    study : Study
-
-    Raises
-    ------
-    RefusedError
-        SIZ-01 to SIZ-03, where the config has no ``override``.
-    """
-    found = assess_adequacy(study)
-    if found.problems and not found.override:
-        raise RefusedError(found.problems)
-    return found
 
 
 def _table(study: Study, y: np.ndarray, r_squared: float) -> pd.DataFrame:

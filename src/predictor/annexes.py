@@ -34,10 +34,10 @@ def write_annexes(facts: ModelFacts, run: Run) -> tuple[Annex, ...]:
     draft = None in study.loaded.config.report.statements.model_dump().values()
     run.write_frame("characteristics.csv", characteristics_frame(study))
     run.write_json("model_card.json", chai_card(facts))
-    paragraphs = methods_paragraphs(study, facts.evaluation, versions=facts.versions)
+    paragraphs = methods_paragraphs(study, facts.evaluation, facts.adequacy, versions=facts.versions)
     run.write_text("methods.txt", "\n\n".join(paragraphs) + "\n")
     resamples = study.loaded.config.validation.bootstrap.resamples
-    probast = probast_frame(study, facts.evaluation, facts.findings, resamples=resamples)
+    probast = probast_frame(study, facts.evaluation, facts.findings, facts.adequacy, resamples=resamples)
     run.write_frame("probast_ai.csv", probast)
     probast_page = probast_view(probast, run_id=facts.run_id, simulated=study.simulated, draft=draft)
     run.write_text("probast_ai.html", render_checklist(probast_page))

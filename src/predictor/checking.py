@@ -16,12 +16,12 @@ from predictor.cohort.selection import patient_table
 from predictor.cohort.windows import withheld_values
 from predictor.config.loading import LoadedConfig, load_config
 from predictor.data.frames import rows_of
-from predictor.errors import Problem
+from predictor.errors import Problem, RefusedError
 from predictor.models.catalog import FAMILIES
 from predictor.study import Study, about_imputation, count_fits, prepare_study, site_proxies
 from predictor.validation.verdict import FEWEST
 
-__all__ = ["CheckReport", "check"]
+__all__ = ["CheckReport", "check", "require_sound"]
 
 # CPU seconds of one fit at n = 300 and p = 30, measured on one 2-core machine; the estimate is a size, not a promise.
 SECONDS_PER_FIT = {
@@ -85,7 +85,6 @@ def check(config: LoadedConfig | str | Path) -> CheckReport:
     """
     study = prepare_study(config if isinstance(config, LoadedConfig) else load_config(config))
     adequacy, findings = assess_adequacy(study), check_study(study)
-    too_few = () if adequacy.override else adequacy.problems
     return CheckReport(
         attrition=study.cohort.attrition,
         outcomes=_outcomes(study),
@@ -94,9 +93,37 @@ def check(config: LoadedConfig | str | Path) -> CheckReport:
         fits=count_fits(study),
         cpu_seconds=_seconds(study),
         notices=(*_overridden(adequacy), *adequacy.warnings, *_notices(study)),
-        problems=(*too_few, *(one.problem for one in forbidding(findings))),
+        problems=_forbidden(adequacy, findings),
         findings=findings,
     )
+
+
+def require_sound(study: Study) -> tuple[Adequacy, tuple[Finding, ...]]:
+    """Go on only with enough patients and without a suspected leak, or with written reasons for both.
+
+    Parameters
+    ----------
+    study : Study
+
+    Returns
+    -------
+    Adequacy, tuple of Finding
+
+    Raises
+    ------
+    RefusedError
+        With everything that is wrong: SIZ-01 to SIZ-03 where the config has no ``override``, and each leak of severity
+        *error* that ``validation.acknowledged`` does not name.
+    """
+    adequacy, findings = assess_adequacy(study), check_study(study)
+    problems = _forbidden(adequacy, findings)
+    if problems:
+        raise RefusedError(problems)
+    return adequacy, findings
+
+
+def _forbidden(adequacy: Adequacy, findings: Sequence[Finding]) -> tuple[Problem, ...]:
+    return (*adequacy.forbidding, *(one.problem for one in forbidding(findings)))
 
 
 def _outcomes(study: Study) -> pd.DataFrame:

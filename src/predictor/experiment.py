@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from predictor.adequacy import require_adequacy
+from predictor.adequacy import Adequacy
 from predictor.annexes import write_annexes
 from predictor.beginning import open_study_run
-from predictor.checks.collecting import check_study, check_training
-from predictor.checks.finding import Finding, findings_frame, refuse
+from predictor.checking import require_sound
+from predictor.checks.collecting import check_training
+from predictor.checks.finding import Finding, findings_frame
 from predictor.config.loading import LoadedConfig, dump_config, load_config
 from predictor.errors import ResourceError
 from predictor.evidence import Evidence, cover_refitting, gather_evidence
@@ -155,9 +156,7 @@ def train(
     execution = replace(execution or declared_execution(loaded, workers=workers), stop=stop)
     say("reading", 0, 1)
     study = prepare_study(loaded)
-    require_adequacy(study)
-    findings = check_study(study)
-    refuse(findings)
+    adequacy, findings = require_sound(study)
     opened = open_study_run(study, runs_folder, now=now or datetime.now(UTC), resume=resume)
     run, now = opened.run, opened.started
     units = UnitStore(run.units, context=software_hash())
@@ -183,9 +182,12 @@ def train(
         keep(run, coefficients=coefficients)
         run.write_frame("checks.csv", findings_frame(findings))
         say("model folder", 0, 1)
-        model = release_model(study, final, evaluation, run, shares=shares, execution=execution, now=now)
+        model = release_model(
+            study, final, evaluation, run, adequacy=adequacy, shares=shares, execution=execution, now=now
+        )
         facts = ModelFacts(
             study=study,
+            adequacy=adequacy,
             evaluation=evaluation,
             chosen=final.chosen,
             fitted=dict(final.imputed),
@@ -462,6 +464,7 @@ def release_model(
     evaluation: Evaluation,
     run: Run,
     *,
+    adequacy: Adequacy,
     shares: pd.DataFrame,
     execution: Execution,
     now: datetime,
@@ -474,6 +477,7 @@ def release_model(
     final : FinalFit
     evaluation : Evaluation
     run : Run
+    adequacy : Adequacy
     shares : DataFrame
         Columns feature and mean, of the out-of-fold contributions.
     execution : Execution
@@ -481,7 +485,13 @@ def release_model(
     """
     by_feature = dict(zip(shares["feature"], shares["mean"].astype(float), strict=True))
     model = assemble_model(
-        study, final, evaluation, importance=by_feature, execution=execution, created=now.date()
+        study,
+        final,
+        evaluation,
+        adequacy=adequacy,
+        importance=by_feature,
+        execution=execution,
+        created=now.date(),
     )
     save_prediction_model(model, run.path / "model")
     return load_prediction_model(run.path / "model")

@@ -6,7 +6,6 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from predictor.adequacy import assess_adequacy
 from predictor.data.frames import rows_of
 from predictor.provenance import package_versions
 from predictor.reports.facts import tried, verdict_facts
@@ -19,7 +18,13 @@ __all__ = ["write_card"]
 
 
 def write_card(
-    study: Study, evaluation: Evaluation, *, chosen: str, rows: np.ndarray, created: date
+    study: Study,
+    evaluation: Evaluation,
+    *,
+    overridden: str,
+    chosen: str,
+    rows: np.ndarray,
+    created: date,
 ) -> dict[str, object]:
     """Say what the model is, how it was judged and until when it may be used.
 
@@ -27,6 +32,8 @@ def write_card(
     ----------
     study : Study
     evaluation : Evaluation
+    overridden : str
+        What `predictor.adequacy.Adequacy` says where the training went on with too few patients.
     chosen : str
         The candidate that was fitted on everybody.
     rows : ndarray of int
@@ -58,7 +65,7 @@ def write_card(
         "plain_counts": evaluation.plain_counts,
         "tried": [one.model_dump() for one in tried(study, evaluation)],
         "group_interval": evaluation.group_interval,
-        "override": assess_adequacy(study).overridden,
+        "override": overridden,
         "limits": list(LIMITS),
         "n": len(y),
         "events": int(y.sum()),

@@ -9,6 +9,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
+from predictor.adequacy import Adequacy
 from predictor.cohort.selection import band_labels
 from predictor.data.frames import rows_of
 from predictor.errors import Problem, ResourceError
@@ -137,6 +138,7 @@ def assemble_model(
     final: FinalFit,
     evaluation: Evaluation,
     *,
+    adequacy: Adequacy,
     importance: Mapping[str, float],
     execution: Execution,
     created: date,
@@ -148,6 +150,7 @@ def assemble_model(
     study : Study
     final : FinalFit
     evaluation : Evaluation
+    adequacy : Adequacy
     importance : mapping of str to float
         Mean absolute out-of-fold contribution of each feature.
     execution : Execution
@@ -181,7 +184,14 @@ def assemble_model(
         },
         dictionary=study.loaded.dictionary.model_dump(mode="json", by_alias=True),
         cohort=config.cohort.model_dump(mode="json", by_alias=True),
-        card=write_card(study, evaluation, chosen=final.chosen, rows=final.rows, created=created)
+        card=write_card(
+            study,
+            evaluation,
+            overridden=adequacy.overridden,
+            chosen=final.chosen,
+            rows=final.rows,
+            created=created,
+        )
         | {"case_mix": _case_mix(inputs, X, evaluation)},
         manifest={},
         distance=_distance(scorer, features, X),

@@ -48,6 +48,21 @@ def test_lea_04_train_stops_before_the_first_fit_and_leaves_nothing(leaking: Cli
     assert sorted(leaking.folder.rglob("*")) == before
 
 
+def test_too_few_patients_and_a_leak_are_told_together_by_check_and_by_train(leaking: Clinic) -> None:
+    leaking.change("override: invented\n", "")
+    leaking.change("  refits: 20\n", "  refits: 20\n  expected_auc: 0.55\n")
+    looked = command_line("check", "config.yaml", cwd=leaking.folder)
+    stops = looked.out.rstrip().split("What stops `predictor train`")[1].splitlines()[2:]
+    codes = [next(word for word in line.split() if word[:3] in ("SIZ", "P00")) for line in stops]
+    assert len(codes) >= 2
+    assert codes[-1] == "P001"
+    assert all(code.startswith("SIZ") for code in codes[:-1])
+    refused = command_line("train", "config.yaml", "--workers", "1", cwd=leaking.folder)
+    assert (looked.code, refused.code) == (6, 6)
+    assert refused.errors[-len(stops) :] == stops
+    assert not (leaking.folder / "experiments").exists()
+
+
 def test_lea_01_a_patient_under_two_keys_stops_the_training_with_the_rows(tmp_path: Path) -> None:
     clinic = write_clinic(tmp_path)
     for name in ("patients", "treatments", "scores"):

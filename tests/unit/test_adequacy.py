@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from clinic import build_clinic
-from predictor.adequacy import assess_adequacy, require_adequacy
+from predictor.adequacy import assess_adequacy
+from predictor.checking import require_sound
 from predictor.config.loading import load_config
 from predictor.errors import RefusedError
 from predictor.experiment import train
@@ -32,7 +33,7 @@ def test_training_stops_with_exit_6_when_not_even_the_rate_is_known(tmp_path: Pa
 
 def test_the_reason_that_overrides_is_kept_with_what_it_overrides(tmp_path: Path) -> None:
     study = build_clinic(tmp_path, n=60, lost=0.0).study("override=pilot of the clinic")
-    found = require_adequacy(study)
+    found, _ = require_sound(study)
     assert found.problems
     assert found.overridden.endswith("Reason given: pilot of the clinic.")
     assert "60 evaluable patients" in found.overridden
@@ -40,7 +41,7 @@ def test_the_reason_that_overrides_is_kept_with_what_it_overrides(tmp_path: Path
 
 def test_enough_patients_need_no_reason(tmp_path: Path) -> None:
     study = build_clinic(tmp_path, n=400, lost=0.0).study(NO_OVERRIDE, "validation.expected_auc=0.75")
-    found = require_adequacy(study)
+    found, _ = require_sound(study)
     assert not found.problems
     assert found.overridden == ""
 
@@ -67,13 +68,13 @@ def test_an_expected_auc_is_an_r_squared(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["thinking_healthy", "opt_periodontal"])
 def test_the_large_trials_pass(name: str) -> None:
     study = prepare_study(load_config(REPOSITORY / "configs" / f"{name}.yaml"))
-    assert not require_adequacy(study).problems
+    assert not require_sound(study)[0].problems
 
 
 def test_the_ketamine_trial_is_stopped_without_its_override() -> None:
     config = load_config(REPOSITORY / "configs" / "ketamine_nimh.yaml", overrides=[NO_OVERRIDE])
     with pytest.raises(RefusedError) as refused:
-        require_adequacy(prepare_study(config))
+        require_sound(prepare_study(config))
     assert codes(refused) == ["SIZ-01", "SIZ-02", "SIZ-03"]
     # 384 * (6 / 29) * (23 / 29) = 63.01
     assert "29 evaluable patients, and 64 are needed" in str(refused.value)

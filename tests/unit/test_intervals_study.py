@@ -167,3 +167,44 @@ def test_the_pipeline_and_the_ranges_run_and_are_summed_up(module: Callable[[str
 def test_a_range_holds_its_own_estimate(module: Callable[[str], ModuleType]) -> None:
     low, high = module("ranges").limits(np.linspace(0.4, 0.6, 201)[:, np.newaxis], np.array([0.7]))
     assert (low[0], high[0]) == (pytest.approx(0.405), 0.7)
+
+
+def test_several_blocks_are_judged_together(module: Callable[[str], ModuleType]) -> None:
+    several = module("several")
+    cell = "one strong block of three, 200 patients"
+    law = several.LAWS[cell]
+    sets = several.columns_of(law)
+    assert [len(columns) for columns in sets.values()] == [4, 9, 9, 9]
+    assert set().union(*sets.values()) == set(law.names)
+    rows = several.batch(cell, 0, sets=2).assign(cell=cell, batch=0)
+    assert rows.groupby("set")["block"].apply(list).tolist() == [["a", "b", "c"]] * 2
+    assert (rows["p_adjusted"] >= rows["p"]).all()
+    gains = rows.groupby("block")["true_gain"].mean()
+    assert gains["a"] > 0.02 > max(gains["b"], gains["c"])
+    forced = rows.assign(shown=(rows["block"] == "b").astype(int) * (rows["set"] == 0))
+    (line,) = several.summary(forced).to_dict("records")
+    assert (line["trials"], line["any_noise_shown"], line["share"]) == (2, 1, 0.5)
+    assert line["signal_shown"].startswith("0 (alone ")
+
+
+def test_patients_of_the_closed_test_respond_as_the_model_says(module: Callable[[str], ModuleType]) -> None:
+    updates = module("updates")
+    cell = updates.Cell(3000, 10, 0.16)
+    with pytest.MonkeyPatch.context() as patch:
+        seen: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        real = updates.closed_test
+
+        def watch(score: np.ndarray, y: np.ndarray, design: object, **more: np.ndarray) -> object:
+            seen.append((score, y, more.get("groups", np.arange(len(y)))))
+            return real(score, y, design, **more)
+
+        patch.setattr(updates, "closed_test", watch)
+        updates.trial(cell, [1])
+    score, y, groups = seen[0]
+    p = 1 / (1 + np.exp(-score))
+    for low, high in ((0, 0.3), (0.3, 0.7), (0.7, 1)):
+        own = (p >= low) & (p < high)
+        assert y[own].mean() == pytest.approx(p[own].mean(), abs=0.015)
+    assert intraclass_correlation(y - p, groups) == pytest.approx(0.10, abs=0.02)
+    rows = updates.batch("40 clusters of 10, 0.16 shared", 0, sets=3).assign(cell="c")
+    assert updates.summary(rows)["sets"].tolist() == [3, 3]

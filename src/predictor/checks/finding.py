@@ -9,9 +9,9 @@ from typing import Literal
 
 import pandas as pd
 
-from predictor.errors import Problem, RefusedError
+from predictor.errors import Problem
 
-__all__ = ["CHECKS", "Check", "Finding", "acknowledge", "findings_frame", "forbidding", "refuse"]
+__all__ = ["CHECKS", "Check", "Finding", "acknowledge", "findings_frame", "forbidding"]
 
 Severity = Literal["error", "warning", "notice"]
 ORDER: tuple[Severity, ...] = ("error", "warning", "notice")
@@ -117,23 +117,6 @@ def forbidding(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     findings : iterable of Finding
     """
     return tuple(one for one in findings if one.severity == "error" and not one.acknowledged)
-
-
-def refuse(findings: Iterable[Finding]) -> None:
-    """Stop where an error is found that nobody has acknowledged.
-
-    Parameters
-    ----------
-    findings : iterable of Finding
-
-    Raises
-    ------
-    RefusedError
-        With a line for each.
-    """
-    found = forbidding(findings)
-    if found:
-        raise RefusedError([one.problem for one in found])
 
 
 def findings_frame(findings: Iterable[Finding]) -> pd.DataFrame:

@@ -23,6 +23,7 @@ from predictor.execution import address_problem
 __all__ = ["count_fits", "find_problems"]
 
 _LOCAL_HOSTS = ("127.0.0.1", "localhost")
+FAR_TOO_MANY = 20  # times the limit: more likely a slip than a wish
 
 
 def find_problems(config: Config, dictionary: Dictionary, *, lost: Container[str] = ()) -> Iterator[Problem]:
@@ -141,7 +142,20 @@ def _fits(config: Config) -> Iterator[Problem]:
             f"{fits // (outer.n_splits * outer.n_repeats * inner.n_splits * m):,} candidates = {fits:,} fits, "
             f"above the limit of {limit:,}"
         )
-        yield Problem("CFG-11", message, "Lower them, or raise validation.max_fits", "validation.max_fits")
+        yield Problem("CFG-11", message, _fewer(fits, limit, m), "validation.max_fits")
+
+
+def _fewer(fits: int, limit: int, m: int) -> str:
+    """Say what to write: fewer imputations where two of them fit, else whatever is tried, or a higher limit."""
+    if fits > FAR_TOO_MANY * limit:
+        return "Lower them, or raise validation.max_fits"
+    allowed = (
+        f"write `validation.max_fits: {fits}` if the time is there (`predictor check` then estimates it)"
+    )
+    fitting = limit * m // fits
+    if fitting >= 2:
+        return f"Write `m: {fitting}` under imputation, which stays within it, or {allowed}"
+    return f"Lower them, or {allowed}"
 
 
 def _imputed_outcomes(config: Config) -> Iterator[Problem]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from predictor.adequacy import assess_adequacy
+from predictor.adequacy import Adequacy
 from predictor.config.schema import ModelType
 from predictor.provenance import software_version
 from predictor.reports.model_method import procedure_text
@@ -28,7 +28,7 @@ OUT_OF_BAG = ("random_forest", "extra_trees")
 
 
 def methods_paragraphs(
-    study: Study, evaluation: Evaluation, *, versions: Mapping[str, str]
+    study: Study, evaluation: Evaluation, adequacy: Adequacy, *, versions: Mapping[str, str]
 ) -> tuple[str, ...]:
     """Say in words what was done: sample, outcome, predictors, models, validation, verdict, software.
 
@@ -36,11 +36,12 @@ def methods_paragraphs(
     ----------
     study : Study
     evaluation : Evaluation
+    adequacy : Adequacy
     versions : mapping of str to str
         Of Python and the packages.
     """
     paragraphs = (
-        _sample(study),
+        _sample(study, adequacy),
         _outcome(study),
         _predictors(study),
         _models(study),
@@ -51,12 +52,11 @@ def methods_paragraphs(
     return (say("simulated") + ".", *paragraphs) if study.simulated else paragraphs
 
 
-def _sample(study: Study) -> str:
+def _sample(study: Study, adequacy: Adequacy) -> str:
     table, config = study.cohort.attrition, study.loaded.config
     _, y = study.evaluable(config.primary)
     rules = [rule.name for rule in config.cohort.eligibility]
     asked = f" Eligibility: {'; '.join(rules)}." if rules else ""
-    adequacy = assess_adequacy(study)
     sizes = [
         f"{name.replace('_', ' ')}: {p} parameters, expected shrinkage {number_text(shrinkage)}"
         for name, p, shrinkage in zip(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from predictor.adequacy import Adequacy
 from predictor.checks.finding import Finding
 from predictor.evidence import Evidence
 from predictor.provenance import software_version
@@ -83,6 +84,7 @@ class ModelFacts:
     """All that the model report is written from."""
 
     study: Study
+    adequacy: Adequacy
     evaluation: Evaluation
     chosen: str
     fitted: dict[str, tuple[TunedClassifier, ...]]
@@ -118,10 +120,10 @@ def model_view(facts: ModelFacts, *, annexes: Sequence[Annex] = ()) -> ModelRepo
         and evaluation.verdict.label != "better",
         verdict=_verdict(facts, verdict_sentence(words)),
         plain_words=f"{capitalised(what_matters(words))}.",
-        warnings=(*warning_lines(study), *finding_lines(facts.findings)),
+        warnings=(*warning_lines(study, facts.adequacy), *finding_lines(facts.findings)),
         attrition=attrition_rows(study),
-        sizes=size_rows(study),
-        size_note=size_note(study),
+        sizes=size_rows(facts.adequacy),
+        size_note=size_note(facts.adequacy),
         definitions=definition_rows(study),
         design=design_rows(study),
         models=model_rows(study, evaluation.performance),
@@ -149,7 +151,7 @@ def model_view(facts: ModelFacts, *, annexes: Sequence[Annex] = ()) -> ModelRepo
         search=search_rows(study, facts.fitted),
         versions=tuple(Setting(name=name, value=value) for name, value in facts.versions.items()),
         statements=study.loaded.config.report.statements,
-        methods=methods_paragraphs(study, evaluation, versions=facts.versions),
+        methods=methods_paragraphs(study, evaluation, facts.adequacy, versions=facts.versions),
         annexes=tuple(annexes),
         limits=(*LIMITS, *study_limits(study)),
         checks=tuple(

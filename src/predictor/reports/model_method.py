@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from predictor.adequacy import assess_adequacy
+from predictor.adequacy import Adequacy
 from predictor.data.frames import rows_of
 from predictor.models.catalog import FAMILIES
 from predictor.reports.content_model import (
@@ -41,14 +41,14 @@ ASSIGNMENT = {
 }
 
 
-def warning_lines(study: Study) -> tuple[str, ...]:
+def warning_lines(study: Study, adequacy: Adequacy) -> tuple[str, ...]:
     """Say what a reader has to know before the figures: missing outcomes and inputs that were dropped.
 
     Parameters
     ----------
     study : Study
+    adequacy : Adequacy
     """
-    adequacy = assess_adequacy(study)
     found = [*filter(None, [adequacy.overridden]), *(f"{capitalised(one)}." for one in adequacy.warnings)]
     _, y = study.evaluable(study.loaded.config.primary)
     missing = 1 - len(y) / len(study.cohort.groups)
@@ -63,12 +63,12 @@ def warning_lines(study: Study) -> tuple[str, ...]:
     return tuple(found)
 
 
-def size_rows(study: Study) -> tuple[SizeRow, ...]:
+def size_rows(adequacy: Adequacy) -> tuple[SizeRow, ...]:
     """Lay out Riley's criteria for every feature set.
 
     Parameters
     ----------
-    study : Study
+    adequacy : Adequacy
     """
     return tuple(
         SizeRow(
@@ -80,18 +80,17 @@ def size_rows(study: Study) -> tuple[SizeRow, ...]:
             n_needed=int(r.n_needed),
             affordable=int(r.affordable),
         )
-        for r in rows_of(assess_adequacy(study).table)
+        for r in rows_of(adequacy.table)
     )
 
 
-def size_note(study: Study) -> str:
+def size_note(adequacy: Adequacy) -> str:
     """Say what the criteria assume.
 
     Parameters
     ----------
-    study : Study
+    adequacy : Adequacy
     """
-    adequacy = assess_adequacy(study)
     return (
         f"Riley's criteria, expecting {adequacy.expected} (R² {adequacy.r_squared:.3f}). Parameters are all encoded "
         "columns before any selection or penalty; trees have no criterion of their own."

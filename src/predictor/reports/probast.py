@@ -13,7 +13,7 @@ from typing import Literal
 
 import pandas as pd
 
-from predictor.adequacy import assess_adequacy
+from predictor.adequacy import Adequacy
 from predictor.checks.finding import Finding
 from predictor.reports import probast_answers as answers
 from predictor.reports.probast_answers import Answer, Facts, Reply
@@ -103,7 +103,12 @@ QUESTIONS = _questions()
 
 
 def probast_frame(
-    study: Study, evaluation: Evaluation, findings: Sequence[Finding], *, resamples: int
+    study: Study,
+    evaluation: Evaluation,
+    findings: Sequence[Finding],
+    adequacy: Adequacy,
+    *,
+    resamples: int,
 ) -> pd.DataFrame:
     """Answer every question, and judge each domain and each part by the tool's rule.
 
@@ -112,6 +117,7 @@ def probast_frame(
     study : Study
     evaluation : Evaluation
     findings : sequence of Finding
+    adequacy : Adequacy
     resamples : int
         Of the optimism bootstrap; 0 without one.
 
@@ -127,7 +133,7 @@ def probast_frame(
     Moons KGM et al. PROBAST+AI: an updated quality, risk of bias, and applicability assessment tool for prediction
     models using regression or artificial intelligence methods. BMJ 2025;388:e082505.
     """
-    facts = Facts(study, evaluation, findings, assess_adequacy(study), resamples)
+    facts = Facts(study, evaluation, findings, adequacy, resamples)
     answered = [(one, one.answer(facts)) for one in QUESTIONS]
     rows = []
     for part in ANALYSIS:

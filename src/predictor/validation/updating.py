@@ -196,7 +196,7 @@ def closed_test(
 
 
 def _clusters(groups: ArrayLike | None) -> NDArray[np.intp] | None:
-    """Number the clusters, and give each patient his own; None where no cluster has two patients."""
+    """Give each patient the number of his cluster; None where no cluster has two patients."""
     if groups is None:
         return None
     labels, codes = np.unique(np.asarray(groups), return_inverse=True)

@@ -5,12 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
-
 import predictor.checks
 from predictor.checks.collecting import BEFORE
-from predictor.checks.finding import CHECKS, Finding, acknowledge, findings_frame, forbidding, refuse
-from predictor.errors import RefusedError
+from predictor.checks.finding import CHECKS, Finding, acknowledge, findings_frame, forbidding
 
 HERE = Path(__file__).parent
 PAGE = HERE.parents[2] / "docs" / "reference" / "checks.md"
@@ -52,14 +49,11 @@ def test_a_finding_prints_what_to_do_and_its_page() -> None:
 def test_only_errors_forbid_and_a_reason_lifts_them() -> None:
     findings = acknowledge([NAME, LEAK], {})
     assert [one.code for one in findings] == ["P001", "P002"]  # the gravest first
-    with pytest.raises(RefusedError) as caught:
-        refuse(findings)
-    (problem,) = caught.value.problems
-    assert (problem.code, problem.path, caught.value.exit_code) == ("P001", "patients.crp", 6)
-    assert "write the reason to validation.acknowledged under 'P001 patients.crp'" in str(caught.value)
+    (forbidden,) = forbidding(findings)
+    assert (forbidden.problem.code, forbidden.problem.path) == ("P001", "patients.crp")
+    assert "write the reason to validation.acknowledged under 'P001 patients.crp'" in str(forbidden.problem)
 
     lifted = acknowledge([NAME, LEAK], {"P001 patients.crp": "measured before the infusion"})
-    refuse(lifted)
     assert forbidding(lifted) == ()
     assert "Acknowledged: measured before the infusion." in str(lifted[0])
     assert findings_frame(lifted)["acknowledged"].tolist() == ["measured before the infusion", ""]

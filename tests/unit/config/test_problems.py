@@ -305,6 +305,28 @@ def test_near_names_come_from_the_same_table_first() -> None:
     }
 
 
+def test_too_many_fits_are_told_what_to_write() -> None:
+    """3 × 3 × 5 × 36 × 10 = 16,200 fits with ten imputations; 6 of them are 9,720, and 7 would be 11,340."""
+    asked = config(
+        models={"net": {"type": "elastic_net", "features": ["all"], "candidates": 36}},
+        validation={
+            "outer": {"n_splits": 3, "n_repeats": 3},
+            "inner": {"n_splits": 5},
+            "max_fits": 10_000,
+        },
+        imputation={"method": "multiple"},
+    )
+    (problem,) = find_problems(Config.model_validate(asked), Dictionary.model_validate(dictionary()))
+    assert problem.code == "CFG-11"
+    assert "Write `m: 6` under imputation, which stays within it" in problem.remedy
+    assert "or write `validation.max_fits: 16200`" in problem.remedy
+    asked["imputation"]["m"] = 6
+    assert problems(asked) == []
+    asked["validation"]["max_fits"] = 2_000
+    (problem,) = find_problems(Config.model_validate(asked), Dictionary.model_validate(dictionary()))
+    assert problem.remedy.startswith("Lower them, or write `validation.max_fits: 9720`")
+
+
 def test_fits_are_counted_by_hand() -> None:
     asked = config(
         features__sets={"all": ["clinical"], "more": ["clinical"]},

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pandas as pd
 import pytest
 
+from predictor.adequacy import assess_adequacy
 from predictor.checks.finding import Finding
 from predictor.reports.probast import DOMAINS, QUESTIONS, combine, judge, probast_frame
 from predictor.reports.probast_answers import Reply
@@ -14,7 +15,8 @@ from trained_clinics import trained
 
 def table(*findings: Finding) -> pd.DataFrame:
     training = trained()
-    return probast_frame(training.study, training.evaluation, findings, resamples=4).set_index("id")
+    adequacy = assess_adequacy(training.study)
+    return probast_frame(training.study, training.evaluation, findings, adequacy, resamples=4).set_index("id")
 
 
 def test_the_parts_have_16_and_18_questions_in_four_domains() -> None:
