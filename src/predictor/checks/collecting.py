@@ -119,7 +119,9 @@ def check_training(
         if instability is None
         else unstable_predictions(instability, source="between the model and its refits on resamples"),
         sites_differ(transport, level=config.validation.interval.level),
-        no_better_than_permuted(y, judged, study.cohort.plan[rows], seed=config.experiment.seed),
+        no_better_than_permuted(
+            y, judged, study.cohort.plan[rows], groups=study.cohort.groups[rows], seed=config.experiment.seed
+        ),
         implausibly_good(performance),
     )
     return acknowledge(found, config.validation.acknowledged)

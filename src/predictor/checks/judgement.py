@@ -224,7 +224,13 @@ def _heterogeneity(sites: pd.DataFrame, *, level: float) -> Iterator[Finding]:
 
 
 def no_better_than_permuted(
-    y: np.ndarray, judged: Procedure, plan: np.ndarray, *, seed: int, permutations: int = PERMUTATIONS
+    y: np.ndarray,
+    judged: Procedure,
+    plan: np.ndarray,
+    *,
+    groups: np.ndarray,
+    seed: int,
+    permutations: int = PERMUTATIONS,
 ) -> Iterator[Finding]:
     """P013: the log loss out of fold is not below that of outcomes exchanged inside each fold and plan.
 
@@ -233,11 +239,12 @@ def no_better_than_permuted(
     y : ndarray of shape (n,)
     judged : Procedure
         Its predictions out of fold.
-    plan : ndarray of shape (n,)
+    plan, groups : ndarray of shape (n,)
+        Outcomes of a cluster stay together; the patient's own key where there are no clusters.
     seed : int
     permutations : int
     """
-    real, exchanged = permuted_losses(y, judged, plan, seed=seed, permutations=permutations)
+    real, exchanged = permuted_losses(y, judged, plan, groups=groups, seed=seed, permutations=permutations)
     mean, wrong_way = float(exchanged.mean()), float(np.quantile(exchanged, 0.95))
     if real >= mean:
         finding = f"the log loss out of fold is {real:.4f}, and {mean:.4f} after outcomes are exchanged"
@@ -246,13 +253,23 @@ def no_better_than_permuted(
 
 
 def permuted_losses(
-    y: np.ndarray, judged: Procedure, plan: np.ndarray, *, seed: int, permutations: int
+    y: np.ndarray,
+    judged: Procedure,
+    plan: np.ndarray,
+    *,
+    groups: np.ndarray,
+    seed: int,
+    permutations: int,
 ) -> tuple[float, np.ndarray]:
     """Return the log loss out of fold, and those of outcomes exchanged among patients of one fold and plan.
 
+    Clusters are put into a random order, and their outcomes laid over the patients in that order, shuffled inside each
+    cluster: what goes together goes on doing so, also where clusters differ in size or their patients in outcome. A
+    cluster that is alone in its fold and plan exchanges within itself.
+
     Parameters
     ----------
-    y, judged, plan, seed, permutations
+    y, judged, plan, groups, seed, permutations
         As in `no_better_than_permuted`.
 
     Returns
@@ -261,16 +278,17 @@ def permuted_losses(
         Means over patients and repeats, in nats.
     """
     rng = np.random.default_rng(seed)
-    arms = np.unique(plan, return_inverse=True)[1]
+    arms, cluster = (np.unique(labels, return_inverse=True)[1] for labels in (plan, groups))
     real, exchanged = 0.0, np.zeros(permutations)
     for p, fold in zip(judged.p, judged.fold, strict=True):
         # -log p of each patient under either outcome: an exchange only chooses between the two.
         either = np.stack([log_losses(np.full(len(y), one), p) for one in (0, 1)])
         real += float(np.where(y == 1, either[1], either[0]).mean())
         stratum = fold * (arms.max() + 1) + arms
-        order, places = np.argsort(stratum, kind="stable"), np.arange(len(y))
+        order, places = np.lexsort((cluster, stratum)), np.arange(len(y))
         for b in range(permutations):
-            drawn = np.argsort(stratum + rng.random(len(y)))  # by stratum, at random inside
+            turn = rng.random(cluster.max() + 1)[cluster]
+            drawn = np.lexsort((rng.random(len(y)), turn, stratum))
             moved = np.empty(len(y), dtype=int)
             moved[order] = y[drawn].astype(int)
             exchanged[b] += float(either[moved, places].mean())

@@ -198,8 +198,8 @@ def test_p013_predictions_that_point_the_wrong_way() -> None:
     rng = np.random.default_rng(4)
     truth = rng.uniform(0.2, 0.8, 400)
     y, plan = (rng.random(400) < truth).astype(float), np.repeat(["a", "b"], 200)
-    assert keys(no_better_than_permuted(y, judged(truth), plan, seed=1)) == []
-    assert keys(no_better_than_permuted(y, judged(1 - truth), plan, seed=1)) == [
+    assert keys(no_better_than_permuted(y, judged(truth), plan, groups=np.arange(400), seed=1)) == []
+    assert keys(no_better_than_permuted(y, judged(1 - truth), plan, groups=np.arange(400), seed=1)) == [
         ("P013", "warning", "judged procedure")
     ]
 
@@ -210,8 +210,10 @@ def test_p013_predictions_that_only_know_the_plan() -> None:
     y = (rng.random(400) < np.where(arm, 0.7, 0.3)).astype(float)
     only_arm = np.where(arm, 0.7, 0.3)
     everybody = np.zeros(400)
-    assert keys(no_better_than_permuted(y, judged(only_arm), everybody, seed=1)) == []  # a gain over no plan
-    (finding,) = no_better_than_permuted(y, judged(only_arm), arm, seed=1)
+    assert (
+        keys(no_better_than_permuted(y, judged(only_arm), everybody, groups=np.arange(400), seed=1)) == []
+    )  # a gain over no plan
+    (finding,) = no_better_than_permuted(y, judged(only_arm), arm, groups=np.arange(400), seed=1)
     assert (finding.code, finding.severity) == ("P013", "notice")
 
 
@@ -221,9 +223,37 @@ def test_p013_outcomes_stay_in_their_fold_and_plan() -> None:
     p = np.repeat(np.linspace(0.1, 0.9, 8), 2)
     fold = np.repeat(np.arange(8), 2)[np.newaxis] % 4
     one = Procedure("average", "judged", p[np.newaxis], fold)
-    real, exchanged = permuted_losses(y, one, plan, seed=1, permutations=50)
+    real, exchanged = permuted_losses(y, one, plan, groups=np.arange(16), seed=1, permutations=50)
     assert real == pytest.approx(-np.mean(np.log(np.where(y == 1, p, 1 - p))))
     assert exchanged == pytest.approx(np.full(50, real))
+
+
+def test_p013_whole_clusters_change_places() -> None:
+    # Two clusters of three in each of two folds, alike inside: kept or exchanged, so that each fold has two losses.
+    y = np.repeat([1.0, 0.0, 1.0, 0.0], 3)
+    p, fold = np.repeat([0.9, 0.4, 0.7, 0.2], 3), np.repeat([0, 1], 6)[np.newaxis]
+    one = Procedure("average", "judged", p[np.newaxis], fold)
+    groups = np.repeat(list("abcd"), 3)
+    _, exchanged = permuted_losses(y, one, np.zeros(12), groups=groups, seed=1, permutations=100)
+    pairs = [{np.log(0.9 * 0.6), np.log(0.1 * 0.4)}, {np.log(0.7 * 0.8), np.log(0.3 * 0.2)}]
+    wanted = sorted(-(first + second) / 4 for first in pairs[0] for second in pairs[1])
+    assert np.unique(exchanged.round(9)) == pytest.approx(wanted)
+
+
+def test_p013_predictions_that_only_differ_between_clusters_seldom_point_the_wrong_way() -> None:
+    """SIMULATED: 200 null data sets of 40 clusters; 10 warnings expected, and more if patients change places."""
+    rng = np.random.default_rng(6)
+    found = np.zeros(2)
+    groups, alone = np.repeat(np.arange(40), 10), np.arange(400)
+    for _ in range(200):
+        y = (rng.random(400) < rng.beta(1.5, 1.5, 40)[groups]).astype(float)
+        p = rng.uniform(0.3, 0.7, 40)[groups]
+        one = Procedure("average", "judged", p[np.newaxis], (groups % 4)[np.newaxis])
+        for i, labels in enumerate((groups, alone)):
+            lines = no_better_than_permuted(y, one, np.zeros(400), groups=labels, seed=1, permutations=100)
+            found[i] += any(line.severity == "warning" for line in lines)
+    assert found[0] <= 20
+    assert found[1] >= 35
 
 
 def test_p014_implausibly_good() -> None:
