@@ -201,8 +201,8 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
             "after",
             "On the patients it was fitted on, the final model has an AUC that is more than 0.10 above the one out of "
             "fold. The figure out of fold is the honest one; the distance says how much of the fit is memory. It is "
-            "the optimism of the final model itself, to which the apparent AUC belongs. Forests remember every patient and "
-            "show a distance however well they predict: compare the optimism that the bootstrap found.",
+            "the optimism of the final model itself, to which the apparent AUC belongs. Forests remember every patient "
+            "and show a distance however well they predict: compare the optimism that the bootstrap found.",
             "Offer fewer features, or models with a stronger penalty or larger leaves; collect more patients",
         ),
         "P008": Check(
@@ -255,9 +255,9 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
             "after",
             "The outcomes of patients of the same plan are exchanged at random inside each outer fold, 200 times, "
             "under the same predictions; outcomes of a declared cluster stay together. A log loss above the mean of "
-            "the exchanged ones says that the predictions add nothing to the plan (notice); above 95 % of them (warning), "
-            "that they point the wrong way, as after a mistake in joining predictors and outcomes, or where the folds "
-            "are too small.",
+            "the exchanged ones says that the predictions add nothing to the plan (notice); above 95 % of them "
+            "(warning), that they point the wrong way, as after a mistake in joining predictors and outcomes, or where "
+            "the folds are too small.",
             "Expect no gain from these features; at a warning, first look how tables were joined and outcomes coded",
         ),
         "P014": Check(
