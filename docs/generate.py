@@ -61,7 +61,7 @@ FAULT_FAMILIES = {
 }
 CODE_FAMILIES = {
     "CFG": ("Config and dictionary", "2"),
-    "LEA": ("Leakage", "2"),
+    "LEA": ("Leakage", "2, and 3 for LEA-08"),
     "CLI": ("Command line", "2"),
     "DAT": ("Data files", "3"),
     "UNI": ("Units", "3"),

@@ -122,6 +122,7 @@ def evaluate_model(
     out: str | Path | None = None,
     *,
     save_updated: str | Path | None = None,
+    developed_on: LoadedConfig | str | Path | None = None,
     now: datetime | None = None,
 ) -> ExternalEvaluation:
     """Evaluate a finished model on patients that it has not seen.
@@ -137,6 +138,8 @@ def evaluate_model(
     save_updated : path or None
         New folder for the recalibrated model. It is written where the closed test chose an intercept, or intercept and
         slope, and not otherwise; never from the patients that the model was developed on.
+    developed_on : LoadedConfig, path or None
+        Config of the model's training, where its data are at hand: patients who are in both are refused (LEA-08).
     now : datetime or None
 
     Returns
@@ -163,7 +166,8 @@ def evaluate_model(
         )
         raise ResourceError(problem)
     loaded = load_config(config) if isinstance(config, str | Path) else config
-    found = evaluate_external(loaded_model, loaded, today=made.date())
+    own = load_config(developed_on) if isinstance(developed_on, str | Path) else developed_on
+    found = evaluate_external(loaded_model, loaded, developed_on=own, today=made.date())
     if out is not None:
         _write_evaluation(found, Path(out), made)
     if save_updated is not None and found.recalibrates:

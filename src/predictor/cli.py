@@ -336,6 +336,14 @@ def evaluate(
             help="Write the recalibrated model, if the closed test asks for a new intercept or slope",
         ),
     ] = None,
+    developed_on: Annotated[
+        Path | None,
+        typer.Option(
+            "--developed-on",
+            metavar="CONFIG",
+            help="Config of the model's training, where its data are at hand: patients who are in both are refused",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Evaluate a finished model on other patients: performance, case mix, and whether it has to change."""
@@ -344,7 +352,8 @@ def evaluate(
     from predictor.config.loading import load_config
 
     loaded = load_config(config, overrides=overrides or (), data_folder=data_folder)
-    found = evaluate_model(model_folder(model), loaded, out, save_updated=save_updated)
+    own = load_config(developed_on, data_folder=data_folder) if developed_on else None
+    found = evaluate_model(model_folder(model), loaded, out, save_updated=save_updated, developed_on=own)
     written = save_updated if save_updated is not None and save_updated.exists() else None
     if as_json:
         record = {"folder": str(out), "updated_model": str(written) if written else None}

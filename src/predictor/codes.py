@@ -59,6 +59,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "CFG-49": "A derived column cannot be computed as it is declared.",
         "CFG-50": "A key of a source does not fit its format.",
         "LEA-03": "A feature, the plan or what splits patients is known only after day 0.",
+        "LEA-08": "Patients of an evaluation are among those that the model was developed on.",
         "CLI-01": "An argument is missing or is not written as it has to be.",
         "CLI-02": "A row that was asked for is not in the file.",
         "CLI-03": "A number of patients is not possible.",

@@ -6,7 +6,7 @@ refusals included. The config's own models and folds play no part.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -26,6 +26,7 @@ from predictor.features.dataset import Feature
 from predictor.features.extraction import declare_feature
 from predictor.models.averaging import AveragedClassifier
 from predictor.models.plain import CompactModel
+from predictor.overlap import count_shared
 from predictor.prediction import predict_patients
 from predictor.prediction.case_mix import CASE_MIX, compare_case_mix, describe_case_mix
 from predictor.prediction.reading import read_patients
@@ -35,6 +36,8 @@ from predictor.validation.new_patients import FEWEST, evaluate_new, net_benefit_
 from predictor.validation.updating import ClosedTest, closed_test
 
 __all__ = ["ExternalEvaluation", "evaluate_external", "updated_model"]
+
+Values = Mapping[str, float | str | None]
 
 UPDATING = [
     "update",
@@ -133,7 +136,11 @@ ADVICE = {
 
 
 def evaluate_external(
-    model: PredictionModel, loaded: LoadedConfig, *, today: date | None = None
+    model: PredictionModel,
+    loaded: LoadedConfig,
+    *,
+    developed_on: LoadedConfig | None = None,
+    today: date | None = None,
 ) -> ExternalEvaluation:
     """Evaluate a saved model on the primary outcome of the cohort that a config describes.
 
@@ -142,6 +149,8 @@ def evaluate_external(
     model : PredictionModel
     loaded : LoadedConfig
         Its features have to name every input of the model, in the same units.
+    developed_on : LoadedConfig or None
+        What the model was trained with, where its data are at hand: nobody may be in both.
     today : date or None
         For the model's check that it is in date.
 
@@ -149,7 +158,7 @@ def evaluate_external(
     ------
     DataError
         PRE-01 for an input that the config does not have; DAT-22 where nobody with an outcome was answered, or all of
-        them had, or had not, the event.
+        them had, or had not, the event; LEA-08 where patients are among those of ``developed_on``.
     ConfigError
         CFG-24 where the primary outcome is a change.
     """
@@ -169,6 +178,8 @@ def evaluate_external(
     y, groups = outcome.label[rows][answered], cohort.groups[rows][answered]
     _check(y, path=f"outcomes.{config.primary}")
     values = [patient.values for patient in read_patients(model, patients)]
+    if developed_on is not None:
+        _require_apart(model, _keys(cohort, rows), values, developed_on)
     answers = [values[i] for i in np.flatnonzero(answered)]
     log_odds = np.log(np.clip(p, NEAREST, 1)) - np.log(np.clip(1 - p, NEAREST, 1))
     return ExternalEvaluation(
@@ -184,6 +195,42 @@ def evaluate_external(
         test=closed_test(log_odds, y, _design(model, answers), groups=groups),
         notes=_notes(model, loaded, hash_of(tables), len(y), int(y.sum())),
     )
+
+
+def _require_apart(
+    model: PredictionModel, keys: Sequence[str], values: Sequence[Values], developed_on: LoadedConfig
+) -> None:
+    """Refuse patients who are among those that the model was developed on; say how many, never who."""
+    config, dictionary = developed_on.config, developed_on.dictionary
+    tables = read_tables(dictionary, developed_on.sources)
+    shown = str(developed_on.path)
+    if hash_of(tables) != model.card.get("data_sha256"):
+        message = "the data of this config are not those that the model was developed on"
+        raise DataError(
+            Problem("LEA-08", message, "Give the config and the data of its training", file=shown)
+        )
+    cohort = select_cohort(tables, dictionary, config.cohort)
+    patients = _patients(cohort, dictionary, config, _columns(model, config, dictionary))
+    theirs = [patient.values for patient in read_patients(model, patients)]
+    names = [one.name for one in model.inputs]
+    shared = count_shared(keys, _rows(names, values), _keys(cohort, range(len(theirs))), _rows(names, theirs))
+    if not shared.none:
+        message = (
+            f"of {shared.n} patients, {shared.same} are among those that the model was developed on, by key and "
+            f"inputs, and {shared.renamed} have the inputs of one of them under another key"
+        )
+        raise DataError(
+            Problem("LEA-08", message, "Take them out; on them its figures are too good", file=shown)
+        )
+
+
+def _keys(cohort: Cohort, rows: Iterable[int]) -> list[str]:
+    keys = cohort.timeline.units["patient"]
+    return [str(keys.iloc[i]) for i in rows]
+
+
+def _rows(names: Sequence[str], values: Sequence[Values]) -> list[tuple[float | str | None, ...]]:
+    return [tuple(one.get(name) for name in names) for one in values]
 
 
 def _columns(model: PredictionModel, config: Config, dictionary: Dictionary) -> dict[str, FeatureEntry]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -234,6 +235,54 @@ def test_lea_08_the_models_own_data_are_recognised_and_change_nothing(tmp_path: 
     assert not shifted.recalibrates
     with pytest.raises(ValueError, match="no recalibration to write"):
         updated_model(shifted, parent="", created=NOW.date())
+
+
+def with_patients_of(clinic: Clinic, own: Path, n: int, *, renamed: bool) -> Clinic:
+    """Put the first ``n`` patients of another clinic's folder in the place of the last ones of this one."""
+    for name in ("patients", "treatments", "scores"):
+        mine = clinic.table(name)
+        key = mine.columns[0]
+        theirs = pd.read_csv(own / f"{name}.csv", dtype=str, keep_default_na=False)
+        moved = sorted(theirs[key].unique())[:n]
+        replaced = sorted(mine[key].unique())[-n:]
+        taken = theirs[theirs[key].isin(moved)]
+        if renamed:
+            taken = taken.assign(**{key: taken[key].map(dict(zip(moved, replaced, strict=True)))})
+            kept = mine[~mine[key].isin(replaced)]
+        else:
+            kept = mine[~mine[key].isin([*replaced, *moved])]
+        pd.concat([kept, taken]).to_csv(clinic.folder / f"{name}.csv", index=False)
+    return clinic
+
+
+@pytest.mark.parametrize("renamed", [False, True])
+def test_lea_08_a_partly_overlapping_export_is_refused_with_a_count_and_no_key(
+    tmp_path: Path, renamed: bool
+) -> None:
+    own = trained().study.loaded
+    clinic = with_patients_of(write_clinic(tmp_path, n=200, seed=77), own.path.parent, 30, renamed=renamed)
+    with pytest.raises(DataError, match="LEA-08") as caught:
+        predictor.evaluate_model(parent(), clinic.config, developed_on=own, now=NOW)
+    assert caught.value.exit_code == 3
+    message = str(caught.value)
+    counts = [int(one) for one in re.findall(r"(\d+) (?:are among|have the inputs)", message)]
+    # A few of the thirty have no outcome or do not enter the cohort.
+    assert 20 <= counts[int(renamed)] <= 30
+    assert counts[1 - int(renamed)] <= 1
+    assert not set(re.findall(r"\w+", message)) & set(clinic.table("patients").iloc[:, 0])
+
+
+def test_lea_08_equal_keys_of_other_patients_are_no_overlap_and_other_data_no_proof(tmp_path: Path) -> None:
+    own = trained().study.loaded
+    clinic = write_clinic(tmp_path, n=200, seed=77)
+    shared = set(clinic.table("patients").iloc[:, 0]) & set(
+        pd.read_csv(own.path.parent / "patients.csv", dtype=str).iloc[:, 0]
+    )
+    assert len(shared) > 100  # both clinics number their patients from 1
+    found = predictor.evaluate_model(parent(), clinic.config, developed_on=own, now=NOW)
+    assert found.n > 50
+    with pytest.raises(DataError, match="LEA-08 the data of this config are not those"):
+        predictor.evaluate_model(parent(), clinic.config, developed_on=clinic.config, now=NOW)
 
 
 def test_a_missing_input_and_another_unit_are_refused(tmp_path: Path) -> None:

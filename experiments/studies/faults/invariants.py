@@ -72,7 +72,7 @@ def count_lost(
     ----------
     project : Project
     old : Path
-        The run of an undisturbed training, finished before the fault; it says what is right, and its model goes on serving.
+        The run of an undisturbed training, finished before: it says what is right, and its model goes on serving.
     inputs : mapping of str to str
         `input_hashes` before the fault.
     units_lost : int
@@ -103,7 +103,7 @@ def count_lost(
 
 
 def _disagreements(project: Project, runs: list[Path]) -> int:
-    """Runs that MLflow does not have exactly once, and records that stand open."""
+    """Count runs that MLflow does not have exactly once, and records that stand open."""
     with closing(sqlite3.connect(project.runs / "mlflow.db")) as database:
         count = "select count(*) from runs where name = ? and status = 'FINISHED'"
         times = [int(database.execute(count, (run.name,)).fetchone()[0]) for run in runs]

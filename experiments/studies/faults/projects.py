@@ -58,6 +58,7 @@ class Project:
 
     @property
     def runs(self) -> Path:
+        """Folder of the runs."""
         return self.folder / "experiments" / "runs"
 
     def start(self, *arguments: str) -> Command:
@@ -65,9 +66,11 @@ class Project:
         return Command(self.folder, list(arguments) or self.command)
 
     def finished(self) -> list[Path]:
+        """List the finished runs."""
         return sorted(path for path in self.runs.glob("20*") if not path.name.endswith(".partial"))
 
     def unfinished(self) -> list[Path]:
+        """List the runs that are not finished."""
         return sorted(self.runs.glob("20*.partial"))
 
 
@@ -160,6 +163,7 @@ class Command:
             os._exit(code)
 
     def ended(self) -> bool:
+        """Whether the process has ended."""
         if self.code is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
@@ -167,6 +171,7 @@ class Command:
         return self.code is not None
 
     def kill(self) -> None:
+        """End it as `kill -9` does."""
         if not self.ended():
             os.kill(self.pid, signal.SIGKILL)
             self.wait()
@@ -182,6 +187,7 @@ class Command:
         return self.code
 
     def output(self) -> str:
+        """Return what it has said on both channels."""
         return self.said.read_text(encoding="utf-8", errors="replace")
 
 
