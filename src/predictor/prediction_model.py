@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from predictor.errors import Problem, ResourceError
+from predictor.estimator_file import estimator_bytes
 from predictor.explanation.attribution import Explainer
 from predictor.explanation.attribution import PlanBaseline as MemberBaseline
 from predictor.features.columns import Categories
@@ -297,9 +298,7 @@ def sign_prediction_model(folder: Path, key: Path) -> None:
 
 
 def _write_content(model: PredictionModel, folder: Path) -> None:
-    import skops.io  # needed here and where the estimator is built
-
-    (folder / ESTIMATOR).write_bytes(skops.io.dumps(model.estimator))
+    (folder / ESTIMATOR).write_bytes(estimator_bytes(model.estimator))
     (folder / SCORER).write_bytes(to_json(to_plain(model.scorer), indent=None))
     if model.refits:
         save_compact(model.refits, folder / REFITS)
