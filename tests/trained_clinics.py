@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import io
 import json
 import sys
@@ -213,15 +214,24 @@ def _trained(kind: str) -> Training:
 
 
 def result_hashes(folder: Path) -> dict[str, str]:
-    """Hashes of all that is a result: without what carries the run's own id, process or memory addresses."""
-    hashes: dict[str, str] = json.loads((folder / "hashes.json").read_text())
-    # skops numbers its objects by their address, so that its bytes, the manifest with their hash and the patient
-    # reports with the hash of the manifest differ from run to run; what the model predicts is in golden.json.
-    own = {"journal.jsonl", "model_report.html", "tripod_ai.html", "probast_ai.html", "model_card.json"}
-    own |= {"model/model.skops", "model/manifest.json"}
-    kept = {name: sha for name, sha in hashes.items() if name not in own and "patient_reports" not in name}
-    assert {"predictions.parquet", "verdict.json", "model/golden.json", "model/card.json"} <= set(kept)
-    return kept
+    """Hash all that a run leaves behind, its own id blanked; the journal tells its story, and is no result.
+
+    Parameters
+    ----------
+    folder : Path
+        A finished run.
+    """
+    # In a style sheet the id stands with its hyphens escaped.
+    own = [one.encode() for one in (folder.name, folder.name.replace("-", "\\00002d"))]
+    found = {}
+    for name in json.loads((folder / "hashes.json").read_text()):
+        data = (folder / name).read_bytes()
+        for one in own:
+            data = data.replace(one, b"RUN")
+        found[name] = hashlib.sha256(data).hexdigest()
+    del found["journal.jsonl"]
+    assert {"predictions.parquet", "verdict.json", "model/manifest.json", "model_report.html"} <= set(found)
+    return found
 
 
 def clinic_of(training: Training) -> Clinic:
