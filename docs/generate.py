@@ -23,6 +23,7 @@ from pydantic_core import PydanticUndefined
 
 from predictor.checks.finding import CHECKS
 from predictor.cli import app
+from predictor.code_pages import CODE_PAGES
 from predictor.codes import CODES
 from predictor.config.dictionary import Column, Table, Visits
 from predictor.config.schema import Config, ModelType
@@ -119,14 +120,16 @@ def dictionary_page() -> str:
 
 
 def errors_page() -> str:
-    """List every error code."""
+    """Give every error code a section: its meaning, a line as it is printed, and what to do."""
     parts = [
         "Every problem is one line: `file:line: path: CODE what is wrong. What to write.` All problems of a stage come "
         "at once. The exit code says who can mend it; 1 is a defect of this package."
     ]
     for prefix, (title, exit_code) in CODE_FAMILIES.items():
-        rows = [(f"`{code}`", text) for code, text in CODES.items() if code.startswith(prefix)]
+        codes = [code for code in CODES if code.startswith(prefix)]
+        rows = [(f"[`{code}`](#{code.lower()})", CODES[code]) for code in codes]
         parts += [f"## {title}\n\nExit code {exit_code}.", _table(("code", "meaning"), rows)]
+        parts += map(_code_section, codes)
     leaks = [
         (f"[`{code}`](checks.md#{code.lower()})", f"{check.title}.")
         for code, check in CHECKS.items()
@@ -134,6 +137,11 @@ def errors_page() -> str:
     ]
     parts += ["## Suspected leaks\n\nExit code 6.", _table(("code", "meaning"), leaks)]
     return _page("Error codes", *parts)
+
+
+def _code_section(code: str) -> str:
+    page = CODE_PAGES[code]
+    return f"### {code}\n\n{CODES[code]}\n\n```text\n{page.example}\n```\n\n{_markdown(page.advice)}"
 
 
 def checks_page() -> str:

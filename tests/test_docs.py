@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from predictor.code_pages import CODE_PAGES
 from predictor.codes import CODES
+from predictor.errors import Problem
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "data" / "README.md"])
@@ -37,7 +39,7 @@ def test_reference_is_up_to_date(generated: dict[str, str]) -> None:
         ("config.md", "| `reduction` | number, above 0, at most 1 | `0.5` |"),
         ("config.md", "`randomised` or `cluster_randomised` or `observational`"),
         ("dictionary.md", "| `layout` | `wide` or `long` | `wide` |"),
-        ("errors.md", "| `CFG-01` | A key is unknown. |"),
+        ("errors.md", "| [`CFG-01`](#cfg-01) | A key is unknown. |"),
         ("instruments.md", "| `madrs` | Montgomery-Åsberg Depression Rating Scale | 0 to 60 | higher | 10 |"),
         ("analytes.md", "| `il6` | Interleukin 6 ("),
         ("commands.md", "## predictor train"),
@@ -60,10 +62,14 @@ def test_every_fault_has_a_test_or_a_reason_and_every_such_test_a_fault() -> Non
 
 def test_every_error_code_stands_on_the_page_and_in_a_test(generated: dict[str, str]) -> None:
     tests = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
-    assert [code for code in CODES if f"| `{code}` |" not in generated["errors.md"]] == []
-    assert re.findall(r"^\| `([A-Z]{3}-\d\d)`", generated["errors.md"], re.MULTILINE) == sorted(
-        CODES, key=lambda code: list(CODES).index(code)
-    )
+    page = generated["errors.md"]
+    for pattern in (r"^\| \[`([A-Z]{3}-\d\d)`\]\(#", r"^### (\S+)$"):  # the lists, and the section of each
+        assert sorted(re.findall(pattern, page, re.MULTILINE)) == sorted(CODES)
+    for code, meaning in CODES.items():
+        section = page.partition(f"\n### {code}\n")[2].partition("\n#")[0]
+        assert section.count(meaning) == 1
+        assert f"\n```text\n{CODE_PAGES[code].example}\n```\n" in section
+        assert Problem(code, "").page == f"docs/reference/errors.md#{code.lower()}"
     assert [code for code in CODES if code not in tests] == []
 
 

@@ -531,12 +531,15 @@ def main() -> NoReturn:
 
 def _report_problems(error: PredictorError, *, as_json: bool) -> None:
     if as_json:
-        keys = ("code", "file", "line", "path", "message", "remedy")
+        keys = ("code", "file", "line", "path", "message", "remedy", "page")
         lines = [{key: getattr(problem, key) for key in keys} for problem in error.problems]
         print(json.dumps({"exit_code": error.exit_code, "problems": lines}, indent=2, ensure_ascii=False))
         return
     for problem in error.problems:
         print(problem, file=sys.stderr)
+    pages = sorted({one.page for one in error.problems if one.page not in one.remedy})
+    if pages:
+        print(f"Explained in {', '.join(pages)}", file=sys.stderr)
 
 
 def _print(answer: str | dict[str, Any]) -> None:

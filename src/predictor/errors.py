@@ -15,6 +15,7 @@ row, the column or the config path, what was expected, and what to write instead
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -29,6 +30,9 @@ __all__ = [
 ]
 
 
+ERRORS, CHECKS = "docs/reference/errors.md", "docs/reference/checks.md"
+
+
 @dataclass(frozen=True)
 class Problem:
     """One thing that is wrong, and what to do about it.
@@ -36,7 +40,7 @@ class Problem:
     Parameters
     ----------
     code : str
-        Stable code, e.g. ``CFG-01``; the documentation has one paragraph for each.
+        Stable code, e.g. ``CFG-01``; the documentation has one section for each.
     message : str
         What was expected and what came. Never a patient's value.
     remedy : str
@@ -55,6 +59,12 @@ class Problem:
     path: str = ""
     file: str = ""
     line: int | None = None
+
+    @property
+    def page(self) -> str:
+        """Where the documentation explains the code."""
+        page = CHECKS if re.fullmatch(r"P\d{3}", self.code) else ERRORS
+        return f"{page}#{self.code.lower()}"
 
     def __str__(self) -> str:
         place = self.file
