@@ -71,7 +71,7 @@ def test_the_example_of_a_code_is_what_the_package_prints(code: str) -> None:
     assert re.search(rf"(^|: ){code} [^ ].*\.$", example)
     assert set(re.findall(r"\b[A-Z]{3}-\d\d\b", example)) & CODES.keys() == {code}
     assert share_written(example.partition(f"{code} ")[2]) > 0.5
-    assert re.fullmatch(r"[A-Z`].*\.", advice)
+    assert re.fullmatch(r"[A-Z`\[].*\.", advice)
 
 
 def test_a_line_that_the_package_does_not_print_is_noticed() -> None:
