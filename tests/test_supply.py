@@ -19,10 +19,13 @@ from typing import Any
 
 import pytest
 
+from faults import smallest_clinic, stop_after, train_here
 from model_examples import example_model, rehash
-from predictor.errors import ModelError
+from predictor.errors import ModelError, RefusedError
 from predictor.prediction_model import load_prediction_model, save_prediction_model
-from trained_clinics import write_clinic
+from predictor.run_store import verify_run
+from predictor.stopping import Stopped
+from trained_clinics import command_line, new_patients, trained, write_clinic
 
 ROOT = Path(__file__).parents[1]
 SUPPLY = runpy.run_path(str(ROOT / ".ci" / "supply.py"))
@@ -214,6 +217,47 @@ def test_ops_06_an_old_model_folder_is_read_or_refused_and_never_changed(tmp_pat
     with pytest.raises(ModelError, match=r"ART-03 the folder has another format than 2.*train again"):
         load_prediction_model(folder)
     assert hashes(folder) == before
+
+
+def test_ops_06_an_old_run_folder_is_read_and_never_changed(tmp_path: Path) -> None:
+    """A run from before a version wrote what later ones write, with a model from then."""
+    run = Path(shutil.copytree(trained().folder, tmp_path / "runs" / trained().folder.name))
+    for name in ("optimism.csv", "tripod_ai.csv", "characteristics.csv", "methods.txt", "model_card.json"):
+        (run / name).unlink()
+    schema = json.loads((run / "model" / "applicability.json").read_bytes())
+    del schema["distance"]
+    (run / "model" / "applicability.json").write_text(json.dumps(schema))
+    rehash(run / "model")
+    files = [path for path in sorted(run.rglob("*")) if path.is_file() and path.name != "hashes.json"]
+    digests = {str(path.relative_to(run)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    (run / "hashes.json").write_text(json.dumps(digests))
+    before = {path: path.read_bytes() for path in [*files, run / "hashes.json"]}
+    assert verify_run(run) == ()
+    patients = tmp_path / "new.csv"
+    new_patients(3).drop(columns="patient").to_csv(patients, index=False)
+    found = command_line("predict", run, patients, "--out", tmp_path / "answers.csv")
+    assert found.code == 0, found.err
+    assert len((tmp_path / "answers.csv").read_text().splitlines()) == 1 + 3
+    assert command_line("report", run, patients, "--out", tmp_path / "reports").code == 0
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+
+
+def test_ops_06_an_unfinished_run_of_an_older_version_is_left_alone_and_said(tmp_path: Path) -> None:
+    clinic = smallest_clinic(tmp_path / "clinic")
+    stop, progress = stop_after("nested cross-validation", 3)
+    with pytest.raises(Stopped):
+        train_here(clinic, runs=tmp_path / "runs", stop=stop, progress=progress)
+    (old,) = (tmp_path / "runs").glob("*.partial")
+    # The version that began it had another source: another hash of the software stands in its journal.
+    journal = (old / "journal.jsonl").read_text()
+    began = json.loads(journal.splitlines()[0])["hashes"]["software"]
+    (old / "journal.jsonl").write_text(journal.replace(began, "0" * 64))
+    before = {path: path.read_bytes() for path in old.rglob("*") if path.is_file()}
+    with pytest.raises(RefusedError, match=r"TRN-18 the software .* changed since the run was begun"):
+        train_here(clinic, runs=tmp_path / "runs", resume=old.name[:10])
+    training = train_here(clinic, runs=tmp_path / "runs")
+    assert "other software" in training.notices[0]
+    assert {path: path.read_bytes() for path in old.rglob("*") if path.is_file()} == before
 
 
 # Every socket of the process and of its children, noted by the interpreter's own audit events.
