@@ -109,6 +109,9 @@ def turkish(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 ASCII = {"LC_ALL": "POSIX", "LANG": "POSIX", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
 
 
+NAMING_THE_DATA = {"model/card.json", "model/manifest.json", "model_report.html", "tracking.json"}
+
+
 # Quick, on an elastic net alone -----------------------------------------------------------------------------
 
 
@@ -205,8 +208,11 @@ def test_det_order_of_the_data(clinic: Clinic, once: dict[str, str], tmp_path: P
     rng = np.random.default_rng(1)
     order = rng.permutation(len(table) if axis == "rows" else len(table.columns))
     shuffled.write_table("patients", table.iloc[order] if axis == "rows" else table.iloc[:, order])
-    found = result_hashes(train_here(shuffled, runs=tmp_path / "runs").folder)
-    assert {name for name in once if found[name] != once[name]} == set()
+    run = train_here(shuffled, runs=tmp_path / "runs").folder
+    found = result_hashes(run)
+    different = {name for name in once if found[name] != once[name]}
+    # The file has another hash, which its model, and whoever shows the model's, carries; no result is another.
+    assert {name for name in different if not name.startswith("patient_reports/")} == NAMING_THE_DATA
 
 
 @pytest.mark.slow
