@@ -267,6 +267,12 @@ CODE_PAGES: Mapping[str, CodePage] = MappingProxyType(
             "0. Leave it out; the treatment received and whatever follows it are no features.",
             "Leave the column out. If it is known earlier than the dictionary says, mend `known:` there.",
         ),
+        "LEA-08": CodePage(
+            "configs/hospital_a.yaml: LEA-08 of 120 patients, 7 are among those that the model was developed on, by "
+            "key and inputs, and 2 have the inputs of one of them under another key. Take them out; on them its "
+            "figures are too good.",
+            "Exclude them by a rule of eligibility, such as a later start, rather than by hand.",
+        ),
         "CLI-01": CodePage(
             "--rows: CLI-01 rows are numbers and ranges. Write for example 1-3,7.",
             "`predictor COMMAND --help` shows every argument.",
