@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
     from predictor.config.loading import LoadedConfig
     from predictor.external import ExternalEvaluation
+    from predictor.quality.describing import DataQuality
 
 __all__ = [
+    "describe",
     "evaluate_model",
     "model_folder",
     "predict",
@@ -188,6 +190,45 @@ def _write_evaluation(found: ExternalEvaluation, folder: Path, made: datetime) -
         write_table(table, folder / f"{name}.csv")
     page = render_evaluation(evaluation_view(found, created=made))
     write_text(page, folder / "evaluation.html")
+
+
+def describe(
+    config: LoadedConfig | str | Path, out: str | Path | None = None, *, now: datetime | None = None
+) -> DataQuality:
+    """Describe the data behind a config: columns, missingness, duplicates, timeline and attrition; nothing is fitted.
+
+    Parameters
+    ----------
+    config : LoadedConfig or path
+    out : path or None
+        New or empty folder for ``data_quality.html`` and a CSV file for each of its tables.
+    now : datetime or None
+
+    Returns
+    -------
+    DataQuality
+
+    Raises
+    ------
+    ConfigError, DataError
+    """
+    from predictor.config.loading import load_config
+    from predictor.quality.describing import describe_data
+    from predictor.quality_page import quality_tables, quality_view
+    from predictor.reports.render import render_data_quality
+
+    if out is not None:
+        _require_empty(Path(out))
+    found = describe_data(load_config(config) if isinstance(config, str | Path) else config)
+    if out is not None:
+        folder = Path(out)
+        with _writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        for name, table in quality_tables(found).items():
+            write_table(table, folder / f"{name}.csv")
+        page = render_data_quality(quality_view(found, created=now or datetime.now(UTC)))
+        write_text(page, folder / "data_quality.html")
+    return found
 
 
 def _require_empty(target: Path) -> None:

@@ -82,6 +82,28 @@ def check(
 
 
 @app.command()
+def describe(
+    config: ConfigFile,
+    overrides: Set = None,
+    data_folder: DataFolder = None,
+    out: Annotated[Path, typer.Option("--out", help="New or empty folder for tables and page")] = Path(
+        "data_quality"
+    ),
+    as_json: Json = False,
+) -> None:
+    """Describe the data: columns against what is expected, missingness, duplicates, timeline; nothing is fitted."""
+    from predictor import quality_page
+    from predictor.api import describe as describe_data
+    from predictor.config.loading import load_config
+
+    found = describe_data(load_config(config, overrides=overrides or (), data_folder=data_folder), out)
+    if as_json:
+        _print({"folder": str(out)} | quality_page.quality_record(found))
+    else:
+        _print(f"{quality_page.quality_text(found)}\n\nTables and page  {out}")
+
+
+@app.command()
 def train(
     config: ConfigFile,
     overrides: Set = None,

@@ -24,7 +24,7 @@ from predictor.config.schema import Baseline, CohortSection, Index, Rule
 from predictor.data.conform import ConformedTable
 from predictor.errors import DataError, Problem
 
-__all__ = ["Cohort", "baseline_values", "patient_table", "select_cohort"]
+__all__ = ["Cohort", "baseline_values", "consenting_tables", "patient_table", "select_cohort"]
 
 
 @dataclass(frozen=True)
@@ -275,6 +275,22 @@ def _consenting(
         name: _only(table, table.frame[dictionary[name].key].isin(kept).to_numpy(bool))
         for name, table in tables.items()
     }
+
+
+def consenting_tables(
+    tables: Mapping[str, ConformedTable], dictionary: Dictionary, cohort: CohortSection
+) -> Mapping[str, ConformedTable]:
+    """Return the tables without the rows of patients who did not consent to research.
+
+    Parameters
+    ----------
+    tables : mapping of str to ConformedTable
+    dictionary : Dictionary
+    cohort : CohortSection
+    """
+    listing = patient_table(cohort, dictionary)
+    everybody = sorted(set(tables[listing].frame[dictionary[listing].key]))
+    return _consenting(everybody, tables, dictionary, cohort, _Attrition())[1]
 
 
 def _only(table: ConformedTable, rows: np.ndarray) -> ConformedTable:

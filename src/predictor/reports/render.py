@@ -17,6 +17,7 @@ from predictor.reports.content import InputValue, PredictionReportV1
 from predictor.reports.content_checklist import ChecklistV1
 from predictor.reports.content_evaluation import EvaluationReportV1
 from predictor.reports.content_model import ModelReportV1
+from predictor.reports.content_quality import DataQualityV1
 from predictor.reports.drawing import Drawing
 from predictor.reports.figures import (
     calibration_plot,
@@ -30,6 +31,7 @@ from predictor.reports.figures import (
     roc_plot,
 )
 from predictor.reports.patient_text import estimate_texts, group_texts, plan_text
+from predictor.reports.quality_figures import range_bars, visit_timeline
 from predictor.reports.sections import contents, heading
 from predictor.reports.wording import (
     DASH,
@@ -44,7 +46,14 @@ from predictor.reports.wording import (
     time_text,
 )
 
-__all__ = ["Paper", "render_checklist", "render_evaluation", "render_model_report", "render_patient_report"]
+__all__ = [
+    "Paper",
+    "render_checklist",
+    "render_data_quality",
+    "render_evaluation",
+    "render_model_report",
+    "render_patient_report",
+]
 
 Paper = Literal["A4", "letter"]
 
@@ -232,6 +241,31 @@ def render_evaluation(view: EvaluationReportV1, *, paper: Paper = "A4") -> str:
         "level": f"{100 * view.level:g}",
     }
     return _environment().get_template("evaluation.html.j2").render(context)
+
+
+def render_data_quality(view: DataQualityV1, *, paper: Paper = "A4") -> str:
+    """Write the data-quality report.
+
+    Parameters
+    ----------
+    view : DataQualityV1
+    paper : str
+        ``A4`` or ``letter``.
+
+    Returns
+    -------
+    str
+        A complete HTML document.
+    """
+    context: dict[str, Any] = {
+        "view": view,
+        "paper": paper,
+        "banners": _banners(simulated=view.simulated, research_only=False),
+        "page_mark": shortened(view.experiment, 60),
+        "bars": [range_bars(row.bars, name=f"bars{i}") for i, row in enumerate(view.columns)],
+        "timeline": visit_timeline(view),
+    }
+    return _environment().get_template("quality.html.j2").render(context)
 
 
 def _treated_curve(view: ModelReportV1) -> Drawing | None:

@@ -1,0 +1,1 @@
+"""What the data are like before anything is learned from them, in figures that show nobody."""
