@@ -27,6 +27,7 @@ from predictor.reports.content_quality import (
 __all__ = ["quality_record", "quality_tables", "quality_text", "quality_view"]
 
 OFTEN_MISSING = 0.20
+MOST_SITES = 12
 
 
 def quality_view(found: DataQuality, *, created: datetime) -> DataQualityV1:
@@ -39,6 +40,7 @@ def quality_view(found: DataQuality, *, created: datetime) -> DataQualityV1:
     """
     config = found.loaded.config
     measured = {name: o for name, o in config.outcomes.items() if not isinstance(o, EventOutcome)}
+    missing = list(_missing(found))
     assessed = tuple(name for name in measured if name in found.coverage)
     return DataQualityV1(
         experiment=config.experiment.name,
@@ -55,11 +57,12 @@ def quality_view(found: DataQuality, *, created: datetime) -> DataQualityV1:
         outcomes=tuple(OutcomeRow(**_plain(r)) for r in _dicts(found.outcomes)),
         columns=tuple(_columns(found)),
         site=found.site,
-        sites=_groups(found, "site"),
-        missing=tuple(_missing(found)),
+        sites=_sites(found),
+        missing=tuple(row for row in missing if row.all != 0),
+        complete=tuple(row.feature for row in missing if row.all == 0),
         assessed=assessed,
         coverage=tuple(_coverage(found, assessed)),
-        timeline=tuple(TimelineRow(**_plain(r)) for r in _dicts(_quantities(found))),
+        timeline=tuple(TimelineRow(**_plain(r)) for r in _dicts(_quantities(found, found.timeline))),
         duplicates=tuple((str(r.what), int(r.n)) for r in rows_of(found.duplicates)),
         notices=found.notices,
     )
@@ -77,21 +80,22 @@ def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _quantities(found: DataQuality) -> pd.DataFrame:
-    """Keep the timeline of instruments, analytes and measures; other dated columns stand in the table alone."""
+def _quantities(found: DataQuality, table: pd.DataFrame) -> pd.DataFrame:
+    """Keep the rows of instruments, analytes and measures; other dated columns stand in the file alone."""
     dictionary = found.loaded.dictionary
-    names = {name: dictionary.find(name) for name in dict.fromkeys(found.timeline["reference"])}
+    names = {name: dictionary.find(name) for name in dict.fromkeys(table["reference"])}
     kept = [name for name, one in names.items() if one is not None and one[2].quantity]
-    return found.timeline[found.timeline["reference"].isin(kept)]
+    return table[table["reference"].isin(kept)]
 
 
 def _columns(found: DataQuality) -> Iterator[ColumnRow]:
     bars = {one.reference: one.counts for one in found.histograms}
     for row in map(_plain, _dicts(found.columns)):
         reference = f"{row['table']}.{row['column']}"
-        mean = "" if row["mean"] is None else f"{row['mean']:.3g} ({row['sd']:.2g})"
+        mean = "" if row["mean"] is None else f"{_short(row['mean'], 3)} ({_short(row['sd'], 2)})"
         yield ColumnRow(
-            column=reference,
+            table=row["table"],
+            column=row["column"],
             label=row["label"],
             kind=row["kind"],
             unit=row["unit"],
@@ -107,6 +111,11 @@ def _columns(found: DataQuality) -> Iterator[ColumnRow]:
         )
 
 
+def _short(value: float, digits: int) -> str:
+    """Write a number with so many significant digits and no exponent."""
+    return f"{float(f'{value:.{digits}g}'):.10g}"
+
+
 def _span(low: Any, high: Any) -> str:
     def words(end: Any) -> str:
         return end if isinstance(end, str) else f"{end:g}"
@@ -118,12 +127,15 @@ def _span(low: Any, high: Any) -> str:
     return f"{words(low)} to {words(high)}"
 
 
-def _groups(found: DataQuality, by: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(found.missingness.loc[found.missingness["by"] == by, "group"]))
+def _sites(found: DataQuality) -> tuple[str, ...]:
+    """Sites on the page: the twelve largest, in their own order."""
+    rows = found.missingness[found.missingness["by"] == "site"].drop_duplicates("group")
+    largest = set(rows.nlargest(MOST_SITES, "n")["group"])
+    return tuple(group for group in rows["group"] if group in largest)
 
 
 def _missing(found: DataQuality) -> Iterator[MissingRow]:
-    sites = _groups(found, "site")
+    sites = _sites(found)
     labels = {feature.name: feature.label for feature in found.features}
     for name, rows in found.missingness.groupby("feature", sort=False):
         share = {(r.by, r.group): None if pd.isna(r.missing) else float(r.missing) for r in rows_of(rows)}
@@ -138,7 +150,7 @@ def _missing(found: DataQuality) -> Iterator[MissingRow]:
 
 def _coverage(found: DataQuality, assessed: tuple[str, ...]) -> Iterator[CoverageRow]:
     counted = ("values", "units", "baseline", "recorded_later", "one_day")
-    for row in map(_plain, _dicts(found.coverage)):
+    for row in map(_plain, _dicts(_quantities(found, found.coverage))):
         yield CoverageRow(
             reference=row["reference"],
             **{name: row.get(name) for name in counted},

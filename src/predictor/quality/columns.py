@@ -20,7 +20,7 @@ __all__ = ["Histogram", "column_table", "histograms"]
 
 BINS = 12
 MANY_AT_THE_END = 0.15
-LITTLE_OF_THE_RANGE = 0.25
+LITTLE_OF_THE_RANGE = 0.15
 FEWEST = 2 * SMALLEST_COUNT
 
 
@@ -116,14 +116,23 @@ def _share_at(known: np.ndarray, end: float) -> float:
 
 
 def _remark(known: np.ndarray, low: float | None, high: float | None, column: Column) -> str:
-    """Say what is unlike the expected distribution; ends are judged for scales, where 15 % there hide differences."""
+    """Say what is unlike the expected distribution.
+
+    Ranges are judged for scales alone, where 15 % at an end hide differences (Terwee et al., J Clin Epidemiol 2007);
+    those of laboratory values are bounds of what is possible.
+    """
     remarks = []
     ordered = np.sort(known)
     inner = float(ordered[-SMALLEST_COUNT] - ordered[SMALLEST_COUNT - 1])
     if inner == 0:
         remarks.append("nearly the same value everywhere")
-    elif low is not None and high is not None and inner < LITTLE_OF_THE_RANGE * (high - low):
-        remarks.append("a small part of its range only: is the unit or the version of the scale right?")
+    elif (
+        column.instrument
+        and low is not None
+        and high is not None
+        and inner < LITTLE_OF_THE_RANGE * (high - low)
+    ):
+        remarks.append("a small part of its range only: is it this version of the scale?")
     for end, words in ((low, "lowest"), (high, "highest")):
         if column.instrument is not None and end is not None and np.mean(known == end) > MANY_AT_THE_END:
             remarks.append(f"more than 15 % have the {words} value there is")

@@ -110,7 +110,9 @@ def describe_data(loaded: LoadedConfig) -> DataQuality:
         coverage=coverage_table(cohort.timeline, config.cohort.baseline, config.outcomes),
         timeline=timeline_table(cohort.timeline),
         duplicates=_duplicates(X, cohort),
-        notices=tuple(f"{name}: {notice}" for name, table in read.items() for notice in table.notices),
+        notices=tuple(
+            f"{name}: {_without_path(one)}" for name, table in read.items() for one in table.notices
+        ),
     )
 
 
@@ -155,9 +157,15 @@ def _duplicates(X: pd.DataFrame, cohort: Cohort) -> pd.DataFrame:
     """Count pairs of patients who look like one, and patients with several units."""
     pairs = duplicate_pairs(X, cohort.groups) if len(X.columns) else pd.DataFrame({"exact": []})
     several = cohort.timeline.units["patient"].value_counts()
-    rows = [
-        ("pairs of patients with different keys that agree in every feature", int((pairs["exact"] == True).sum())),  # noqa: E712 - an empty table has no booleans
-        ("pairs of patients with different keys that agree in at least nine of ten", int((pairs["exact"] == False).sum())),  # noqa: E712 - likewise
-        ("patients with several courses, which are kept together", int((several > 1).sum())),
-    ]  # fmt: skip
-    return pd.DataFrame(rows, columns=["what", "n"])
+    exact = pairs["exact"].to_numpy(bool)
+    counts = {
+        "pairs of patients with different keys that agree in every feature": exact.sum(),
+        "pairs of patients with different keys that agree in at least nine of ten features": (~exact).sum(),
+        "patients with several courses, which are kept together": (several > 1).sum(),
+    }
+    return pd.DataFrame({"what": list(counts), "n": [int(n) for n in counts.values()]})
+
+
+def _without_path(notice: str) -> str:
+    """Leave out where the file lies on this machine: the table's name stands before the notice."""
+    return notice.partition(": ")[2] or notice

@@ -88,7 +88,7 @@ def coverage_table(
         }
         rows.append(row | {name: _assessed(timeline, reference, one) for name, one in outcomes.items()})
     names = ["reference", "values", "units", "baseline", "recorded_later", "one_day", *outcomes]
-    table = pd.DataFrame(rows, columns=names).astype({name: "Int64" for name in names[1:]})
+    table = pd.DataFrame(rows, columns=names).astype(dict.fromkeys(names[1:], "Int64"))
     return table.dropna(axis="columns", how="all") if len(table) else table
 
 

@@ -52,6 +52,7 @@ class OutcomeRow(View):
 class ColumnRow(View):
     """One declared column with its bars: counts of equal parts of its range, None where 1 to 4."""
 
+    table: str
     column: str
     label: str
     kind: str
@@ -118,6 +119,7 @@ class DataQualityV1(View):
     site: str = ""
     sites: tuple[str, ...] = ()
     missing: tuple[MissingRow, ...] = ()
+    complete: tuple[str, ...] = ()
     assessed: tuple[str, ...] = ()
     coverage: tuple[CoverageRow, ...] = ()
     timeline: tuple[TimelineRow, ...] = ()

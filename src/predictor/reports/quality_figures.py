@@ -42,20 +42,33 @@ def visit_timeline(view: DataQualityV1) -> Drawing | None:
     names = list(dict.fromkeys(row.reference for row in view.timeline))
     if not names:
         return None
-    first = min(row.first_day for row in view.timeline)
-    last = max(row.last_day for row in view.timeline)
+    first, last = _span(view)
     height = ROW * len(names)
     frame = Frame(LEFT, TOP, PLOT, height, x_min=first - 0.5, x_max=last + 0.5, y_min=0, y_max=1)
     marks = list(_bands(view, frame))
     ticks = [Tick(day, str(day)) for day in _days(first, last)]
     marks += axes(frame, x_ticks=ticks, y_ticks=(), x_label="Days from day 0", y_label="")
     for position, name in enumerate(names):
-        rows = [row for row in view.timeline if row.reference == name]
+        own = [row for row in view.timeline if row.reference == name]
+        rows = [row for row in own if first <= row.first_day and row.last_day <= last]
         marks += _line(rows, name, frame, TOP + ROW * (position + 1))
     words = f"{len(names)} quantities between day {first} and day {last}; bars are counts, bands the windows."
     return Drawing(
         "timeline", LEFT + PLOT + 20, TOP + height + 36, "When values were measured", words, tuple(marks)
     )
+
+
+def _span(view: DataQualityV1) -> tuple[int, int]:
+    """Days that the figure shows: all windows, and those between which 98 of 100 values lie."""
+    rows = sorted(view.timeline, key=lambda row: row.first_day)
+    total, before, inside = sum(row.n or 0 for row in rows), 0, []
+    for row in rows:
+        if before + (row.n or 0) > 0.01 * total and before < 0.99 * total:
+            inside.append(row)
+        before += row.n or 0
+    windows = [view.baseline_days, *((low, high) for _, low, high in view.windows)]
+    shown = [*((row.first_day, row.last_day) for row in inside), *windows]
+    return min(low for low, _ in shown), max(high for _, high in shown)
 
 
 def _bands(view: DataQualityV1, frame: Frame) -> Sequence[Mark]:

@@ -262,7 +262,10 @@ def render_data_quality(view: DataQualityV1, *, paper: Paper = "A4") -> str:
         "paper": paper,
         "banners": _banners(simulated=view.simulated, research_only=False),
         "page_mark": shortened(view.experiment, 60),
-        "bars": [range_bars(row.bars, name=f"bars{i}") for i, row in enumerate(view.columns)],
+        "bars": {
+            f"{row.table}.{row.column}": range_bars(row.bars, name=f"bars{i}")
+            for i, row in enumerate(view.columns)
+        },
         "timeline": visit_timeline(view),
     }
     return _environment().get_template("quality.html.j2").render(context)
