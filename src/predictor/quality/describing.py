@@ -155,8 +155,10 @@ def _outcomes(outcomes: Mapping[str, Outcome]) -> pd.DataFrame:
 
 def _duplicates(X: pd.DataFrame, cohort: Cohort) -> pd.DataFrame:
     """Count pairs of patients who look like one, and patients with several units."""
-    pairs = duplicate_pairs(X, cohort.groups) if len(X.columns) else pd.DataFrame({"exact": []})
-    several = cohort.timeline.units["patient"].value_counts()
+    patient = cohort.timeline.units["patient"]
+    own = pd.factorize(patient)[0]
+    pairs = duplicate_pairs(X, own) if len(X.columns) else pd.DataFrame({"exact": []})
+    several = patient.value_counts()
     exact = pairs["exact"].to_numpy(bool)
     counts = {
         "pairs of patients with different keys that agree in every feature": exact.sum(),
