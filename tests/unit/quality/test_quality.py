@@ -73,7 +73,7 @@ def described(clinic: Clinic, *overrides: str) -> DataQuality:
 def ward(folder: Path) -> Clinic:
     """Thirty patients with scores, blood reported late for some, sites, and one pair of twins."""
     patients = "\n".join(
-        f"p{i:02d} {age[i]} {20 + 0.3 * i:.1f} {'north' if i < 18 else 'south'} {'yes' if i else 'no'}"
+        f"p{i:02d} {30 + i} {20 + 0.3 * i:.1f} {'north' if i < 18 else 'south'} {'yes' if i else 'no'}"
         for i in range(30)
     )
     courses = "\n".join(f"p{i:02d} 2024-01-10" for i in range(30))
