@@ -7,11 +7,14 @@ sealed: its workers write what they are given into their logs when something fai
 from __future__ import annotations
 
 import os
+import threading
+import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 from urllib.parse import urlsplit
@@ -30,6 +33,7 @@ Value = TypeVar("Value")
 
 RETRIES = 3
 TIMEOUT = "20s"
+SECONDS_BETWEEN_LOOKS = 1.0
 
 
 class Keeping(Protocol):
@@ -187,7 +191,23 @@ def _with_its_task(
 ) -> tuple[Task, Result]:
     if os.getpid() != parent:
         ignore_signals()
+        _end_with(parent)
     return task, function(task, *shared)
+
+
+@cache
+def _end_with(parent: int) -> None:
+    """End this worker soon after the process that began it; one that is killed cannot tell its workers to.
+
+    Without it they would wait for ever, with the patients in their memory, to hand over what nobody asks for.
+    """
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="end-with-parent", daemon=True).start()
 
 
 def _no_memory(message: str) -> PredictorError:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import signal
+import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -38,6 +43,45 @@ def test_an_error_survives_the_way_between_processes() -> None:
     error = ResourceError([Problem("TRN-04", "full"), Problem("TRN-05", "closed")])
     again = pickle.loads(pickle.dumps(error))
     assert (type(again), again.problems, str(again)) == (ResourceError, error.problems, str(error))
+
+
+LONG_TASKS = """
+import os, sys, time
+from pathlib import Path
+from predictor.execution import Execution, run_tasks
+
+def long(task, folder):
+    Path(folder, str(os.getpid())).touch()
+    time.sleep(600)
+
+list(run_tasks(long, [1, 2], shared=(sys.argv[1],), execution=Execution(workers=2)))
+"""
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="asks the kernel of Linux which processes there are")
+def test_workers_end_with_the_process_that_began_them(tmp_path: Path) -> None:
+    """Killed, it cannot tell them to, and they hold patients in their memory."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    process = subprocess.Popen([sys.executable, "-c", LONG_TASKS, str(tmp_path)], env=environment)
+    deadline = time.monotonic() + 120
+    while len(workers := [int(path.name) for path in tmp_path.iterdir()]) < 2:
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert all(map(is_running, workers))
+    deadline = time.monotonic() + 30
+    while any(map(is_running, workers)):
+        assert time.monotonic() < deadline, "a worker outlives its training"
+        time.sleep(0.1)
 
 
 @pytest.mark.parametrize(
