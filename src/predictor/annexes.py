@@ -8,7 +8,7 @@ from predictor.reports.checklists import probast_summary, probast_view, tripod_s
 from predictor.reports.content_model import Annex
 from predictor.reports.methods import methods_paragraphs
 from predictor.reports.model import ModelFacts
-from predictor.reports.probast import probast_frame
+from predictor.reports.probast import probast_frame, unanswered
 from predictor.reports.render import render_checklist
 from predictor.reports.tripod import tripod_frame
 from predictor.run_store import Run
@@ -48,7 +48,12 @@ def write_annexes(facts: ModelFacts, run: Run) -> tuple[Annex, ...]:
     run.write_text("tripod_ai.html", render_checklist(tripod_page))
     return (
         Annex(title="TRIPOD+AI", file="tripod_ai.html", summary=tripod_summary(tripod)),
-        Annex(title="PROBAST+AI", file="probast_ai.html", summary=probast_summary(probast)),
+        Annex(
+            title="PROBAST+AI",
+            file="probast_ai.html",
+            summary=probast_summary(probast),
+            missing=tuple(f"assessment of {key.replace('_', ' ')}" for key in unanswered(probast)),
+        ),
         Annex(
             title="Model card",
             file="model_card.json",

@@ -16,6 +16,9 @@ __all__ = [
     "DEFAULT_MODELS",
     "PROCEDURES",
     "AnyOutcome",
+    "Applicability",
+    "Assessed",
+    "Assessment",
     "Baseline",
     "ChangeOutcome",
     "CohortSection",
@@ -437,6 +440,41 @@ class HumanStatements(Declared):
     """Peer-reviewed publications about the model, or that there are none."""
 
 
+class Assessed(Declared):
+    """A person's answer to one question of PROBAST+AI."""
+
+    answer: Literal["yes", "probably yes", "probably no", "no"]
+    because: Statement = None
+    """What it rests on, beyond the statement that the question goes by."""
+
+
+class Applicability(Declared):
+    """A person's concern that one domain does not match the question that the reader has."""
+
+    concern: Literal["low", "high", "unclear"]
+    because: Annotated[str, Field(pattern=r"\S")]
+
+
+class Assessment(Declared):
+    """What PROBAST+AI asks and no run can answer; while one is missing the self-assessment is a draft."""
+
+    sources: Assessed | None = None
+    """Do the data sources suit the question? Goes by ``statements.data_sources``."""
+    representative: Assessed | None = None
+    """Did inclusion and exclusion leave patients like those the model is for? By ``statements.setting``."""
+    outcome_blind: Assessed | None = None
+    """Was the outcome assessed without knowledge of the predictors? By ``statements.rater_blinding``."""
+    interval: Assessed | None = None
+    """Is the time between predictors and outcome fitting? Asked of an event only, by ``statements.study_dates``;
+    other outcomes declare their window."""
+    applicability_participants: Applicability | None = None
+    """Are these the patients and the setting that the model is meant for?"""
+    applicability_predictors: Applicability | None = None
+    """Are the inputs defined, measured and at hand where it is to be used as they were here?"""
+    applicability_outcome: Applicability | None = None
+    """Is this the outcome, at this time and by this measure, that the decision is about?"""
+
+
 class Subgroup(Declared):
     """Patients told apart by one column that is known at day 0."""
 
@@ -460,6 +498,7 @@ class ReportSection(Declared):
     contact: str = "NOT PROVIDED"
     not_covered: str | None = None
     statements: HumanStatements = Field(default_factory=lambda: HumanStatements())
+    assessment: Assessment = Field(default_factory=lambda: Assessment())
     subgroups: list[Annotated[Subgroup, BeforeValidator(_feature_form)]] = Field(default_factory=list)
     """Columns by which performance is shown apart, written as ``table.column`` or with a cut."""
     valid_days: Annotated[int, Field(ge=1, le=36_500)] = 365

@@ -186,10 +186,11 @@ MESSAGES: Mapping[str, str] = MappingProxyType(
         "that it is good. What only a person can say is a gap until the named key of the config holds it.",
         "tripod_source": "The items are those of TRIPOD+AI in our own words: Collins GS et al., BMJ 2024;385:e078378.",
         "probast_summary": "By the tool's rule: concern about the quality of the development {development}, risk "
-        "of bias of the evaluation {evaluation}.",
+        "of bias of the evaluation {evaluation}; concern about applicability: {applies}.",
+        "probast_missing": "NOT PROVIDED in report.assessment: {keys}.",
         "probast_lead": "A self-assessment from the facts of the run; a reader may judge otherwise. One domain that is "
-        "high makes the whole high; a question without information makes its domain unclear. Concerns about "
-        "applicability need a question of one's own and are not judged here.",
+        "high makes the whole high; a question without information makes its domain unclear. Whether it applies to "
+        "patients of one's own only a person can say.",
         "probast_source": "The questions are those of PROBAST+AI in our own words: Moons KGM et al., BMJ "
         "2025;388:e082505.",
         "treated_only": "On the right the same among the treated alone, at the declared thresholds.",

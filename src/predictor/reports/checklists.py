@@ -6,6 +6,7 @@ import pandas as pd
 
 from predictor.data.frames import rows_of
 from predictor.reports.content_checklist import ChecklistPart, ChecklistRow, ChecklistV1
+from predictor.reports.probast import unanswered
 from predictor.reports.wording import capitalised, say
 
 __all__ = ["probast_summary", "probast_view", "tripod_summary", "tripod_view"]
@@ -64,7 +65,7 @@ def tripod_view(table: pd.DataFrame, *, run_id: str, simulated: bool, draft: boo
 
 
 def probast_summary(table: pd.DataFrame) -> str:
-    """Say the judgement of both parts.
+    """Say the judgement of both parts and of applicability, and what a person still has to answer.
 
     Parameters
     ----------
@@ -72,7 +73,9 @@ def probast_summary(table: pd.DataFrame) -> str:
         See `predictor.reports.probast.probast_frame`.
     """
     by_id = table.set_index("id")["answer"]
-    return say("probast_summary", development=by_id["D"], evaluation=by_id["E"])
+    text = say("probast_summary", development=by_id["D"], evaluation=by_id["E"], applies=by_id["A"])
+    missing = unanswered(table)
+    return f"{text} {say('probast_missing', keys=', '.join(missing))}" if missing else text
 
 
 def probast_view(table: pd.DataFrame, *, run_id: str, simulated: bool, draft: bool) -> ChecklistV1:
@@ -90,7 +93,7 @@ def probast_view(table: pd.DataFrame, *, run_id: str, simulated: bool, draft: bo
             rows=tuple(
                 ChecklistRow(
                     cells=(str(r.id), str(r.asks), str(r.answer), str(r.evidence)),
-                    strong="." not in str(r.id),
+                    strong="." not in str(r.id) and str(r.person) == "",
                 )
                 for r in rows_of(rows)
             ),
@@ -101,7 +104,7 @@ def probast_view(table: pd.DataFrame, *, run_id: str, simulated: bool, draft: bo
         title="PROBAST+AI self-assessment",
         run_id=run_id,
         simulated=simulated,
-        draft=draft,
+        draft=draft or bool(unanswered(table)),
         lead=say("probast_lead"),
         summary=probast_summary(table),
         columns=("No.", "Question", "Answer", "Evidence"),

@@ -414,6 +414,7 @@ class Annex(View):
     title: str
     file: Literal["tripod_ai.html", "probast_ai.html", "model_card.json", "methods.txt"]
     summary: str
+    missing: tuple[str, ...] = ()
 
 
 class ModelReportV1(View):

@@ -1,7 +1,7 @@
 """PROBAST+AI answered from the run's own facts: 16 questions on development, 18 on evaluation, the judgement.
 
-The words are ours. A question that the run cannot answer stays "no information" and says so; a person's judgement may
-differ from every answer given here.
+The words are ours. A question that the run cannot answer, and each concern about applicability, is a person's, written
+under ``report.assessment``; until then it stays "no information" and says so. A reader may judge otherwise.
 """
 
 from __future__ import annotations
@@ -20,10 +20,15 @@ from predictor.reports.probast_answers import Answer, Facts, Reply
 from predictor.study import Study
 from predictor.validation.evaluation import Evaluation
 
-__all__ = ["DOMAINS", "QUESTIONS", "Question", "combine", "judge", "probast_frame"]
+__all__ = ["DOMAINS", "QUESTIONS", "Question", "combine", "judge", "probast_frame", "unanswered"]
 
 Part = Literal["development", "evaluation"]
 DOMAINS = ("participants and data sources", "predictors", "outcome", "analysis")
+APPLIES = {
+    "participants": "Concern that patients and setting are not those the model is meant for",
+    "predictors": "Concern that inputs are defined, measured or at hand otherwise where it is to be used",
+    "outcome": "Concern that the outcome, its time or its measure is not what the decision is about",
+}
 
 
 @dataclass(frozen=True)
@@ -124,9 +129,10 @@ def probast_frame(
     Returns
     -------
     DataFrame
-        ``id``, ``part``, ``domain``, ``asks``, ``answer``, ``evidence``, ``person`` (key of ``report.statements``,
+        ``id``, ``part``, ``domain``, ``asks``, ``answer``, ``evidence``, ``person`` (key of ``report.assessment``,
         where only a person can answer). Rows with an ``id`` such as ``D4`` or ``D`` hold the judgement of a domain or a
-        part: low, high or unclear.
+        part: low, high or unclear; ``A1`` to ``A3`` and ``A`` are the applicability of both parts, which are about the
+        same patients.
 
     References
     ----------
@@ -149,7 +155,31 @@ def probast_frame(
                 _row(f"{part[0].upper()}{place}", part, domain, _concern(part, domain), judgements[-1])
             )
         rows.append(_row(part[0].upper(), part, "overall", _concern(part, "overall"), combine(judgements)))
-    return pd.DataFrame(rows)
+    return pd.DataFrame([*rows, *_applicability(facts)])
+
+
+def _applicability(facts: Facts) -> list[dict[str, str]]:
+    rows = []
+    for place, (domain, asks) in enumerate(APPLIES.items(), start=1):
+        concern, evidence = answers.applicability(facts, domain)
+        rows.append(
+            _row(f"A{place}", "applicability", domain, asks, concern, evidence, f"applicability_{domain}")
+        )
+    concerns = [row["answer"] for row in rows]
+    overall = "no information" if "no information" in concerns else combine(concerns)
+    return [*rows, _row("A", "applicability", "overall", "Concern about applicability: overall", overall)]
+
+
+def unanswered(table: pd.DataFrame) -> tuple[str, ...]:
+    """Name the keys of ``report.assessment`` without which the self-assessment is not complete.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of `probast_frame`.
+    """
+    open_ones = table[(table["person"] != "") & (table["answer"] == "no information")]
+    return tuple(dict.fromkeys(open_ones["person"]))
 
 
 def _row(

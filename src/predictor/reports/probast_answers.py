@@ -8,18 +8,18 @@ from typing import Literal
 
 from predictor.adequacy import WANTED_SHRINKAGE, Adequacy
 from predictor.checks.finding import Finding
-from predictor.config.schema import ResponseOutcome
+from predictor.config.schema import Applicability, Assessed, ResponseOutcome
 from predictor.reports.methods import weighted_classes
 from predictor.reports.wording import joined, number_text
 from predictor.study import Study, describe_outcome
 from predictor.validation.evaluation import Evaluation
 
-__all__ = ["Answer", "Facts", "Reply"]
+__all__ = ["Answer", "Facts", "Reply", "applicability"]
 
 Reply = Literal["yes", "probably yes", "probably no", "no", "no information", "not applicable"]
 ENOUGH_TO_JUDGE = 100  # events, and non-events, to measure performance (Vergouwe 2005; Collins 2016)
 MUCH_MISSING, LITTLE_MISSING = 0.20, 0.05
-PERSON = "A person has to answer this"
+PERSON = "A person has to answer this in report.assessment.{}"
 LEAKS = ("P001", "P002", "P003", "P005", "P006", "P015")
 
 
@@ -45,22 +45,50 @@ class Facts:
 
 @dataclass(frozen=True)
 class Answer:
-    """A reply and the sentence that supports it; `person` names the key of ``report.statements`` to go by."""
+    """A reply and the sentence that supports it; `person` names the key of ``report.assessment`` that gives it."""
 
     reply: Reply
     evidence: str
     person: str = ""
 
 
-def _ask_person(facts: Facts, key: str, about: str) -> Answer:
-    said = getattr(facts.study.loaded.config.report.statements, key)
-    evidence = f"{PERSON}, going by report.statements.{key}: " + (f"“{said}”" if said else "NOT PROVIDED")
-    return Answer("no information", f"{about} {evidence}.", key)
+def _ask_person(facts: Facts, question: str, key: str, about: str) -> Answer:
+    """Take a person's answer, beside the statement that the question goes by."""
+    report = facts.study.loaded.config.report
+    given: Assessed | None = getattr(report.assessment, question)
+    said = getattr(report.statements, key)
+    by = f"going by report.statements.{key}: " + (f"“{said.rstrip('.')}”" if said else "NOT PROVIDED")
+    if given is None:
+        return Answer("no information", f"{about} {PERSON.format(question)}, {by}.", question)
+    because = f" {given.because.rstrip('.')}." if given.because else ""
+    return Answer(given.answer, f"{about} Answered by a person, {by}.{because}", question)
+
+
+def applicability(facts: Facts, domain: str) -> tuple[str, str]:
+    """Return a person's concern about the applicability of one domain, and what it rests on.
+
+    Parameters
+    ----------
+    facts : Facts
+    domain : {"participants", "predictors", "outcome"}
+
+    Returns
+    -------
+    tuple of str
+        Low, high, unclear or, where nobody has said, no information.
+    """
+    key = f"applicability_{domain}"
+    given: Applicability | None = getattr(facts.study.loaded.config.report.assessment, key)
+    if given is None:
+        return "no information", f"{PERSON.format(key)}: NOT PROVIDED."
+    return given.concern, f"Judged by a person: {given.because.rstrip('.')}."
 
 
 def sources(facts: Facts) -> Answer:
     """Leave the fitness of the data sources to a person."""
-    return _ask_person(facts, "data_sources", "Whether the source suits the question is not in the data.")
+    return _ask_person(
+        facts, "sources", "data_sources", "Whether the source suits the question is not in the data."
+    )
 
 
 def study_design(facts: Facts) -> Answer:
@@ -79,7 +107,7 @@ def representative(facts: Facts) -> Answer:
     """Leave to a person whom the eligible stand for, beside how many they are."""
     table = facts.study.cohort.attrition
     flow = f"{int(table['units'].iloc[-1])} of {int(table['units'].iloc[0])} rows were eligible"
-    return _ask_person(facts, "setting", f"{flow}.")
+    return _ask_person(facts, "representative", "setting", f"{flow}.")
 
 
 def same_predictors(_: Facts) -> Answer:
@@ -135,7 +163,12 @@ def outcome_blind(facts: Facts) -> Answer:
     found = facts.leaks("P003")
     if found:
         return Answer("no", "Check P003: a component of the outcome is among the predictors.")
-    return _ask_person(facts, "rater_blinding", "No component of the outcome was found among the predictors.")
+    return _ask_person(
+        facts,
+        "outcome_blind",
+        "rater_blinding",
+        "No component of the outcome was found among the predictors.",
+    )
 
 
 def interval(facts: Facts) -> Answer:
@@ -143,7 +176,7 @@ def interval(facts: Facts) -> Answer:
     section = facts.study.loaded.config.outcomes[facts.study.loaded.config.primary]
     window = getattr(section, "assessed", None)
     if window is None:
-        return _ask_person(facts, "study_dates", "The outcome has no declared window.")
+        return _ask_person(facts, "interval", "study_dates", "The outcome has no declared window.")
     return Answer(
         "yes", f"The outcome was assessed on days {window.first_day} to {window.last_day} after day 0."
     )

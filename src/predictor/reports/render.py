@@ -174,6 +174,7 @@ def render_model_report(view: ModelReportV1, *, paper: Paper = "A4") -> str:
         (name.replace("_", " ").capitalize(), text) for name, text in view.statements.model_dump().items()
     ]
     missing = [name.lower() for name, text in statements if text is None]
+    missing += [name for annex in view.annexes for name in annex.missing]
     figures = {
         "gains": gain_plot(view.verdict) if view.verdict.comparisons else None,
         "calibration": calibration_plot(view.calibration) if view.calibration else None,

@@ -110,7 +110,15 @@ def test_the_methods_in_words_are_those_of_this_run() -> None:
 def test_statements_close_the_draft(tmp_path: Path) -> None:
     clinic = write_clinic(tmp_path, n=120)
     said = ", ".join(f"{key}: Said by the owner" for key in HumanStatements.model_fields)
-    clinic.change("report: {owner", f"report: {{title: A model, statements: {{{said}}}, owner")
+    answered = ", ".join(f"{key}: {{answer: yes}}" for key in ("sources", "representative", "outcome_blind"))
+    applies = ", ".join(
+        f"applicability_{domain}: {{concern: low, because: Ours}}"
+        for domain in ("participants", "predictors", "outcome")
+    )
+    clinic.change(
+        "report: {owner",
+        f"report: {{title: A model, statements: {{{said}}}, assessment: {{{answered}, {applies}}}, owner",
+    )
     folder = train_quietly(clinic).folder
     for name in ("model_report.html", "tripod_ai.html", "probast_ai.html"):
         assert "DRAFT" not in (folder / name).read_text(encoding="utf-8"), name
