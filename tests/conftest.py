@@ -19,6 +19,9 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from postgres import Server, running_server
+from postgres import binaries as postgres_programs
+
 # No deadline: the machine is shared. Derandomised: one commit, one answer.
 settings.register_profile("project", deadline=None, derandomize=True)
 settings.load_profile("project")
@@ -110,3 +113,13 @@ def format_samples() -> Path:
     if folder is None or not Path(folder).is_dir():
         pytest.skip("PREDICTOR_FORMAT_SAMPLES names no folder with the samples of the formats")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A running PostgreSQL; on CI its absence is a failure."""
+    if postgres_programs() is None:
+        reason = "`postgres` is not in PATH. Install PostgreSQL, e.g. with `apt-get install postgresql`."
+        (pytest.fail if on_ci() else pytest.skip)(reason)
+    with running_server() as server:
+        yield server

@@ -262,6 +262,18 @@ CODE_PAGES: Mapping[str, CodePage] = MappingProxyType(
             "source is csv. Delete it, or write `format:` if that is another.",
             "The format follows from the file's name unless `format:` says otherwise.",
         ),
+        "CFG-51": CodePage(
+            "dictionary.yaml:4: dictionary.visits.source.sql.query: CFG-51 a query is one SELECT (or WITH … "
+            "SELECT), without a semicolon. Write one statement that only reads.",
+            "Give one address (`url` or `url_from`) and one thing to read (`table` or `query`); see "
+            "[formats](../formats.md#databases).",
+        ),
+        "CFG-52": CodePage(
+            "dictionary.yaml:4: dictionary.visits.source.sql.url: CFG-52 the address holds a user, a "
+            "password, or more than an address needs. Put the whole address into an environment variable and "
+            "write `url_from: PREDICTOR_…`.",
+            "Treat a password that stood in a file as known to others: change it, also in the file's history.",
+        ),
         "LEA-03": CodePage(
             "config.yaml:18: features.groups.clinical.1: LEA-03 patients.relapse is known only after day "
             "0. Leave it out; the treatment received and whatever follows it are no features.",
@@ -398,6 +410,13 @@ CODE_PAGES: Mapping[str, CodePage] = MappingProxyType(
             "dictionary. Export raw data with variable names, not labels; or name the dictionary of this "
             "project.",
             "Export data, data dictionary and events of the same project on the same day.",
+        ),
+        "DAT-41": CodePage(
+            "PREDICTOR_CLINIC (visits): DAT-41 the database cannot be reached or refuses what is asked: "
+            "UndefinedTable (SQLSTATE 42P01). Check address, credentials in the environment, and names of "
+            "tables and columns; nothing was read.",
+            "Try the same query with the database's own client; what its driver says is not repeated, because "
+            "it may hold patients' rows.",
         ),
         "UNI-01": CodePage(
             "labs.csv: crp: UNI-01 the median is 0.21 mg/L, 0.5 to 20 was expected of crp: it looks like "
@@ -600,6 +619,11 @@ CODE_PAGES: Mapping[str, CodePage] = MappingProxyType(
             "ENV-02 signatures need the package cryptography, which is not installed. Install it: pip "
             'install "response-predictor[signing]".',
             "Install the extra that the line names.",
+        ),
+        "ENV-03": CodePage(
+            "ENV-03 the environment variable PREDICTOR_CLINIC is not set. Set PREDICTOR_CLINIC, for example "
+            "to postgresql://USER:PASSWORD@HOST/DATABASE.",
+            "Set it where the command runs, and not in a file that is shared.",
         ),
     }
 )

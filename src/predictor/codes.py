@@ -58,6 +58,8 @@ CODES: Mapping[str, str] = MappingProxyType(
         "CFG-48": "A scale has no such item or score, or a score's items are not all declared.",
         "CFG-49": "A derived column cannot be computed as it is declared.",
         "CFG-50": "A key of a source does not fit its format.",
+        "CFG-51": "The address of a database, or what is asked of it, is not possible.",
+        "CFG-52": "The address of a database holds a user or a password.",
         "LEA-03": "A feature, the plan or what splits patients is known only after day 0.",
         "LEA-08": "Patients of an evaluation are among those that the model was developed on.",
         "CLI-01": "An argument is missing or is not written as it has to be.",
@@ -86,6 +88,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "DAT-22": "There are too few events, non-events or groups to try.",
         "DAT-30": "No patient has a day 0, or is left after eligibility.",
         "DAT-40": "A REDCap export and its project's data dictionary do not fit each other.",
+        "DAT-41": "A database cannot be reached, refuses what is asked, or gives what is no cell.",
         "UNI-01": "The values of a column look like another unit than the declared one.",
         "UNI-03": "A part of a column's values, such as those of some sites, looks like another unit than the rest.",
         "UNI-05": "A unit or an analyte is not known, or a unit is missing.",
@@ -124,5 +127,6 @@ CODES: Mapping[str, str] = MappingProxyType(
         "TRN-18": "An unfinished run was begun with another config, other data or other software.",
         "ENV-01": "A system library that is needed is missing.",
         "ENV-02": "An optional package that is needed is not installed.",
+        "ENV-03": "An environment variable that is needed is not set, or holds no address.",
     }
 )

@@ -119,7 +119,7 @@ def check_order(
     problems: list[Problem] = []
     for other, table in tables.items():
         day0 = starts if other == name else table.frame[dictionary[other].key].map(known)
-        found = Findings(dictionary[other].source.path)
+        found = Findings(dictionary[other].source.place)
         for column, rows in too_early(table, dictionary[other], pd.to_datetime(day0)).items():
             for row in rows:
                 found.add("DAT-17", message, remedy, row=int(row), column=column)

@@ -177,12 +177,12 @@ def _too_late(config: Config, dictionary: Dictionary, path: str, reference: str)
 
 def _is_outcome(config: Config, dictionary: Dictionary, table: Table, header: str, reference: str) -> bool:
     """Whether a column is an outcome's own: its event, or the cells it is measured on under another name."""
-    cells = (table.source.path, header)
+    cells = (table.source.cells, header)
     early = _has_early_day(config, table, header)
     for outcome in config.outcomes.values():
         if isinstance(outcome, EventOutcome):
             event = dictionary.find(outcome.column)
-            if reference == outcome.column or (event and (event[0].source.path, event[1]) == cells):
+            if reference == outcome.column or (event and (event[0].source.cells, event[1]) == cells):
                 return True
         elif not early and cells in _assessed_cells(outcome.measure, outcome.assessed, dictionary):
             return True
@@ -199,7 +199,7 @@ def _has_early_day(config: Config, table: Table, header: str) -> bool:
 def _assessed_cells(measure: str, window: Window, dictionary: Dictionary) -> set[tuple[str, str]]:
     """File and header of the columns that carry the outcome's own day."""
     return {
-        (table.source.path, header)
+        (table.source.cells, header)
         for _, table in dictionary.tables()
         for header in table.headers_of(measure)
         if (day := table.columns[header].day) is not None and window.first_day <= day <= window.last_day

@@ -51,7 +51,8 @@ class LoadedConfig:
     root : pathlib.Path
         The project: nearest folder with ``pyproject.toml`` or ``.git``, else the config's own.
     sources : dict of str to pathlib.Path
-        Table → its file, links resolved, inside the project or the data folder; it need not exist.
+        Table → its file, links resolved, inside the project or the data folder; it need not exist. A database on a
+        server has none.
     overrides : tuple of str
         ``a.b=c`` from the command line, in order.
     config_hash, dictionary_hash : str
@@ -247,8 +248,11 @@ def _sources(
 def _source_files(draft: _Draft, dictionary: Mended[Dictionary], base: Path) -> list[tuple[str, Path]]:
     found: list[tuple[str, Path]] = []
     for name, table in (dictionary.value or Dictionary({})).tables():
-        key = f"{_IN_DICTIONARY}{name}.source.path"
-        resolved = draft.territory.resolve(table.source.path, base, key)
+        written = table.source.file
+        if written is None:
+            continue
+        key = f"{_IN_DICTIONARY}{name}.source.{'path' if table.source.sql is None else 'sql.url'}"
+        resolved = draft.territory.resolve(written, base, key)
         if not isinstance(resolved, Problem):
             found.append((name, resolved))
         elif not dictionary.follows(key):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePath
 from typing import Annotated, Any, Literal
 
@@ -9,9 +10,17 @@ from pydantic import BeforeValidator, Field
 
 from predictor.config.declared import Declared
 
-__all__ = ["Format", "Redcap", "Source"]
+__all__ = ["DATABASES", "Format", "Redcap", "Source", "Sql", "database_file"]
 
-Format = Literal["csv", "excel", "parquet", "spss", "stata", "sas", "xpt"]
+Format = Literal["csv", "excel", "parquet", "spss", "stata", "sas", "xpt", "sql"]
+DATABASES = {
+    "sqlite": "sqlite",
+    "sqlite+pysqlite": "sqlite",
+    "duckdb": "duckdb",
+    "postgresql": "postgresql",
+    "postgresql+psycopg": "postgresql",
+}
+"""Beginnings of a database's address, and which database each means."""
 
 _BY_SUFFIX: dict[str, Format] = {
     ".xlsx": "excel",
@@ -43,11 +52,51 @@ class Redcap(Declared):
     was answered with none or never seen."""
 
 
+class Sql(Declared):
+    """A database by its SQLAlchemy address. It is only read, and credentials never stand in a file."""
+
+    url: str | None = None
+    """``sqlite:///FILE``, ``duckdb:///FILE`` or ``postgresql://HOST/DATABASE``, without user and password."""
+    url_from: str | None = None
+    """Environment variable, ``PREDICTOR_`` and more capitals, that holds the address with its credentials, in place of
+    ``url``."""
+    schema_: Annotated[str | None, Field(alias="schema")] = None
+    """Of the table."""
+    table: str | None = None
+    """Table or view that is read."""
+    query: str | None = None
+    """One SELECT, in place of a table."""
+
+    @property
+    def database(self) -> str | None:
+        """Return which database it is; None where only the environment knows."""
+        return DATABASES.get((self.url or "").partition(":")[0])
+
+    @property
+    def place(self) -> str:
+        """Return how messages name what is read, without credentials."""
+        address = self.url_from or re.sub(r"//[^/@]*@", "//", (self.url or "").partition("?")[0])
+        return f"{address} ({self.table or 'query'})"
+
+
+def database_file(url: str) -> str | None:
+    """Return the file behind the address of a SQLite or DuckDB database; None for any other.
+
+    Parameters
+    ----------
+    url : str
+    """
+    scheme, _, rest = url.partition("://")
+    if DATABASES.get(scheme) not in ("sqlite", "duckdb") or not rest.startswith("/"):
+        return None
+    return rest[1:].partition("?")[0]
+
+
 class Source(Declared):
     """Where a table's rows come from."""
 
-    path: str
-    """Relative to the config's ``data.folder`` where given, else to the dictionary's file."""
+    path: str = ""
+    """Relative to the config's ``data.folder`` where given, else to the dictionary's file. Not with ``sql``."""
     format: Format | None = None
     """Default: by the file's name, csv where that tells nothing."""
     missing: list[str] = Field(default_factory=list)
@@ -75,11 +124,32 @@ class Source(Declared):
 
     redcap: Redcap | None = None
     """For csv: the export is REDCap's."""
+    sql: Sql | None = None
+    """In place of a file."""
 
     @property
     def kind(self) -> Format:
         """Return the format as declared, else by the file's name."""
+        if self.sql is not None:
+            return "sql"
         return self.format or _BY_SUFFIX.get(PurePath(self.path).suffix.lower(), "csv")
+
+    @property
+    def file(self) -> str | None:
+        """Return the path that the source is read from; None for a database that is no file."""
+        if self.sql is None:
+            return self.path
+        return database_file(self.sql.url) if self.sql.url is not None else None
+
+    @property
+    def place(self) -> str:
+        """Return how messages name the source."""
+        return self.path if self.sql is None else self.sql.place
+
+    @property
+    def cells(self) -> str:
+        """Return what two tables have to share for equal headers to mean the same cells."""
+        return self.path if self.sql is None else self.sql.model_dump_json()
 
     @property
     def reading(self) -> str:

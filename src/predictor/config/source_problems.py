@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterator
 from pathlib import PurePath
 
-from predictor.config.source import Source
+from predictor.config.source import DATABASES, Source, Sql, database_file
 from predictor.errors import Problem
 
 __all__ = ["find_source_problems"]
 
 STATISTICAL = ("spss", "stata", "sas")
+PARAMETERS = {"sslmode", "sslrootcert", "connect_timeout", "application_name", "target_session_attrs"}
+VARIABLE = re.compile(r"PREDICTOR_[A-Z0-9_]{1,64}")  # no other secret of the environment can be asked for
+READS = re.compile(r"\s*(?:select|with)\b[^;]*", re.IGNORECASE)
 KEYS = {
     "delimiter": ("csv",),
     "decimal": ("csv",),
@@ -34,6 +38,10 @@ def find_source_problems(path: str, source: Source) -> Iterator[Problem]:
     """
     yield from _text(path, source)
     yield from _redcap(path, source)
+    yield from _place(path, source)
+    if source.sql is not None:
+        yield from _address(f"{path}.sql", source.sql)
+        yield from _asked(f"{path}.sql", source.sql)
     for key, formats in KEYS.items():
         if getattr(source, key) != Source.model_fields[key].default and source.kind not in formats:
             message = f"{key} is for {' and '.join(formats)}, and the source is {source.kind}"
@@ -62,3 +70,49 @@ def _redcap(path: str, source: Source) -> Iterator[Problem]:
         if name is not None and (not name or PurePath(name).name != name or "\\" in name):
             message = "expected the name of a file in the export's folder, without a folder"
             yield Problem("CFG-09", message, "Put the file beside the export", f"{path}.redcap.{key}")
+
+
+def _place(path: str, source: Source) -> Iterator[Problem]:
+    if source.sql is None and not source.path:
+        yield Problem("CFG-26", "the source has neither a path nor a database", "Write `path: FILE`", path)
+    if source.sql is not None and (source.path or source.format is not None):
+        message = "a database is no file"
+        yield Problem("CFG-50", message, "Delete `path:` and `format:`, or `sql:`", f"{path}.sql")
+
+
+def _address(path: str, sql: Sql) -> Iterator[Problem]:
+    """Whatever is wrong with an address, it is not repeated: it may hold a password."""
+    if (sql.url is None) == (sql.url_from is None):
+        message = "a database has one address: url, or url_from with the name of an environment variable"
+        yield Problem("CFG-51", message, "Write one of the two", path)
+    if sql.url_from is not None and not VARIABLE.fullmatch(sql.url_from):
+        message = "expected the name of an environment variable: PREDICTOR_ and capitals, digits or _"
+        yield Problem("CFG-51", message, "Write for example url_from: PREDICTOR_CLINIC", f"{path}.url_from")
+    if sql.url is None:
+        return
+    scheme, _, rest = sql.url.partition("://")
+    place = f"{path}.url"
+    if scheme not in DATABASES or not rest:
+        beginnings = ", ".join(f"{name}://" for name in DATABASES)
+        message = f"the address does not begin with one of {beginnings}"
+        yield Problem("CFG-51", message, "Write for example postgresql://HOST/DATABASE", place)
+        return
+    host, _, tail = rest.partition("?")
+    words = {word.partition("=")[0] for word in tail.split("&") if word}
+    if "@" in host or words - PARAMETERS:
+        message = "the address holds a user, a password, or more than an address needs"
+        remedy = "Put the whole address into an environment variable and write `url_from: PREDICTOR_…`"
+        yield Problem("CFG-52", message, remedy, place)
+    elif DATABASES[scheme] != "postgresql" and not database_file(sql.url):
+        message = f"expected {scheme}:/// and the path of a file"
+        yield Problem("CFG-51", message, "Write three slashes before a relative path", place)
+
+
+def _asked(path: str, sql: Sql) -> Iterator[Problem]:
+    if (sql.table is None) == (sql.query is None):
+        yield Problem("CFG-51", "a table or a query, one of the two", "Write `table:` or `query:`", path)
+    if sql.query is not None and not READS.fullmatch(sql.query):
+        message = "a query is one SELECT (or WITH … SELECT), without a semicolon"
+        yield Problem("CFG-51", message, "Write one statement that only reads", f"{path}.query")
+    if sql.query is not None and sql.schema_ is not None:
+        yield Problem("CFG-51", "a schema is for a table", "Name it in the query", f"{path}.schema")

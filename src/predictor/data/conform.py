@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from predictor.config.dictionary import DateKnown, Dictionary, Table
+from predictor.config.source import Source
 from predictor.data.columns import (
     STANDS_ALREADY,
     convert_columns,
@@ -71,7 +72,7 @@ def read_tables(
     ----------
     dictionary : Dictionary
     sources : mapping of str to Path
-        File of each table.
+        File of each table; a database on a server has none.
     learning : bool
         True where a model is to be learned: one row is then too little, a column without any value an error.
         False for new patients, whose file also need not have the columns known ``after`` day 0.
@@ -81,15 +82,15 @@ def read_tables(
     DataError
         With the problems of all tables.
     """
-    texts: dict[tuple[Path, str], TextTable | DataError] = {}
+    texts: dict[tuple[Path | None, str], TextTable | DataError] = {}
     tables: dict[str, ConformedTable] = {}
     problems: dict[Problem, None] = {}  # tables of one file share problems
     for name, declared in sorted(dictionary.tables(), key=lambda table: bool(counted_by(table[1]))):
         source = declared.source
-        path = sources[name]
-        file = (path.absolute(), source.reading)
+        path = sources.get(name)
+        file = (path and path.absolute(), source.reading)
         if file not in texts:
-            texts[file] = _try_read(path, declared)
+            texts[file] = _try_read(path, source)
         text = texts[file]
         if isinstance(text, DataError):
             problems |= dict.fromkeys(text.problems)
@@ -117,16 +118,19 @@ def read_tables(
     return {name: tables[name] for name, _ in dictionary.tables()}
 
 
-def _try_read(path: Path, declared: Table) -> TextTable | DataError:
+def _try_read(path: Path | None, source: Source) -> TextTable | DataError:
     try:
-        return read_source(path, declared.source, shown_as=_shown(path))
+        return read_source(path, source, shown_as=_shown(path, source))
     except DataError as error:
         return error
 
 
-def _shown(path: Path) -> str:
+def _shown(path: Path | None, source: Source) -> str:
+    if path is None:
+        return source.place
     here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+    shown = str(path.relative_to(here) if path.is_relative_to(here) else path)
+    return shown if source.sql is None else f"{shown} ({source.sql.table or 'query'})"
 
 
 def _padded_keys(
@@ -146,7 +150,14 @@ def _padded_keys(
         if len(rows):
             message = f"{len(rows)} patient keys differ from others only in spaces around them"
             problems.append(
-                Problem("DAT-05", message, remedy, path=header, file=_shown(sources[name]), line=int(rows[0]))
+                Problem(
+                    "DAT-05",
+                    message,
+                    remedy,
+                    path=header,
+                    file=_shown(sources.get(name), dictionary[name].source),
+                    line=int(rows[0]),
+                )
             )
     return problems
 
@@ -164,7 +175,14 @@ def _respelled_keys(
             "invisible characters only"
         )
         remedy = "Write each key the same way everywhere"
-        yield Problem("DAT-05", message, remedy, path=header, file=_shown(sources[name]), line=int(rows[0]))
+        yield Problem(
+            "DAT-05",
+            message,
+            remedy,
+            path=header,
+            file=_shown(sources.get(name), dictionary[name].source),
+            line=int(rows[0]),
+        )
 
 
 def conform_table(

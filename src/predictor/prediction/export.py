@@ -66,7 +66,13 @@ def _references(model: PredictionModel) -> dict[str, tuple[str, str]]:
 
 
 def _sources(path: Path, dictionary: Dictionary) -> dict[str, Path]:
-    names = {table: Path(declared.source.path).name for table, declared in dictionary.tables()}
+    files = {table: declared.source.file for table, declared in dictionary.tables()}
+    servers = [table for table, file in files.items() if file is None]
+    if servers:
+        message = f"the tables {', '.join(servers)} come from a database on a server, not from files"
+        remedy = "Give one row per patient instead (`predictor predict --template`)"
+        raise DataError(Problem("PRE-01", message, remedy, file=str(path)))
+    names = {table: Path(file).name for table, file in files.items() if file is not None}
     if not path.exists():
         message, remedy = "there is no such file or folder", f"Give the folder that holds {_listed(names)}"
         raise DataError(Problem("PRE-01", message, remedy, file=str(path)))

@@ -213,12 +213,45 @@ def test_each_mistake_in_the_config_is_one_problem(code: str, path: str, changes
 LONG = {"layout": "long", "name_column": "scale", "value_column": "score"}
 
 
+SECRETS = [
+    "postgresql://nurse:planted-secret@db/research",
+    "postgresql://nurse@db/research",
+    "postgresql://db/research?password=planted-secret",
+    "postgresql://db/research?user=nurse",
+    "sqlite://:planted-secret@/clinic.sqlite",
+    "postgresql://db/research?sslmode=require&options=-cx",
+]
+
+
+def in_sql() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Addresses and questions that are not possible: code, key, section ``sql``."""
+    asks = {"table": "visits"}
+    yield from (("CFG-52", ".url", {"url": secret} | asks) for secret in SECRETS)
+    yield "CFG-51", ".url", {"url": "mysql://db/research"} | asks
+    yield "CFG-51", ".url", {"url": "sqlite://clinic.sqlite"} | asks
+    yield "CFG-51", "", asks
+    yield "CFG-51", "", {"url": "postgresql://db/x", "url_from": "PREDICTOR_DB"} | asks
+    yield "CFG-51", ".url_from", {"url_from": "AWS_SECRET_ACCESS_KEY"} | asks
+    server = {"url_from": "PREDICTOR_DB"}
+    yield "CFG-51", "", server
+    yield "CFG-51", "", server | asks | {"query": "SELECT 1"}
+    yield "CFG-51", ".query", server | {"query": "DROP TABLE visits"}
+    yield "CFG-51", ".query", server | {"query": "SELECT 1; DROP TABLE visits"}
+    yield "CFG-51", ".schema", server | {"query": "SELECT 1", "schema": "x"}
+
+
 def in_dictionary() -> Iterator[tuple[str, str, dict[str, Any]]]:
     columns = "dictionary.patients.columns"
     yield "CFG-27", "dictionary.patients.source.encoding", {"patients__source__encoding": "utf-9"}
     yield "CFG-28", "dictionary.patients.source.delimiter", {"patients__source__delimiter": ";;"}
     yield "CFG-50", "dictionary.patients.source.sheet", {"patients__source__sheet": "Scores"}
     yield "CFG-50", "dictionary.patients.source.user_missing", {"patients__source__user_missing": "codes"}
+    place = "dictionary.patients.source"
+    yield "CFG-26", place, {"patients__source": {}}
+    for code, where, sql in in_sql():
+        yield code, f"{place}.sql{where}", {"patients__source": {"sql": sql}}
+    both = {"path": "p.csv", "sql": {"url_from": "PREDICTOR_DB", "table": "t"}}
+    yield "CFG-50", f"{place}.sql", {"patients__source": both}
     redcap = {"path": "p.csv", "redcap": {"dictionary": "../d.csv"}}
     yield "CFG-09", "dictionary.patients.source.redcap.dictionary", {"patients__source": redcap}
     excel = {"path": "p.xlsx", "encoding": "cp1252"}

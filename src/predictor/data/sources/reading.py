@@ -9,18 +9,20 @@ from predictor.data.sources.csv import read_text_table
 from predictor.data.sources.excel import read_excel
 from predictor.data.sources.parquet import read_parquet
 from predictor.data.sources.redcap import read_redcap
+from predictor.data.sources.sql import read_database
 from predictor.data.sources.statistical import read_statistical
-from predictor.data.sources.text_table import TextTable
+from predictor.data.sources.text_table import TextTable, refuse
 
 __all__ = ["read_source"]
 
 
-def read_source(path: Path, source: Source, *, shown_as: str) -> TextTable:
+def read_source(path: Path | None, source: Source, *, shown_as: str) -> TextTable:
     """Read a source as text, each format through the library that its field uses.
 
     Parameters
     ----------
-    path : Path
+    path : Path or None
+        None for a database on a server.
     source : Source
     shown_as : str
         How messages name it.
@@ -32,6 +34,10 @@ def read_source(path: Path, source: Source, *, shown_as: str) -> TextTable:
     ResourceError
         ENV-02, if the format needs a package that is not installed.
     """
+    if source.sql is not None:
+        return read_database(path, source.sql, shown_as=shown_as)
+    if path is None:
+        raise refuse(shown_as, "DAT-15", "the file does not exist", "Write its path; nothing was read")
     if source.kind == "excel":
         return read_excel(path, sheet=source.sheet, shown_as=shown_as)
     if source.kind == "parquet":
