@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-__all__ = ["without_formula"]
+__all__ = ["FORMULA_STARTS", "without_formula"]
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 

@@ -385,3 +385,19 @@ def test_ten_different_mistakes_give_ten_lines(refuse: Refuse) -> None:
         "Leave it out; the treatment received and whatever follows it are no features."
     ]
     assert len(lines) == 10
+
+
+@pytest.mark.parametrize("name", ["=HYPERLINK(A1)", "+1", "-crp", "@SUM(A1)"])
+def test_dat_24_a_columns_name_is_no_formula_because_it_becomes_a_header(refuse: Refuse, name: str) -> None:
+    assert refuse(dictionary=(("age: {type", f'"{name}": {{type: number}}\n    age: {{type'),)) == [
+        f'dictionary.yaml:6: dictionary.patients.columns.{name}: CFG-29 "{name}" would be run as a formula by a '
+        "spreadsheet. Give the column a `name:` that begins with a letter."
+    ]
+
+
+def test_dat_24_a_header_that_looks_like_a_formula_is_read_under_another_name(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "config.yaml").write_text(CONFIG, encoding="utf-8")
+    declared = DICTIONARY.replace("age: {type", '"-80C": {type: number, name: frozen}\n    age: {type')
+    (tmp_path / "dictionary.yaml").write_text(declared, encoding="utf-8")
+    assert "patients.frozen" in load_config(tmp_path / "config.yaml").dictionary.references()

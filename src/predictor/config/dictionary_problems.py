@@ -13,6 +13,7 @@ from predictor.config.dictionary import Column, DateKnown, Dictionary, Table
 from predictor.config.messages import suggestion
 from predictor.config.source_problems import find_source_problems
 from predictor.errors import Problem
+from predictor.spreadsheet import FORMULA_STARTS
 
 __all__ = ["find_dictionary_problems"]
 
@@ -67,6 +68,9 @@ def _names(path: str, name: str, table: Table) -> Iterator[Problem]:
         if not reference or "." in reference or any(letter.isspace() for letter in reference):
             message = f'"{reference}" cannot be written as table.column in a config'
             yield Problem("CFG-29", message, "Give the column a `name:` without dots and spaces", place)
+        elif reference.startswith(FORMULA_STARTS):  # names are the headers of templates and results
+            message = f'"{reference}" would be run as a formula by a spreadsheet'
+            yield Problem("CFG-29", message, "Give the column a `name:` that begins with a letter", place)
         earlier = first.setdefault(reference, header)
         if earlier != header and not _same_measure(table, reference, earlier, header):
             message = f'the columns "{earlier}" and "{header}" are both called {reference}'
