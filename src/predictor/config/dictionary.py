@@ -181,6 +181,14 @@ class Table(Declared):
         """When a column of this table is known: its own word, else the table's."""
         return column.known if column.known is not None else self.known
 
+    @property
+    def concepts(self) -> tuple[str, ...]:
+        """OMOP concept ids of its rows: those of ``where``, else the names of a long table."""
+        if self.source.sql is None or self.source.sql.omop in (None, "person"):
+            return ()
+        named = self.source.where.get("concept_id")
+        return tuple(named or (self.columns if self.layout == "long" else ()))
+
     def recorded_of(self, column: Column) -> str | None:
         """Header of the date at which a column's values became known: its own, else the table's."""
         return column.recorded if column.recorded is not None else self.recorded

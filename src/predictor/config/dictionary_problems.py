@@ -30,7 +30,7 @@ def find_dictionary_problems(dictionary: Dictionary, *, lost: Container[str] = (
     for name, table in dictionary.tables():
         path = f"dictionary.{name}"
         yield from _layout(path, table)
-        yield from find_source_problems(f"{path}.source", table.source)
+        yield from find_source_problems(f"{path}.source", table.source, table.concepts)
         yield from _names(path, name, table)
         yield from _visits(path, table, dictionary, lost)
         yield from _table_known(path, table)

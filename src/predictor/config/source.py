@@ -66,6 +66,12 @@ class Sql(Declared):
     """Table or view that is read."""
     query: str | None = None
     """One SELECT, in place of a table."""
+    omop: Literal["measurement", "observation", "condition_occurrence", "drug_exposure", "person"] | None = (
+        None
+    )
+    """Table of the OMOP common data model, in place of a table: the rows of the declared concepts."""
+    descendants: bool = False
+    """For omop: whether a concept stands for all that CONCEPT_ANCESTOR puts under it, as an ingredient for its drugs."""
 
     @property
     def database(self) -> str | None:
@@ -76,7 +82,12 @@ class Sql(Declared):
     def place(self) -> str:
         """Return how messages name what is read, without credentials."""
         address = self.url_from or re.sub(r"//[^/@]*@", "//", (self.url or "").partition("?")[0])
-        return f"{address} ({self.table or 'query'})"
+        return f"{address} ({self.asked})"
+
+    @property
+    def asked(self) -> str:
+        """Return the name of the table, or that it is a query."""
+        return self.table or self.omop or "query"
 
 
 def database_file(url: str) -> str | None:

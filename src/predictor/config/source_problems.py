@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 
 from predictor.config.source import DATABASES, Source, Sql, database_file
@@ -15,6 +15,7 @@ __all__ = ["find_source_problems"]
 STATISTICAL = ("spss", "stata", "sas")
 PARAMETERS = {"sslmode", "sslrootcert", "connect_timeout", "application_name", "target_session_attrs"}
 VARIABLE = re.compile(r"PREDICTOR_[A-Z0-9_]{1,64}")  # no other secret of the environment can be asked for
+CONCEPT = re.compile(r"[0-9]{1,10}")
 READS = re.compile(r"\s*(?:select|with)\b[^;]*", re.IGNORECASE)
 KEYS = {
     "delimiter": ("csv",),
@@ -27,7 +28,7 @@ KEYS = {
 }
 
 
-def find_source_problems(path: str, source: Source) -> Iterator[Problem]:
+def find_source_problems(path: str, source: Source, concepts: Sequence[str] = ()) -> Iterator[Problem]:
     """Yield every contradiction inside a source.
 
     Parameters
@@ -35,6 +36,8 @@ def find_source_problems(path: str, source: Source) -> Iterator[Problem]:
     path : str
         Key path of the source.
     source : Source
+    concepts : sequence of str
+        OMOP concepts that the table asks for.
     """
     yield from _text(path, source)
     yield from _redcap(path, source)
@@ -42,6 +45,7 @@ def find_source_problems(path: str, source: Source) -> Iterator[Problem]:
     if source.sql is not None:
         yield from _address(f"{path}.sql", source.sql)
         yield from _asked(f"{path}.sql", source.sql)
+        yield from _concepts(f"{path}.sql.omop", source.sql, concepts)
     for key, formats in KEYS.items():
         if getattr(source, key) != Source.model_fields[key].default and source.kind not in formats:
             message = f"{key} is for {' and '.join(formats)}, and the source is {source.kind}"
@@ -109,10 +113,29 @@ def _address(path: str, sql: Sql) -> Iterator[Problem]:
 
 
 def _asked(path: str, sql: Sql) -> Iterator[Problem]:
-    if (sql.table is None) == (sql.query is None):
-        yield Problem("CFG-51", "a table or a query, one of the two", "Write `table:` or `query:`", path)
+    if [sql.table, sql.query, sql.omop].count(None) != 2:
+        message = "a table, a query or an OMOP table, one of the three"
+        yield Problem("CFG-51", message, "Write `table:`, `query:` or `omop:`", path)
     if sql.query is not None and not READS.fullmatch(sql.query):
         message = "a query is one SELECT (or WITH … SELECT), without a semicolon"
         yield Problem("CFG-51", message, "Write one statement that only reads", f"{path}.query")
     if sql.query is not None and sql.schema_ is not None:
         yield Problem("CFG-51", "a schema is for a table", "Name it in the query", f"{path}.schema")
+
+
+def _concepts(path: str, sql: Sql, concepts: Sequence[str]) -> Iterator[Problem]:
+    if sql.omop is None and sql.descendants:
+        message = "descendants are those of OMOP concepts"
+        yield Problem("CFG-51", message, "Write `omop:`, or delete `descendants:`", path)
+    if sql.omop in (None, "person"):
+        return
+    if not concepts:
+        message = "nothing says which concepts are read"
+        remedy = (
+            "Name the columns of a long table by their concept ids, or write `where: {concept_id: [ID, …]}`"
+        )
+        yield Problem("CFG-51", message, remedy, path)
+    for concept in concepts:
+        if not CONCEPT.fullmatch(concept):
+            message = f'"{concept}" is no concept id, which is a whole number'
+            yield Problem("CFG-51", message, 'Write for example "3004249"', path)

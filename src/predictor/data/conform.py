@@ -82,15 +82,15 @@ def read_tables(
     DataError
         With the problems of all tables.
     """
-    texts: dict[tuple[Path | None, str], TextTable | DataError] = {}
+    texts: dict[tuple[Path | None, str, tuple[str, ...]], TextTable | DataError] = {}
     tables: dict[str, ConformedTable] = {}
     problems: dict[Problem, None] = {}  # tables of one file share problems
     for name, declared in sorted(dictionary.tables(), key=lambda table: bool(counted_by(table[1]))):
         source = declared.source
         path = sources.get(name)
-        file = (path and path.absolute(), source.reading)
+        file = (path and path.absolute(), source.reading, declared.concepts)
         if file not in texts:
-            texts[file] = _try_read(path, source)
+            texts[file] = _try_read(path, source, declared.concepts)
         text = texts[file]
         if isinstance(text, DataError):
             problems |= dict.fromkeys(text.problems)
@@ -118,9 +118,9 @@ def read_tables(
     return {name: tables[name] for name, _ in dictionary.tables()}
 
 
-def _try_read(path: Path | None, source: Source) -> TextTable | DataError:
+def _try_read(path: Path | None, source: Source, concepts: tuple[str, ...]) -> TextTable | DataError:
     try:
-        return read_source(path, source, shown_as=_shown(path, source))
+        return read_source(path, source, shown_as=_shown(path, source), concepts=concepts)
     except DataError as error:
         return error
 
@@ -130,7 +130,7 @@ def _shown(path: Path | None, source: Source) -> str:
         return source.place
     here = Path.cwd()
     shown = str(path.relative_to(here) if path.is_relative_to(here) else path)
-    return shown if source.sql is None else f"{shown} ({source.sql.table or 'query'})"
+    return shown if source.sql is None else f"{shown} ({source.sql.asked})"
 
 
 def _padded_keys(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from predictor.config.source import Source
 from predictor.data.sources.csv import read_text_table
 from predictor.data.sources.excel import read_excel
+from predictor.data.sources.omop import read_omop
 from predictor.data.sources.parquet import read_parquet
 from predictor.data.sources.redcap import read_redcap
 from predictor.data.sources.sql import read_database
@@ -16,7 +18,9 @@ from predictor.data.sources.text_table import TextTable, refuse
 __all__ = ["read_source"]
 
 
-def read_source(path: Path | None, source: Source, *, shown_as: str) -> TextTable:
+def read_source(
+    path: Path | None, source: Source, *, shown_as: str, concepts: Sequence[str] = ()
+) -> TextTable:
     """Read a source as text, each format through the library that its field uses.
 
     Parameters
@@ -26,6 +30,8 @@ def read_source(path: Path | None, source: Source, *, shown_as: str) -> TextTabl
     source : Source
     shown_as : str
         How messages name it.
+    concepts : sequence of str
+        OMOP concepts that are asked for.
 
     Raises
     ------
@@ -34,6 +40,8 @@ def read_source(path: Path | None, source: Source, *, shown_as: str) -> TextTabl
     ResourceError
         ENV-02, if the format needs a package that is not installed.
     """
+    if source.sql is not None and source.sql.omop is not None:
+        return read_omop(path, source.sql, concepts, shown_as=shown_as)
     if source.sql is not None:
         return read_database(path, source.sql, shown_as=shown_as)
     if path is None:
