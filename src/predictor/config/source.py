@@ -71,7 +71,7 @@ class Sql(Declared):
     )
     """Table of the OMOP common data model, in place of a table: the rows of the declared concepts."""
     descendants: bool = False
-    """For omop: whether a concept stands for all that CONCEPT_ANCESTOR puts under it, as an ingredient for its drugs."""
+    """For omop: whether a concept stands for what CONCEPT_ANCESTOR puts under it, such as a drug's ingredient."""
 
     @property
     def database(self) -> str | None:

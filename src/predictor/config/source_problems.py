@@ -126,7 +126,7 @@ def _asked(path: str, sql: Sql) -> Iterator[Problem]:
 def _concepts(path: str, sql: Sql, concepts: Sequence[str]) -> Iterator[Problem]:
     if sql.omop is None and sql.descendants:
         message = "descendants are those of OMOP concepts"
-        yield Problem("CFG-51", message, "Write `omop:`, or delete `descendants:`", path)
+        yield Problem("CFG-51", message, "Write `omop:`, or delete `descendants:`", path.rpartition(".")[0])
     if sql.omop in (None, "person"):
         return
     if not concepts:

@@ -237,6 +237,9 @@ def in_sql() -> Iterator[tuple[str, str, dict[str, Any]]]:
     yield "CFG-51", "", server | asks | {"query": "SELECT 1"}
     yield "CFG-51", ".query", server | {"query": "DROP TABLE visits"}
     yield "CFG-51", ".query", server | {"query": "SELECT 1; DROP TABLE visits"}
+    yield "CFG-51", "", server | asks | {"omop": "measurement"}
+    yield "CFG-51", "", server | asks | {"descendants": True}
+    yield "CFG-51", ".omop", server | {"omop": "measurement"}
     yield "CFG-51", ".schema", server | {"query": "SELECT 1", "schema": "x"}
 
 
@@ -250,6 +253,8 @@ def in_dictionary() -> Iterator[tuple[str, str, dict[str, Any]]]:
     yield "CFG-26", place, {"patients__source": {}}
     for code, where, sql in in_sql():
         yield code, f"{place}.sql{where}", {"patients__source": {"sql": sql}}
+    omop = {"sql": {"url_from": "PREDICTOR_DB", "omop": "measurement"}, "where": {"concept_id": "1; DROP"}}
+    yield "CFG-51", f"{place}.sql.omop", {"patients__source": omop}
     both = {"path": "p.csv", "sql": {"url_from": "PREDICTOR_DB", "table": "t"}}
     yield "CFG-50", f"{place}.sql", {"patients__source": both}
     redcap = {"path": "p.csv", "redcap": {"dictionary": "../d.csv"}}

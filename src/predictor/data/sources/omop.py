@@ -1,8 +1,8 @@
 """The OMOP common data model: events by concept id as a long table, with the unit of each row by its UCUM code.
 
-Every table gives the same columns: ``person_id``, ``concept_id``, ``date``, ``value``, ``unit`` and ``record_id``; a drug
-exposure also ``quantity`` and ``days_supply``. The value of a measurement or an observation is its number, else its text,
-else the concept it points to; of a diagnosis or a drug it is 1, since the row itself is the news.
+Every table gives the same columns: ``person_id``, ``concept_id``, ``date``, ``value``, ``unit`` and ``record_id``; a
+drug exposure also ``quantity`` and ``days_supply``. The value of a measurement or an observation is its number, else
+its text, else the concept it points to; of a diagnosis or a drug it is 1, since the row itself is the news.
 
 Source: OHDSI, OMOP Common Data Model v5.4, which v5.3 agrees with in the columns used here.
 """
