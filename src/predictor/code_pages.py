@@ -274,6 +274,11 @@ CODE_PAGES: Mapping[str, CodePage] = MappingProxyType(
             "write `url_from: PREDICTOR_…`.",
             "Treat a password that stood in a file as known to others: change it, also in the file's history.",
         ),
+        "CFG-53": CodePage(
+            "config.yaml:24: outcomes.response.confirmed: CFG-53 the second assessment may be on day 31, inside the "
+            "window of the first. Let it start after `assessed` ends: one score is no confirmation of itself.",
+            "Decide with the protocol at hand what counts as the outcome, and write that; the other parts go.",
+        ),
         "LEA-03": CodePage(
             "config.yaml:18: features.groups.clinical.1: LEA-03 patients.relapse is known only after day "
             "0. Leave it out; the treatment received and whatever follows it are no features.",

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from predictor.answers import WATERMARK
+from predictor.cohort.definitions import outcome_text
 from predictor.data.frames import rows_of
 from predictor.external import ExternalEvaluation
 from predictor.provenance import software_version
@@ -21,7 +22,6 @@ from predictor.reports.content_evaluation import (
     UpdateRow,
 )
 from predictor.reports.content_model import Interval
-from predictor.study import outcome_text
 from predictor.validation.updating import Step
 
 __all__ = ["evaluation_record", "evaluation_text", "evaluation_view"]

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from predictor.cohort.definitions import outcome_text
 from predictor.cohort.outcomes import define_outcomes
 from predictor.cohort.selection import Cohort, baseline_values, select_cohort
 from predictor.config.dictionary import Dictionary
@@ -31,7 +32,7 @@ from predictor.prediction import predict_patients
 from predictor.prediction.case_mix import CASE_MIX, compare_case_mix, describe_case_mix
 from predictor.prediction.reading import read_patients
 from predictor.prediction_model import PredictionModel, raw_columns
-from predictor.study import hash_of, is_simulated, outcome_text
+from predictor.study import hash_of, is_simulated
 from predictor.validation.new_patients import FEWEST, evaluate_new, net_benefit_new
 from predictor.validation.updating import ClosedTest, closed_test
 

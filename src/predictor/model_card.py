@@ -85,6 +85,10 @@ def _outcome(study: Study) -> dict[str, str]:
     horizon, scale = "", ""
     if section.kind == "event":
         scale = section.column
+    elif section.kind == "adverse_event":
+        horizon, scale = f"day {section.assessed.last_day}", ", ".join(harm.column for harm in section.any)
+    elif section.kind == "relapse":
+        horizon, scale = f"{section.within} days after the response", section.measure
     else:
         horizon, scale = f"day {section.assessed.target_day or section.assessed.last_day}", section.measure
     return {

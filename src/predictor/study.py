@@ -9,11 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from predictor.cohort.definitions import outcome_text
 from predictor.cohort.outcomes import Outcome, define_outcomes
 from predictor.cohort.selection import Cohort, baseline_values, select_cohort
 from predictor.config.dictionary import Dictionary
 from predictor.config.loading import LoadedConfig
-from predictor.config.schema import PROCEDURES, AnyOutcome
+from predictor.config.schema import PROCEDURES
 from predictor.data.conform import ConformedTable, read_tables
 from predictor.data.unit_guard import check_units
 from predictor.errors import ConfigError, DataError, Problem
@@ -31,7 +32,6 @@ __all__ = [
     "describe_outcome",
     "hash_of",
     "is_simulated",
-    "outcome_text",
     "prepare_study",
     "site_labels",
     "site_proxies",
@@ -321,26 +321,6 @@ def describe_outcome(study: Study, name: str) -> str:
     name : str
     """
     return outcome_text(study.loaded.config.outcomes[name])
-
-
-def outcome_text(outcome: AnyOutcome) -> str:
-    """Return an outcome's definition in words, as `describe_outcome` does.
-
-    Parameters
-    ----------
-    outcome : AnyOutcome
-    """
-    if outcome.kind == "event":
-        return f"{outcome.column.partition('.')[2].replace('_', ' ')}: {' or '.join(outcome.in_)}"
-    scale = outcome.measure.upper() if len(outcome.measure) <= 6 else outcome.measure
-    when = f"assessed on day {outcome.assessed.first_day} to {outcome.assessed.last_day} after day 0"
-    if outcome.assessed.first_day == outcome.assessed.last_day:
-        when = f"assessed on day {outcome.assessed.first_day} after day 0"
-    if outcome.kind == "response":
-        return f"the {scale} score fell by at least {outcome.reduction:.0%} of its baseline value, {when}"
-    if outcome.kind == "remission":
-        return f"the {scale} score was {outcome.at_most:g} or less, {when}"
-    return f"change of the {scale} score, {when}"
 
 
 def _candidates(loaded: LoadedConfig, extraction: Extraction) -> tuple[Candidate, ...]:

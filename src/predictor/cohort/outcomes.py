@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from predictor.cohort.conditions import is_one_of
+from predictor.cohort.harms import find_harm
+from predictor.cohort.intercurrent import FirstEvents, find_first_events, last_scores_before
+from predictor.cohort.relapse import find_relapses
 from predictor.cohort.selection import Cohort
 from predictor.cohort.windows import (
     Timeline,
@@ -19,10 +22,13 @@ from predictor.cohort.windows import (
     rows_in_window,
 )
 from predictor.config.schema import (
+    AdverseEventOutcome,
     AnyOutcome,
     Baseline,
     ChangeOutcome,
+    DropoutOutcome,
     EventOutcome,
+    RelapseOutcome,
     RemissionOutcome,
     ResponseOutcome,
     Window,
@@ -32,7 +38,10 @@ __all__ = ["Outcome", "define_outcome", "define_outcomes", "is_response", "sensi
 
 OBSERVED = "observed"
 NO_SCORE, NOT_RECORDED = "no score in the assessment window", "not recorded"
-NOT_ASSESSED = (NO_SCORE, NOT_RECORDED)
+NOT_CONFIRMED = "no second score to confirm the first"
+HYPOTHETICAL = "an event before the assessment made its score unknowable"
+NOT_ASSESSED = (NO_SCORE, NOT_RECORDED, NOT_CONFIRMED, HYPOTHETICAL)
+NO_RESPONSE, TOO_SHORT = "no response, so no relapse", "followed for too short a time"
 LAST_DAY = 100 * 366  # no end: a dated event without a window counts whenever it comes after day 0
 
 
@@ -43,7 +52,7 @@ class Outcome:
     Parameters
     ----------
     name : str
-    kind : {"response", "remission", "change", "event"}
+    kind : {"response", "remission", "change", "event", "adverse_event", "dropout", "relapse"}
     label : ndarray of float of shape (units,)
         1 or 0 after the declared strategy for missing outcomes, NaN where not evaluable; the change itself for
         ``change``.
@@ -51,6 +60,8 @@ class Outcome:
         ``observed``, or why the outcome is missing.
     baseline, follow_up : ndarray of float of shape (units,)
         The two scores behind the label; NaN for events.
+    time, event : ndarray of float of shape (units,) or None
+        For a relapse: days from the response to the relapse or the end of follow-up, and which of the two it was.
     """
 
     name: str
@@ -59,6 +70,8 @@ class Outcome:
     why: np.ndarray
     baseline: np.ndarray
     follow_up: np.ndarray
+    time: np.ndarray | None = None
+    event: np.ndarray | None = None
 
     @property
     def unassessed(self) -> np.ndarray:
@@ -131,22 +144,114 @@ def define_outcome(
     """
     if isinstance(outcome, EventOutcome):
         return _event(timeline, name, outcome)
-    n = len(timeline.units)
+    if isinstance(outcome, AdverseEventOutcome):
+        return _recorded(name, outcome, find_harm(timeline, outcome, baseline=baseline))
+    if isinstance(outcome, DropoutOutcome):
+        return _recorded(
+            name, outcome, np.isnan(_scores(timeline, outcome.measure, outcome.assessed)[0]).astype(float)
+        )
     before = _baseline_score(timeline, outcome.measure, baseline, take)
-    after = np.full(n, np.nan)
-    found = assessed_rows(timeline, outcome.measure, outcome.assessed)
-    after[found.index.to_numpy(int)] = found["value"].to_numpy(float)
+    if isinstance(outcome, RelapseOutcome):
+        return _relapse(timeline, name, outcome, before)
+    after, day = _scores(timeline, outcome.measure, outcome.assessed)
+    until = np.where(np.isnan(day), outcome.assessed.last_day, day)
+    second, confirmed_on = _second(timeline, outcome)
+    until = until if second is None else np.where(np.isnan(confirmed_on), _last_day(outcome), confirmed_on)
+    events = find_first_events(timeline, outcome.intercurrent, until)
+    stopped = events.with_strategy("while_on_treatment")
+    after = np.where(stopped, last_scores_before(timeline, outcome.measure, events.day)[0], after)
     label = _label(outcome, before, after)
-    why = np.full(n, OBSERVED, dtype=object)
+    why = np.full(len(after), OBSERVED, dtype=object)
     why[np.isnan(after)] = NO_SCORE
+    if second is not None:
+        label, why = _both(label, _label(outcome, before, second), why)
     if isinstance(outcome, ResponseOutcome):
         why[before <= 0] = "baseline score is 0"
     if not isinstance(outcome, RemissionOutcome):
         why[np.isnan(before)] = "no baseline score"
+    label, why = _with_events(label, why, events, possible=_possible(outcome, before))
     if outcome.if_missing == "non_responder":
         # Without a baseline above 0 there is no response to miss.
-        label[np.isnan(after) & ((before > 0) | isinstance(outcome, RemissionOutcome))] = 0.0
+        label[np.isin(why.astype(str), NOT_ASSESSED) & _possible(outcome, before)] = 0.0
     return Outcome(name=name, kind=outcome.kind, label=label, why=why, baseline=before, follow_up=after)
+
+
+def _scores(timeline: Timeline, measure: str, window: Window) -> tuple[np.ndarray, np.ndarray]:
+    """Score and day of the assessment that a window asks for, NaN where there is none."""
+    found = assessed_rows(timeline, measure, window).reindex(range(len(timeline.units)))
+    return found["value"].to_numpy(float), found["day"].to_numpy(float)
+
+
+def _second(
+    timeline: Timeline, outcome: ResponseOutcome | RemissionOutcome | ChangeOutcome
+) -> tuple[np.ndarray | None, np.ndarray]:
+    if isinstance(outcome, ChangeOutcome) or outcome.confirmed is None:
+        return None, np.empty(0)
+    return _scores(timeline, outcome.measure, outcome.confirmed)
+
+
+def _last_day(outcome: ResponseOutcome | RemissionOutcome | ChangeOutcome) -> int:
+    confirmed = None if isinstance(outcome, ChangeOutcome) else outcome.confirmed
+    return (confirmed or outcome.assessed).last_day
+
+
+def _both(one: np.ndarray, two: np.ndarray, why: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Whether both assessments show it; one that does not is enough for no, and one that is missing leaves it open."""
+    label = np.where((one == 0) | (two == 0), 0.0, np.where((one == 1) & (two == 1), 1.0, np.nan))
+    why = np.where(np.isfinite(label), OBSERVED, np.where(np.isfinite(one), NOT_CONFIRMED, why)).astype(
+        object
+    )
+    return label, why
+
+
+def _possible(outcome: ResponseOutcome | RemissionOutcome | ChangeOutcome, before: np.ndarray) -> np.ndarray:
+    """Whether the baseline allows the outcome at all."""
+    return np.asarray((before > 0) | isinstance(outcome, RemissionOutcome))
+
+
+def _with_events(
+    label: np.ndarray, why: np.ndarray, events: FirstEvents, *, possible: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Count events by their strategies: the event is no response, or what would have been is not known."""
+    composite, hypothetical = events.with_strategy("composite"), events.with_strategy("hypothetical")
+    label = np.where(composite & possible, 0.0, np.where(hypothetical, np.nan, label))
+    why = np.where(composite & possible, OBSERVED, np.where(hypothetical & possible, HYPOTHETICAL, why))
+    return label, why.astype(object)
+
+
+def _recorded(name: str, outcome: AdverseEventOutcome | DropoutOutcome, label: np.ndarray) -> Outcome:
+    nothing = np.full(len(label), np.nan)
+    why = np.where(np.isnan(label), NOT_RECORDED, OBSERVED).astype(object)
+    if outcome.if_missing == "non_event":
+        label = np.where(np.isnan(label), 0.0, label)
+    return Outcome(name=name, kind=outcome.kind, label=label, why=why, baseline=nothing, follow_up=nothing)
+
+
+def _relapse(timeline: Timeline, name: str, outcome: RelapseOutcome, before: np.ndarray) -> Outcome:
+    after, day = _scores(timeline, outcome.measure, outcome.assessed)
+    response = is_response(before, after, reduction=outcome.reduction)
+    followed = find_relapses(
+        timeline, outcome, baseline=before, responded_on=np.where(response == 1, day, np.nan)
+    )
+    within = followed.time <= outcome.within
+    relapsed = (followed.relapsed == 1) & within
+    stayed = (followed.relapsed == 1) & ~within | (followed.relapsed == 0) & (followed.time >= outcome.within)
+    label = np.where(relapsed, 1.0, np.where(stayed, 0.0, np.nan))
+    why = np.where(np.isfinite(label), OBSERVED, np.where(response == 1, TOO_SHORT, NO_RESPONSE)).astype(
+        object
+    )
+    why[np.isnan(after)] = NO_SCORE
+    why[np.isnan(before)] = "no baseline score"
+    return Outcome(
+        name=name,
+        kind=outcome.kind,
+        label=label,
+        why=why,
+        baseline=before,
+        follow_up=after,
+        time=followed.time,
+        event=followed.relapsed,
+    )
 
 
 def sensitivity(timeline: Timeline, name: str, outcome: AnyOutcome, *, baseline: Baseline) -> pd.DataFrame:
@@ -164,32 +269,31 @@ def sensitivity(timeline: Timeline, name: str, outcome: AnyOutcome, *, baseline:
     pandas.DataFrame
         ``strategy``, ``n``, ``events``, ``declared`` (whether it is the config's own choice).
     """
-    if isinstance(outcome, ChangeOutcome):
+    if isinstance(outcome, ChangeOutcome | DropoutOutcome | RelapseOutcome):
         return pd.DataFrame(columns=["strategy", "n", "events", "declared"])
-    missing = "non_event" if isinstance(outcome, EventOutcome) else "non_responder"
-    cases = [
-        ("exclude", "last", "missing outcomes left out"),
-        (missing, "last", "missing outcomes count as no event"),
-    ]
-    if isinstance(outcome, ResponseOutcome):
-        cases.append(("exclude", "first", "missing left out; first instead of last baseline score"))
     rows = []
-    for strategy, take, words in cases:
-        label = define_outcome(
-            timeline, name, outcome.model_copy(update={"if_missing": strategy}), baseline=baseline, take=take
-        ).label
-        # Imputed outcomes are counted as left out: what they were drawn as is no observation.
-        chosen = "exclude" if outcome.if_missing == "impute" else outcome.if_missing
-        declared = strategy == chosen and take == "last"
-        rows.append(
-            {
-                "strategy": words,
-                "n": int(np.isfinite(label).sum()),
-                "events": int(np.nansum(label)),
-                "declared": declared,
-            }
-        )
+    for words, other, take, declared in _alternatives(outcome):
+        label = define_outcome(timeline, name, other, baseline=baseline, take=take).label
+        row = {"strategy": words, "n": int(np.isfinite(label).sum()), "events": int(np.nansum(label))}
+        rows.append({**row, "declared": declared})
     return pd.DataFrame(rows)
+
+
+def _alternatives(outcome: AnyOutcome) -> Iterator[tuple[str, AnyOutcome, str, bool]]:
+    """Yield each strategy in words, the outcome with it, which baseline score it takes, and whether it was declared."""
+    recorded = isinstance(outcome, EventOutcome | AdverseEventOutcome)
+    missing = "non_event" if recorded else "non_responder"
+    # Imputed outcomes are counted as left out: what they were drawn as is no observation.
+    chosen = "exclude" if outcome.if_missing == "impute" else outcome.if_missing
+    for strategy, words in (("exclude", "left out"), (missing, "count as no event")):
+        other = outcome.model_copy(update={"if_missing": strategy})
+        yield f"missing outcomes {words}", other, "last", strategy == chosen
+    excluded = outcome.model_copy(update={"if_missing": "exclude"})
+    if isinstance(outcome, ResponseOutcome):
+        yield "missing left out; first instead of last baseline score", excluded, "first", False
+    if isinstance(outcome, ResponseOutcome | RemissionOutcome) and outcome.intercurrent:
+        policy = excluded.model_copy(update={"intercurrent": {}})
+        yield "missing left out; scores as they are in spite of intercurrent events", policy, "last", False
 
 
 def _baseline_score(timeline: Timeline, measure: str, baseline: Baseline, take: str) -> np.ndarray:

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from predictor.config.dictionary import Column, DateKnown, Dictionary, Table
 from predictor.config.messages import suggestion
-from predictor.config.schema import Condition, Config, EventOutcome, Window
+from predictor.config.schema import AdverseEventOutcome, Condition, Config, EventOutcome, Window
 from predictor.errors import Problem
 
 __all__ = ["conditions_of", "find_cohort_problems", "unknown_levels"]
@@ -131,7 +131,7 @@ def _windows(config: Config) -> Iterator[Problem]:
         message = f"the window ends on day {baseline.last_day}, before it starts on day {baseline.first_day}"
         yield Problem("CFG-31", message, "Swap first_day and last_day", "cohort.baseline")
     for name, outcome in config.outcomes.items():
-        if not isinstance(outcome, EventOutcome):
+        if not isinstance(outcome, EventOutcome | AdverseEventOutcome):
             yield from _assessed(
                 f"outcomes.{name}.assessed", outcome.assessed, last_baseline_day=baseline.last_day
             )

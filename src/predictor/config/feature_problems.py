@@ -7,7 +7,16 @@ from collections.abc import Container, Iterator
 from predictor.config.cohort_problems import unknown_levels
 from predictor.config.dictionary import Column, Dictionary, Table
 from predictor.config.messages import suggestion
-from predictor.config.schema import ChangeOutcome, Config, EventOutcome, FeatureEntry, Window
+from predictor.config.outcome_sections import recorded_columns
+from predictor.config.schema import (
+    AdverseEventOutcome,
+    ChangeOutcome,
+    Config,
+    DropoutOutcome,
+    EventOutcome,
+    FeatureEntry,
+    Window,
+)
 from predictor.config.yaml_text import PLACEHOLDER
 from predictor.errors import Problem
 
@@ -35,30 +44,30 @@ def find_feature_problems(
 def _outcomes(config: Config, dictionary: Dictionary, lost: Container[str]) -> Iterator[Problem]:
     for name, outcome in config.outcomes.items():
         path = f"outcomes.{name}"
-        if isinstance(outcome, EventOutcome):
-            yield from _event(path, outcome, dictionary)
-        else:
+        for at, column, values in recorded_columns(outcome):
+            yield from _recorded(f"{path}.{at}", column, values, dictionary)
+        if not isinstance(outcome, EventOutcome | AdverseEventOutcome):
             yield from _measured(path, outcome.measure, outcome.assessed, dictionary, lost)
     primary = config.outcomes.get(config.primary)
     if primary is None and config.primary not in lost:
         remedy = suggestion(config.primary, config.outcomes, what="outcomes")
         yield Problem("CFG-24", f'the primary outcome "{config.primary}" is not declared', remedy, "primary")
     elif isinstance(primary, ChangeOutcome):
-        remedy = "Name an outcome of kind response, remission or event"
+        remedy = "Name an outcome of another kind"
         yield Problem(
             "CFG-24", "a change is described, not modelled, so it cannot be primary", remedy, "primary"
         )
 
 
-def _event(path: str, outcome: EventOutcome, dictionary: Dictionary) -> Iterator[Problem]:
-    found = dictionary.find(outcome.column)
+def _recorded(path: str, reference: str, values: list[str], dictionary: Dictionary) -> Iterator[Problem]:
+    found = dictionary.find(reference)
     if found is None:
         return
     table, _, column = found
-    if table.known_of(column) in ("baseline", "plan"):
-        message = f"{outcome.column} is declared as known at day 0, so it is no outcome"
-        yield Problem("CFG-24", message, "Write `known: after` in the dictionary", f"{path}.column")
-    yield from unknown_levels(outcome.in_, column, outcome.column, f"{path}.in")
+    if table.known_of(column) in ("baseline", "plan") and table.days_of(column) is None:
+        message = f"{reference} is declared as known at day 0, so it is no outcome"
+        yield Problem("CFG-24", message, "Write `known: after` in the dictionary", f"{path}column")
+    yield from unknown_levels(values, column, reference, f"{path}in")
 
 
 def _measured(
@@ -96,7 +105,8 @@ def _columns_of(measure: str, dictionary: Dictionary) -> list[tuple[Table, Colum
 
 def _severity(config: Config, dictionary: Dictionary) -> Iterator[Problem]:
     if config.severity is None:
-        scored = [name for name, outcome in config.outcomes.items() if not isinstance(outcome, EventOutcome)]
+        recorded = (EventOutcome, AdverseEventOutcome, DropoutOutcome)
+        scored = [name for name, outcome in config.outcomes.items() if not isinstance(outcome, recorded)]
         if scored:
             message = f'the outcome "{scored[0]}" is measured on a score, so a severity is needed'
             remedy = "Write `severity: table.measure`; it is the reference every model has to beat"
@@ -184,6 +194,8 @@ def _is_outcome(config: Config, dictionary: Dictionary, table: Table, header: st
             event = dictionary.find(outcome.column)
             if reference == outcome.column or (event and (event[0].source.cells, event[1]) == cells):
                 return True
+        elif isinstance(outcome, AdverseEventOutcome):
+            continue  # a value of the baseline window is no sign of harm; one known afterwards is refused as such
         elif not early and cells in _assessed_cells(outcome.measure, outcome.assessed, dictionary):
             return True
     return False

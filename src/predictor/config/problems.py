@@ -15,7 +15,9 @@ from predictor.config.dictionary import Dictionary
 from predictor.config.dictionary_problems import find_dictionary_problems
 from predictor.config.feature_problems import find_feature_problems
 from predictor.config.messages import nearest, suggestion
-from predictor.config.schema import PROCEDURES, Config, EventOutcome
+from predictor.config.outcome_problems import find_outcome_problems
+from predictor.config.outcome_sections import recorded_columns
+from predictor.config.schema import PROCEDURES, Config
 from predictor.config.validation_problems import find_validation_problems
 from predictor.errors import Problem
 from predictor.execution import address_problem
@@ -45,6 +47,7 @@ def find_problems(config: Config, dictionary: Dictionary, *, lost: Container[str
     yield from _undeclared(config, dictionary, lost)
     yield from find_cohort_problems(config, dictionary)
     yield from find_feature_problems(config, dictionary, lost=lost)
+    yield from find_outcome_problems(config, dictionary)
     yield from find_validation_problems(config, dictionary)
     yield from _names(config, lost)
     yield from _fits(config)
@@ -63,7 +66,7 @@ def _references(config: Config) -> Iterator[tuple[str, str | None]]:
     yield "cohort.treatment.column", cohort.treatment.column if cohort.treatment else None
     yield from ((f"{path}.column", condition.column) for path, condition in conditions_of(config))
     for name, outcome in config.outcomes.items():
-        yield f"outcomes.{name}.column", outcome.column if isinstance(outcome, EventOutcome) else None
+        yield from ((f"outcomes.{name}.{at}column", column) for at, column, _ in recorded_columns(outcome))
     yield "severity", config.severity
     for group, entries in config.features.groups.items():
         yield from ((f"features.groups.{group}.{n}", entry.column) for n, entry in enumerate(entries))

@@ -10,11 +10,26 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from predictor.config.dictionary import Declared
+from predictor.config.outcome_sections import (
+    AdverseEventOutcome,
+    AnyOutcome,
+    ChangeOutcome,
+    Condition,
+    DropoutOutcome,
+    EventOutcome,
+    IntercurrentEvent,
+    Reference,
+    RelapseOutcome,
+    RemissionOutcome,
+    ResponseOutcome,
+    Window,
+)
 
 __all__ = [
     "DEFAULT_CANDIDATES",
     "DEFAULT_MODELS",
     "PROCEDURES",
+    "AdverseEventOutcome",
     "AnyOutcome",
     "Applicability",
     "Assessed",
@@ -25,6 +40,7 @@ __all__ = [
     "Condition",
     "Config",
     "DataSection",
+    "DropoutOutcome",
     "EventOutcome",
     "ExecutionSection",
     "Experiment",
@@ -33,8 +49,10 @@ __all__ = [
     "HumanStatements",
     "Imputation",
     "Index",
+    "IntercurrentEvent",
     "ModelSection",
     "ModelType",
+    "RelapseOutcome",
     "RemissionOutcome",
     "ReportSection",
     "ResponseOutcome",
@@ -46,8 +64,6 @@ __all__ = [
     "Validation",
     "Window",
 ]
-
-Reference = Annotated[str, Field(pattern=r"^[^.\s]+\.[^.\s]+$")]
 
 
 class Experiment(Declared):
@@ -90,18 +106,6 @@ class Baseline(Declared):
     last_day: Annotated[int, Field(le=0)] = 0
     same_day: Literal["include", "exclude", "pre_dose_only"] = "include"
     """Whether values of day 0 itself count; ``pre_dose_only`` takes those with a time before the dose."""
-
-
-class Condition(Declared):
-    """One test of one column."""
-
-    column: Reference
-    min: float | None = None
-    """Included."""
-    max: float | None = None
-    """Included."""
-    in_: Annotated[list[str] | None, Field(alias="in")] = None
-    """Values that pass."""
 
 
 class Rule(Declared):
@@ -155,72 +159,6 @@ class CohortSection(Declared):
     treatment: Treatment | None = None
     eligibility: list[Rule] = Field(default_factory=list)
     """Applied in order; each is a row of the attrition table."""
-
-
-class Window(Declared):
-    """When the outcome is assessed: whole days after day 0, both ends included."""
-
-    first_day: int
-    last_day: int
-    target_day: int | None = None
-    """Where ``nearest`` is nearest to; default: the middle."""
-    prefer: Literal["nearest", "first", "last"] = "nearest"
-    """Which of several assessments in the window counts."""
-
-
-IfMissing = Literal["exclude", "non_responder", "impute"]
-
-
-class ResponseOutcome(Declared):
-    """A fall of a score by at least ``reduction`` of its baseline value (inclusive)."""
-
-    kind: Literal["response"]
-    measure: str
-    """Instrument, analyte or measure of the dictionary."""
-    reduction: Annotated[float, Field(gt=0, le=1)] = 0.5
-    assessed: Window
-    if_missing: IfMissing = "exclude"
-    """What becomes of patients without an assessment; the other strategies are printed beside it. ``impute``: they are
-    learned from with drawn outcomes, inside training parts, and never tested; for the primary outcome, with multiple
-    imputation."""
-    better: Literal["lower"] = "lower"
-
-
-class RemissionOutcome(Declared):
-    """A score at or below ``at_most``."""
-
-    kind: Literal["remission"]
-    measure: str
-    at_most: float
-    assessed: Window
-    if_missing: IfMissing = "exclude"
-
-
-class ChangeOutcome(Declared):
-    """Baseline minus follow-up; described, not modelled."""
-
-    kind: Literal["change"]
-    measure: str
-    assessed: Window
-    if_missing: Literal["exclude"] = "exclude"
-
-
-class EventOutcome(Declared):
-    """A declared column, known afterwards, that takes one of the values ``in``.
-
-    With ``assessed`` only dated values inside the window count; any one of them makes the event.
-    """
-
-    kind: Literal["event"]
-    column: Reference
-    in_: Annotated[list[str], Field(alias="in", min_length=1)]
-    assessed: Window | None = None
-    if_missing: Literal["exclude", "non_event", "impute"] = "exclude"
-
-
-AnyOutcome = Annotated[
-    ResponseOutcome | RemissionOutcome | ChangeOutcome | EventOutcome, Field(discriminator="kind")
-]
 
 
 def _feature_form(value: Any) -> Any:
