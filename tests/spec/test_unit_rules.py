@@ -280,6 +280,33 @@ def test_a_value_above_the_largest_measurable_one():
     assert found.frame["x"].tolist() == [400, 1476]
 
 
+CORTISOL = {"analyte": "cortisol_serum", "unit": "nmol/L"}
+DRAWN = {"known": {"date": "drawn"}}
+
+
+def test_cortisol_without_the_time_of_the_draw_or_of_waking_is_pointed_out():
+    drawn = ["2026-03-02T08:15", "2026-03-03", "2026-03-04T07:45", ""]
+    frame = table(np.array([300.0, 310, 320, 330]), drawn=drawn)
+    columns = {"drawn": {"type": "date"}, "x": CORTISOL}
+    notices = conformed(frame, dictionary(columns, **DRAWN)).notices
+    assert "labs.csv: 2 values of x (cortisol_serum) have no time of the draw" in notices
+    assert [notice for notice in notices if "waking" in notice] == [
+        "labs.csv: nothing says how long after waking x (cortisol_serum) was drawn; declare the measure "
+        "hours_since_waking, or derive it with the rule hours_between"
+    ]
+
+
+def test_cortisol_with_both_times_is_not():
+    times = [f"2026-03-0{day}T0{hour}:15" for day in (2, 3) for hour in (7, 8)]
+    frame = table(
+        np.array([300.0, 310, 320, 330]), drawn=times, woke=["2026-03-02T06:30", "2026-03-02T06:00"] * 2
+    )
+    hours = {"unit": "h", "derive": {"rule": "hours_between", "start": "woke", "end": "drawn"}}
+    columns = {"drawn": {"type": "date"}, "woke": {"type": "date"}, "x": CORTISOL, "hours": hours}
+    notices = conformed(frame, dictionary(columns, **DRAWN)).notices
+    assert [notice for notice in notices if "draw" in notice or "waking" in notice] == []
+
+
 def test_every_analyte_is_complete_and_its_limits_agree():
     for name, analyte in ANALYTES.items():
         assert analyte.bounds is not None

@@ -32,6 +32,7 @@ from predictor.data.rows import keep_own_rows
 from predictor.data.sources.reading import read_source
 from predictor.data.sources.text_table import TextTable
 from predictor.data.spelling import respelled_keys
+from predictor.data.timing import note_untimed
 from predictor.errors import DataError, Problem
 
 __all__ = ["ConformedTable", "conform_table", "read_tables"]
@@ -231,6 +232,7 @@ def conform_table(
     if not found:
         frame, reading = add_scores(frame, reading)
     if learning:
+        note_untimed(reading, frame)
         _check_informative(reading, frame)
     found.raise_if_any()
     return ConformedTable(name, frame, reading.rows, tuple(reading.notices), text.sha256)
