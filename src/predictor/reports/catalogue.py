@@ -133,10 +133,11 @@ MESSAGES: Mapping[str, str] = MappingProxyType(
         "says {nested}.",
         "optimism_none": "The resamples do not define an AUC, so that nothing is corrected.",
         "few_resamples": "With {resamples} resamples these figures are rough; 200 or more are usual.",
-        "limits_refitted": "The judged model's limits of AUC, log loss, Brier and scaled Brier score cover both which "
+        "limits_refitted": "The judged model's limits of AUC, log loss, Brier and scaled Brier score cover which "
         "patients were tested and which the procedure was fitted to, the latter by the spread of the bootstrap's "
-        "refits. In simulated trials such limits of 95 % held 88 to 95 %. All others hold the fitted models fixed: they "
-        "are too narrow for other samples of this size, and a single model's own slope lies outside in one of five.",
+        "refits. In simulated trials such limits of 95 % held 88 to 95 %. All others hold the fitted models fixed: "
+        "they are too narrow for other samples of this size, and a single model's own slope lies outside in one of "
+        "five.",
         "limits_fixed": "The limits describe which patients were tested, not which the procedure was fitted to: for "
         "its worth in other samples of this size they are too narrow by a sixth to a third. A bootstrap "
         "(validation.bootstrap.resamples) widens them by what refitting adds.",
