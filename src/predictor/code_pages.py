@@ -423,6 +423,11 @@ CODE_PAGES: Mapping[str, CodePage] = MappingProxyType(
             "Try the same query with the database's own client; what its driver says is not repeated, because "
             "it may hold patients' rows.",
         ),
+        "DAT-42": CodePage(
+            "bundle.json:17: Observation.status: DAT-42 the resource does not fit FHIR R4 (missing). Mend it "
+            "where it comes from, or write `version:` if it is of another version.",
+            "The row is the entry's number in a bundle, or the line of an NDJSON file.",
+        ),
         "UNI-01": CodePage(
             "labs.csv: crp: UNI-01 the median is 0.21 mg/L, 0.5 to 20 was expected of crp: it looks like "
             "mg/dL. Mend `unit:`, or write `file_unit:` or `unit_column:`; if it is right, write "

@@ -90,6 +90,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "DAT-30": "No patient has a day 0, or is left after eligibility.",
         "DAT-40": "A REDCap export and its project's data dictionary do not fit each other.",
         "DAT-41": "A database cannot be reached, refuses what is asked, or gives what is no cell.",
+        "DAT-42": "A FHIR file or a resource in it is not of its version, or cannot be read as a row.",
         "UNI-01": "The values of a column look like another unit than the declared one.",
         "UNI-03": "A part of a column's values, such as those of some sites, looks like another unit than the rest.",
         "UNI-05": "A unit or an analyte is not known, or a unit is missing.",

@@ -10,9 +10,9 @@ from pydantic import BeforeValidator, Field
 
 from predictor.config.declared import Declared
 
-__all__ = ["DATABASES", "Format", "Redcap", "Source", "Sql", "database_file"]
+__all__ = ["DATABASES", "Fhir", "Format", "Redcap", "Source", "Sql", "database_file"]
 
-Format = Literal["csv", "excel", "parquet", "spss", "stata", "sas", "xpt", "sql"]
+Format = Literal["csv", "excel", "parquet", "spss", "stata", "sas", "xpt", "sql", "fhir"]
 DATABASES = {
     "sqlite": "sqlite",
     "sqlite+pysqlite": "sqlite",
@@ -90,6 +90,20 @@ class Sql(Declared):
         return self.table or self.omop or "query"
 
 
+class Fhir(Declared):
+    """A FHIR bundle, or NDJSON with one resource on a line."""
+
+    resource: Literal[
+        "Patient", "Observation", "QuestionnaireResponse", "Condition", "MedicationAdministration"
+    ]
+    """Which resources are this table's rows; the others are counted."""
+    version: Literal["R4", "STU3"] = "R4"
+    """Of the standard, by whose models every resource is checked."""
+    time_zone: str = "as_written"
+    """What becomes of a time with an offset: ``as_written`` drops the offset and keeps the clock's time; a name such as
+    ``Europe/Berlin`` converts to the clinic's time."""
+
+
 def database_file(url: str) -> str | None:
     """Return the file behind the address of a SQLite or DuckDB database; None for any other.
 
@@ -135,6 +149,8 @@ class Source(Declared):
 
     redcap: Redcap | None = None
     """For csv: the export is REDCap's."""
+    fhir: Fhir | None = None
+    """The file is FHIR's."""
     sql: Sql | None = None
     """In place of a file."""
 
@@ -143,6 +159,8 @@ class Source(Declared):
         """Return the format as declared, else by the file's name."""
         if self.sql is not None:
             return "sql"
+        if self.fhir is not None:
+            return "fhir"
         return self.format or _BY_SUFFIX.get(PurePath(self.path).suffix.lower(), "csv")
 
     @property

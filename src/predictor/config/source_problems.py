@@ -6,6 +6,7 @@ import codecs
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
+from zoneinfo import available_timezones
 
 from predictor.config.source import DATABASES, Source, Sql, database_file
 from predictor.errors import Problem
@@ -42,6 +43,7 @@ def find_source_problems(path: str, source: Source, concepts: Sequence[str] = ()
     yield from _text(path, source)
     yield from _redcap(path, source)
     yield from _place(path, source)
+    yield from _fhir(path, source)
     if source.sql is not None:
         yield from _address(f"{path}.sql", source.sql)
         yield from _asked(f"{path}.sql", source.sql)
@@ -139,3 +141,19 @@ def _concepts(path: str, sql: Sql, concepts: Sequence[str]) -> Iterator[Problem]
         if not CONCEPT.fullmatch(concept):
             message = f'"{concept}" is no concept id, which is a whole number'
             yield Problem("CFG-51", message, 'Write for example "3004249"', path)
+
+
+def _fhir(path: str, source: Source) -> Iterator[Problem]:
+    if source.fhir is None:
+        if source.format == "fhir":
+            message = "nothing says which resources are read"
+            yield Problem("CFG-50", message, "Write `fhir: {resource: …}`", f"{path}.format")
+        return
+    if source.format not in (None, "fhir") or source.redcap is not None:
+        message = "the source is FHIR and something else"
+        yield Problem("CFG-50", message, "Keep one of the two", f"{path}.fhir")
+    if source.fhir.time_zone != "as_written" and source.fhir.time_zone not in available_timezones():
+        message = "a time zone that is not known"
+        yield Problem(
+            "CFG-27", message, "Write as_written, or for example Europe/Berlin", f"{path}.fhir.time_zone"
+        )

@@ -255,6 +255,11 @@ def in_dictionary() -> Iterator[tuple[str, str, dict[str, Any]]]:
         yield code, f"{place}.sql{where}", {"patients__source": {"sql": sql}}
     omop = {"sql": {"url_from": "PREDICTOR_DB", "omop": "measurement"}, "where": {"concept_id": "1; DROP"}}
     yield "CFG-51", f"{place}.sql.omop", {"patients__source": omop}
+    zone = {"path": "p.json", "fhir": {"resource": "Observation", "time_zone": "Middle/Earth"}}
+    yield "CFG-27", f"{place}.fhir.time_zone", {"patients__source": zone}
+    yield "CFG-50", f"{place}.format", {"patients__source": {"path": "p.json", "format": "fhir"}}
+    twice = {"path": "p.json", "format": "csv", "fhir": {"resource": "Observation"}}
+    yield "CFG-50", f"{place}.fhir", {"patients__source": twice}
     both = {"path": "p.csv", "sql": {"url_from": "PREDICTOR_DB", "table": "t"}}
     yield "CFG-50", f"{place}.sql", {"patients__source": both}
     redcap = {"path": "p.csv", "redcap": {"dictionary": "../d.csv"}}

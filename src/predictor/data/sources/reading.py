@@ -8,6 +8,7 @@ from pathlib import Path
 from predictor.config.source import Source
 from predictor.data.sources.csv import read_text_table
 from predictor.data.sources.excel import read_excel
+from predictor.data.sources.fhir import read_fhir
 from predictor.data.sources.omop import read_omop
 from predictor.data.sources.parquet import read_parquet
 from predictor.data.sources.redcap import read_redcap
@@ -46,6 +47,8 @@ def read_source(
         return read_database(path, source.sql, shown_as=shown_as)
     if path is None:
         raise refuse(shown_as, "DAT-15", "the file does not exist", "Write its path; nothing was read")
+    if source.fhir is not None:
+        return read_fhir(path, source.fhir, shown_as=shown_as)
     if source.kind == "excel":
         return read_excel(path, sheet=source.sheet, shown_as=shown_as)
     if source.kind == "parquet":
