@@ -45,6 +45,7 @@ from predictor.model_folder import (
     to_json,
     write_manifest,
 )
+from predictor.model_shape import require_shape
 from predictor.model_trial import try_estimator
 from predictor.models.archive import load_compact, save_compact
 from predictor.models.plain import CompactModel, from_plain, to_plain
@@ -432,6 +433,7 @@ def _build(
     folder: Path, content: Mapping[str, bytes], manifest: dict[str, Any], *, trial: bool
 ) -> PredictionModel:
     parts = {name: read_json(content[name]) for name in TEXTS}
+    require_shape(parts)
     schema, applicability = parts["schema.json"], parts["applicability.json"]
     features = tuple(Feature(**_with_tuples(part)) for part in schema["features"])
     distance = applicability.get("distance")  # which a folder from before it does not have

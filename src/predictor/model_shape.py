@@ -1,0 +1,125 @@
+"""Whether the texts of a model's folder have the shape that whoever predicts relies on.
+
+A folder whose hashes fit may still have been written by somebody else. What only looks like a model is refused when it
+is loaded; it does not fail in front of a patient.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from datetime import date
+from typing import Any
+
+__all__ = ["require_shape"]
+
+Shape = Callable[[Any], bool]
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not _flag(value) and math.isfinite(value)
+
+
+def _share(value: Any) -> bool:
+    return _number(value) and 0 <= value <= 1
+
+
+def _day(value: Any) -> bool:
+    try:
+        return _text(value) and bool(date.fromisoformat(value))
+    except ValueError:
+        return False
+
+
+def _maybe(shape: Shape) -> Shape:
+    return lambda value: value is None or shape(value)
+
+
+def _all(shape: Shape) -> Shape:
+    return lambda value: isinstance(value, list) and all(map(shape, value))
+
+
+def _ends(value: Any) -> bool:
+    return _all(_maybe(_number))(value) and len(value) == 2
+
+
+def _having(*needed: str, **shapes: Shape) -> Shape:
+    """Make the shape of a mapping: the keys that it needs, and how the known ones look where they are there."""
+    return lambda value: (
+        isinstance(value, dict)
+        and all(key in value for key in needed)
+        and all(shape(value[key]) for key, shape in shapes.items() if key in value)
+    )
+
+
+def _condition(value: Any) -> bool:
+    limits = _having("input", input=_text, min=_maybe(_number), max=_maybe(_number))(value)
+    return limits and _maybe(_all(_text))(value.get("in"))
+
+
+INPUT = _having(
+    name=_text,
+    label=_text,
+    unit=_text,
+    kind=_text,
+    role=_text,
+    levels=_all(_text),
+    limits=_ends,
+    learned=_maybe(_ends),
+    required=_flag,
+    missing_share=_share,
+    importance=_number,
+    typical=_having(),
+)
+RATE = _having(plan=_text, n=_number, rate=_maybe(_share), low=_maybe(_share), high=_maybe(_share))
+SHAPES: Mapping[str, Shape] = {
+    "schema.json": _having(
+        "inputs", "dictionary", "cohort", inputs=_all(INPUT), dictionary=_having(), cohort=_having()
+    ),
+    "applicability.json": _having(
+        "entry_rules",
+        "plan",
+        "policy",
+        entry_rules=_all(_having("name", "conditions", name=_text, conditions=_all(_condition))),
+        plan=_having(input=_maybe(_text), bands=_maybe(_all(_number)), band_labels=_maybe(_all(_text))),
+        policy=_having(
+            release=_text,
+            withhold_if=_having(
+                outside_training_range=_flag, unlike_development=_flag, missing_features_over=_share
+            ),
+        ),
+    ),
+    "card.json": _having(
+        valid_until=_maybe(_day),
+        name=_text,
+        simulated=_flag,
+        verdict=_having(label=_text, sentence=_text, reason=_text),
+    ),
+    "metrics.json": _having("group_rates", group_rates=_all(RATE)),
+}
+
+
+def require_shape(parts: Mapping[str, Any]) -> None:
+    """Refuse texts that no release writes.
+
+    Parameters
+    ----------
+    parts : mapping of str to object
+        Content of the JSON files by name.
+
+    Raises
+    ------
+    ValueError
+        With the first file that has another shape.
+    """
+    for name, shape in SHAPES.items():
+        if not shape(parts[name]):
+            raise ValueError(f"{name} has another shape than a model's")
