@@ -165,7 +165,9 @@ def test_references_are_followed_and_dangling_ones_counted(tmp_path: Path) -> No
         tmp_path,
         observation(valueInteger=1, subject={"reference": "urn:uuid:3"}),
         observation(valueInteger=2, subject={"reference": "urn:uuid:nobody"}),
-        observation(valueInteger=3, subject={"reference": "https://clinic.example/fhir/Patient/p1/_history/2"}),
+        observation(
+            valueInteger=3, subject={"reference": "https://clinic.example/fhir/Patient/p1/_history/2"}
+        ),
         patient,
     )
     assert table.frame["patient"].tolist() == ["p1", "urn:uuid:nobody", "p1"]
