@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from predictor.cohort.selection import baseline_values
+from predictor.cohort.windows import attribute
 from predictor.config.schema import FeatureEntry, Rule
 from predictor.features.dataset import Feature
 from predictor.features.extraction import declare_feature
@@ -17,7 +18,7 @@ from predictor.study import Study
 
 __all__ = ["describe_inputs"]
 
-DIGITS = 3
+DIGITS, FEWEST_FOR_TENTHS = 3, 20
 
 
 def describe_inputs(
@@ -49,12 +50,19 @@ def describe_inputs(
             plan,
             importance=importance.get(f.name, 0.0) / total,
             required=treatment is not None and f.source == treatment.column,
+            max_age=_max_age(study, f.source),
         )
         for f in features
         if f.take == "last"
     }
     extra = {
-        f.name: _field(f, X[f.name], plan, importance=importance.get(f.name, 0.0) / total)
+        f.name: _field(
+            f,
+            X[f.name],
+            plan,
+            importance=importance.get(f.name, 0.0) / total,
+            max_age=_max_age(study, f.source),
+        )
         for f in features
         if f.take != "last"
     }
@@ -98,7 +106,13 @@ def _asked_field(study: Study, column: str, rows: np.ndarray, *, role: str) -> I
     baseline = study.loaded.config.cohort.baseline
     values = baseline_values(study.cohort.timeline, study.loaded.dictionary, column, baseline=baseline)
     return _field(
-        feature, values.iloc[rows], study.cohort.plan[rows], importance=0.0, role=role, required=True
+        feature,
+        values.iloc[rows],
+        study.cohort.plan[rows],
+        importance=0.0,
+        role=role,
+        required=True,
+        max_age=_max_age(study, column),
     )
 
 
@@ -110,6 +124,7 @@ def _field(
     importance: float,
     role: str | None = None,
     required: bool = False,
+    max_age: int | None = None,
 ) -> InputField:
     number = feature.kind == "number"
     known = values.dropna()
@@ -133,7 +148,23 @@ def _field(
         source=feature.source,
         take=feature.take,
         grain=feature.grain,
+        deciles=_deciles(numbers) if number else (),
+        max_age_days=max_age,
     )
+
+
+def _deciles(numbers: pd.Series) -> tuple[float, ...]:
+    """Cut what was recorded into tenths; of fewer patients a cut would be nearly somebody's own value."""
+    if len(numbers) < FEWEST_FOR_TENTHS:
+        return ()
+    cuts = np.quantile(numbers.to_numpy(float), np.arange(1, 10) / 10)
+    return tuple(_rounded(float(cut), round) for cut in cuts)
+
+
+def _max_age(study: Study, source: str) -> int | None:
+    """Say how old a value may be: as old as development took it, where values of this column have days."""
+    dated = attribute(study.cohort.timeline, source) is None
+    return -study.loaded.config.cohort.baseline.first_day if dated else None
 
 
 def _learned(numbers: pd.Series, limits: tuple[float | None, float | None]) -> tuple[float, float]:

@@ -98,6 +98,10 @@ class InputField:
         Which of several values in the baseline window.
     grain : {"any", "whole", "yes_no"}
         Which numbers a value can be.
+    deciles : tuple of float
+        Nine values that cut the development patients' into tenths; empty where fewer than 20 had one.
+    max_age_days : int or None
+        How old a value may be at day 0, where values have days: as old as development took them.
     """
 
     name: str
@@ -115,6 +119,8 @@ class InputField:
     source: str = ""
     take: str = "last"
     grain: Literal["any", "whole", "yes_no"] = "any"
+    deciles: tuple[float, ...] = ()
+    max_age_days: int | None = None
 
 
 @dataclass(frozen=True)

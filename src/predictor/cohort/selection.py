@@ -24,7 +24,7 @@ from predictor.config.schema import Baseline, CohortSection, Index, Rule
 from predictor.data.conform import ConformedTable
 from predictor.errors import DataError, Problem
 
-__all__ = ["Cohort", "baseline_values", "consenting_tables", "patient_table", "select_cohort"]
+__all__ = ["Cohort", "baseline_days", "baseline_values", "consenting_tables", "patient_table", "select_cohort"]
 
 
 @dataclass(frozen=True)
@@ -110,6 +110,28 @@ def _slopes(rows: pd.DataFrame) -> pd.Series:
     )
     sums = products.groupby("unit").sum()
     return sums["xy"] / sums["xx"].where(sums["xx"] > 0)
+
+
+def baseline_days(
+    timeline: Timeline, dictionary: Dictionary, reference: str, *, baseline: Baseline, take: str = "last"
+) -> pd.Series:
+    """Return the day, relative to day 0, of the value that `baseline_values` takes; missing where it has none.
+
+    Of a mean, a minimum or a maximum it is the day of the last value that went into it.
+
+    Parameters
+    ----------
+    timeline, dictionary, reference, baseline, take
+        As in `baseline_values`.
+    """
+    found = dictionary.find(reference)
+    dated = found is not None and isinstance(found[0].known_of(found[2]), DateKnown)
+    everybody = range(len(timeline.units))
+    if attribute(timeline, reference) is not None and not dated:
+        return pd.Series(np.nan, index=everybody)
+    rows = baseline_rows(timeline, baseline)
+    days = rows.loc[(rows["reference"] == reference) & rows["value"].notna()].groupby("unit")["day"]
+    return (days.first() if take == "first" else days.last()).reindex(everybody)
 
 
 def select_cohort(

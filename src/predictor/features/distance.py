@@ -39,6 +39,8 @@ class Distance:
     caution, refusal : float
         Squared distances: exceeded by one in a hundred development patients, each measured from the others; and by one
         in a million, were the tail that of a normal distribution.
+    hundredths : tuple of float
+        Squared distances of which 1, 2 … 99 of 100 development patients lie below; empty in a model saved without.
     """
 
     columns: tuple[EncodedColumn, ...]
@@ -46,6 +48,7 @@ class Distance:
     covariance: np.ndarray
     caution: float
     refusal: float
+    hundredths: tuple[float, ...] = ()
 
     def squared(self, raw: RawColumns, n: int) -> np.ndarray:
         """Evaluate the squared distance over the inputs that are there, shape (n,); a missing one adds nothing.
@@ -67,6 +70,23 @@ class Distance:
     @cached_property
     def _precision(self) -> np.ndarray:
         return np.asarray(np.linalg.inv(self.covariance))
+
+    def less_typical(self, raw: RawColumns) -> int | None:
+        """Count, of 100 development patients, those who lay further out than one patient.
+
+        Parameters
+        ----------
+        raw : mapping of str to ndarray or Categories
+            Of one patient.
+
+        Returns
+        -------
+        int or None
+            0 to 99; None where it is not known, and for a patient with gaps, whose distance is not comparable.
+        """
+        if not self.hundredths or np.isnan(_encoded(self.columns, raw, 1)).any():
+            return None
+        return len(self.hundredths) - int(np.searchsorted(self.hundredths, self.squared(raw, 1)[0]))
 
     def unusual(self, raw: RawColumns) -> list[str]:
         """Name the two features of one patient without which the distance shrinks most.
@@ -94,6 +114,7 @@ class Distance:
             "covariance": self.covariance.tolist(),
             "caution": self.caution,
             "refusal": self.refusal,
+            "hundredths": list(self.hundredths),
         }
 
     @classmethod
@@ -108,16 +129,18 @@ class Distance:
         mean = np.array(plain["mean"], dtype=np.float64)
         covariance = np.array(plain["covariance"], dtype=np.float64)
         caution, refusal = float(plain["caution"]), float(plain["refusal"])
+        hundredths = tuple(float(one) for one in plain.get("hundredths", ()))
         sound = (
             mean.shape == (len(columns),)
             and covariance.shape == (len(columns),) * 2
             and bool(np.isfinite(mean).all() and np.isfinite(covariance).all())
             and bool((np.linalg.eigvalsh(covariance) > 0).all())
             and 0 < caution <= refusal < np.inf
+            and bool(np.isfinite(hundredths).all() and (np.diff(hundredths) >= 0).all())
         )
         if not sound:
             raise ValueError("the distribution is none")
-        return cls(columns, mean, covariance, caution, refusal)
+        return cls(columns, mean, covariance, caution, refusal, hundredths)
 
 
 def fit_distance(columns: Sequence[EncodedColumn], raw: RawColumns, n: int) -> Distance | None:
@@ -141,8 +164,10 @@ def fit_distance(columns: Sequence[EncodedColumn], raw: RawColumns, n: int) -> D
         return None
     encoded = _encoded(used, raw, n)
     mean, covariance = _moments(encoded)
-    caution = float(np.quantile(_from_others(used, raw, n), CAUTION))
-    return Distance(used, mean, covariance, caution, caution * _tail(len(used)))
+    squared = _from_others(used, raw, n)
+    caution = float(np.quantile(squared, CAUTION))
+    hundredths = tuple(float(f"{one:.3g}") for one in np.quantile(squared, np.arange(1, 100) / 100))
+    return Distance(used, mean, covariance, caution, caution * _tail(len(used)), hundredths)
 
 
 def _used(columns: Sequence[EncodedColumn]) -> tuple[EncodedColumn, ...]:

@@ -2,38 +2,30 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 
 from predictor.cohort.names import names_of
+from predictor.prediction.freshness import age_note, check_freshness
 from predictor.prediction.reading import learned_text
-from predictor.prediction.records import Check, InputValue, Kind, Patient, Prediction
+from predictor.prediction.records import Broken, Check, InputValue, Kind, Patient, Prediction, Recorded
+from predictor.prediction.values import check_ranges
 from predictor.prediction_model import InputField, PredictionModel, raw_columns
 
 __all__ = ["judge_patient"]
 
-# Between units in use: powers of ten, creatinine, glucose, cholesterol, cortisol, vitamin D, pounds, inches.
-UNIT_FACTORS = (10.0, 100.0, 1000.0, 88.4, 18.0, 38.67, 27.59, 2.496, 2.2046, 2.54)
-SLIGHTLY = 1.5  # what lies less far outside is unusual, and not in another unit
+NEWER = "Ask the model's owner for one that was checked on newer patients"
 
 
 def judge_patient(model: PredictionModel, patient: Patient, *, today: date) -> Prediction:
     """Decide between estimate, group page and refusal, before any number is made."""
-    checks = [
-        _entry_check(model, patient),
-        _range_check(model, patient),
-        _complete_check(model, patient),
-        *_typical_check(model, patient),
-        _plan_check(model, patient),
-        _date_check(model, today),
-    ]
-    failed = [check for check in checks if check.status == "fail"]
-    group = next((g for g in model.group_rates if g.plan == patient.plan), None)
-    kind: Kind = "estimate"
-    reasons: tuple[str, ...] = ()
     research = model.policy.get("release") == "research"
     better = model.card.get("verdict", {}).get("label") == "better"
+    checks = _checks(model, patient, today, personal=better or research)
+    failed = [check for check in checks if check.status == "fail"]
+    kind: Kind = "estimate"
+    reasons: tuple[str, ...] = ()
     if failed:
         kind, reasons = "refusal", tuple(check.result for check in failed)
     elif not better and not research:
@@ -42,47 +34,60 @@ def judge_patient(model: PredictionModel, patient: Patient, *, today: date) -> P
         row=patient.row,
         kind=kind,
         plan=patient.plan,
-        group=group,
+        group=next((g for g in model.group_rates if g.plan == patient.plan), None),
         checks=tuple(checks),
         reasons=reasons,
-        inputs=tuple(_input_value(one, patient) for one in model.inputs),
+        inputs=tuple(_input_value(one, patient, today) for one in model.inputs),
         research_only=research and not better,
         readable=not patient.unreadable,
     )
 
 
-def _input_value(one: InputField, patient: Patient) -> InputValue:
+def _checks(model: PredictionModel, patient: Patient, today: date, *, personal: bool) -> list[Check]:
+    """Ask every question, in the order of the page."""
+    asked = [
+        _entry_check(model, patient),
+        check_ranges(model, patient),
+        _complete_check(model, patient, personal=personal),
+        check_freshness(model, patient, today=today),
+        _typical_check(model, patient),
+        _site_check(model),
+        _plan_check(model, patient),
+        _date_check(model, today),
+    ]
+    return [check for check in asked if check is not None]
+
+
+def _input_value(one: InputField, patient: Patient, today: date) -> InputValue:
     value = patient.values[one.name]
+    recorded = patient.recorded.get(one.name, Recorded())
     note = patient.unreadable.get(one.name, "")
     if value is None and not note:
         note = "Missing: filled in" if one.role != "entry" else "Missing"
-    return InputValue(one.name, one.label, value, one.unit, learned_text(one), note)
+    notes = [text for text in (note, recorded.note, age_note(one, patient, today=today)) if text]
+    recorded = recorded if value is not None else replace(recorded, day=None, source="")
+    return InputValue(one.name, one.label, value, one.unit, learned_text(one), "; ".join(notes), recorded)
 
 
 def _entry_check(model: PredictionModel, patient: Patient) -> Check:
     failing = [rule for rule in model.entry_rules if not _meets_rule(rule, patient.values)]
+    label = "Entry rules"
     if not failing:
         n = len(model.entry_rules)
-        return Check(
-            "entry_rules",
-            "Entry rules",
-            "ok",
-            f"All {n} met" if n else "None declared",
-            "Same group as in development",
-        )
+        result = f"All {n} met" if n else "None declared"
+        return Check("entry_rules", label, "ok", result, "Same group as in development")
     names = ", ".join(str(rule["name"]) for rule in failing)
-    return Check(
-        "entry_rules",
-        "Entry rules",
-        "fail",
-        f"Not met or not known: {names}",
-        "The model was built without such patients",
-    )
+    broken = tuple(_broken_rule(model, patient, rule) for rule in failing)
+    meaning = "The model was built without such patients"
+    return Check("entry_rules", label, "fail", f"Not met or not known: {names}", meaning, broken)
+
+
+def _conditions(rule: Mapping[str, object]) -> Sequence[Mapping[str, object]]:
+    return rule["conditions"]  # type: ignore[return-value]
 
 
 def _meets_rule(rule: Mapping[str, object], values: Mapping[str, float | str | None]) -> bool:
-    conditions: Sequence[Mapping[str, object]] = rule["conditions"]  # type: ignore[assignment]
-    return any(_meets_condition(condition, values.get(str(condition["input"]))) for condition in conditions)
+    return any(_meets_condition(one, values.get(str(one["input"]))) for one in _conditions(rule))
 
 
 def _meets_condition(condition: Mapping[str, object], value: float | str | None) -> bool:
@@ -96,155 +101,129 @@ def _meets_condition(condition: Mapping[str, object], value: float | str | None)
     return high is None or float(value) <= float(high)  # type: ignore[arg-type]
 
 
-def _range_check(model: PredictionModel, patient: Patient) -> Check:
-    refuse = bool(model.policy.get("withhold_if", {}).get("outside_training_range", True))
-    broken = [*patient.unreadable.values(), *_beyond_limits(model, patient)]
-    outside = [
-        f"{one.label} is outside what the model has seen ({learned_text(one)} {one.unit}".rstrip()
-        + ")"
-        + _unit_hint(one, patient.values[one.name])
-        for one in model.inputs
-        if one.role != "entry" and _is_outside(one, patient.values[one.name])
-    ]
-    meaning = "The model has not seen such values"
-    if broken:
-        return Check(
-            "learned_ranges", "Values inside learned ranges", "fail", "; ".join([*broken, *outside]), meaning
-        )
-    if outside:
-        return Check(
-            "learned_ranges",
-            "Values inside learned ranges",
-            "fail" if refuse else "check",
-            "; ".join(outside),
-            meaning,
-        )
-    return Check(
-        "learned_ranges",
-        "Values inside learned ranges",
-        "ok",
-        "All recorded values",
-        "The model has seen such values",
-    )
+def _broken_rule(model: PredictionModel, patient: Patient, rule: Mapping[str, object]) -> Broken:
+    by_name = {one.name: one for one in model.inputs}
+    tests = [(by_name[str(one["input"])], one) for one in _conditions(rule)]
+    asked = " or ".join(_condition_text(one, condition) for one, condition in tests)
+    unknown = [one.label for one, _ in tests if patient.values.get(one.name) is None]
+    resolve = f"Record {', '.join(unknown)}" if unknown else "A model built on patients like this one"
+    return Broken(tests[0][0].name, tests[0][0].label, f"{rule['name']}: {asked}", resolve)
 
 
-def _beyond_limits(model: PredictionModel, patient: Patient) -> list[str]:
-    found = []
-    for one in model.inputs:
-        value = patient.values[one.name]
-        low, high = one.limits
-        if isinstance(value, float) and (
-            (low is not None and value < low) or (high is not None and value > high)
-        ):
-            found.append(f"{one.label} breaks its declared limits ({low} to {high} {one.unit}".rstrip() + ")")
-    return found
+def _condition_text(one: InputField, condition: Mapping[str, object]) -> str:
+    """Write a test in words: "Age at least 18 years"."""
+    allowed, low, high = condition.get("in"), condition.get("min"), condition.get("max")
+    parts = [f"at least {low:g}" if low is not None else "", f"at most {high:g}" if high is not None else ""]
+    text = " and ".join(part for part in parts if part) + (f" {one.unit}" if one.unit else "")
+    if allowed is not None:
+        text = f"one of {', '.join(map(str, allowed))}"  # type: ignore[call-overload]
+    return f"{one.label} {text}"
 
 
-def _is_outside(one: InputField, value: float | str | None) -> bool:
-    if one.learned is None or not isinstance(value, float):
-        return False
-    return not one.learned[0] <= value <= one.learned[1]
-
-
-def _unit_hint(one: InputField, value: float | str | None) -> str:
-    """Say by which factor between units a value would lie inside, if by any: the one that brings it nearest."""
-    if one.learned is None or not isinstance(value, float) or not (value > 0 and one.learned[1] > 0):
-        return ""
-    low, high = one.learned
-    if low / SLIGHTLY <= value <= high * SLIGHTLY:
-        return ""
-    middle = math.sqrt(max(low, high / 1e3) * high)
-    changed = {
-        f"{word} by {factor:g}": value * factor if word == "multiplied" else value / factor
-        for factor in UNIT_FACTORS
-        for word in ("divided", "multiplied")
-    }
-    inside = {how: found for how, found in changed.items() if low <= found <= high}
-    if not inside:
-        return ""
-    how = min(inside, key=lambda how: abs(math.log(inside[how] / middle)) if inside[how] > 0 else math.inf)
-    return f"; {how} it would lie inside: was it recorded in another unit than {one.unit or 'declared'}?"
-
-
-def _complete_check(model: PredictionModel, patient: Patient) -> Check:
+def _complete_check(model: PredictionModel, patient: Patient, *, personal: bool) -> Check:
+    """Ask what is missing; the group's rate rests on no input but the plan, so that its page goes on without."""
     used = [one for one in model.inputs if one.role != "entry"]
     missing = [one for one in used if patient.values[one.name] is None and one.name not in patient.unreadable]
-    required = [one.label for one in missing if one.required]
+    required = [one for one in missing if one.required]
     share = sum(one.importance for one in missing)
     limit = float(model.policy.get("withhold_if", {}).get("missing_features_over", 0.3))
+    names = ", ".join(one.label for one in missing)
     label = "Complete inputs"
     if required:
+        result = f"Required and missing: {', '.join(one.label for one in required)}"
+        broken = tuple(Broken(one.name, one.label, "Required", f"Record {one.label}") for one in required)
+        return Check("complete_inputs", label, "fail", result, "It cannot be filled in", broken)
+    if not missing:
         return Check(
-            "complete_inputs",
-            label,
-            "fail",
-            f"Required and missing: {', '.join(required)}",
-            "It cannot be filled in",
+            "complete_inputs", label, "ok", f"All {len(used)} recorded", "Nothing had to be filled in"
         )
-    if missing and (share > limit or len(missing) == len(used)):
-        names = ", ".join(one.label for one in missing)
-        result = f"Missing: {names}; they carry {share:.0%} of what the model rests on (limit {limit:.0%})"
-        return Check("complete_inputs", label, "fail", result, "Too much would have to be filled in")
-    if missing:
-        names = ", ".join(one.label for one in missing)
+    if not personal:
         return Check(
-            "complete_inputs",
-            label,
-            "check",
-            f"Missing and filled in: {names}",
-            f"They carry {share:.0%} of the model",
+            "complete_inputs", label, "check", f"Not recorded: {names}", "The group's rate needs none of them"
         )
-    return Check("complete_inputs", label, "ok", f"All {len(used)} recorded", "Nothing had to be filled in")
+    if share > limit or len(missing) == len(used):
+        together = f"they carry {share:.0%} of what the model rests on (limit {limit:.0%})"
+        rule = (
+            f"Missing; together {together}"
+            if len(missing) > 1
+            else f"Missing; {together}".replace("they carry", "it carries")
+        )
+        broken = tuple(Broken(one.name, one.label, rule, f"Record {one.label}") for one in missing)
+        meaning = "Too much would have to be filled in"
+        return Check("complete_inputs", label, "fail", f"Missing: {names}; {together}", meaning, broken)
+    result = f"Missing and filled in: {names}"
+    return Check("complete_inputs", label, "check", result, f"They carry {share:.0%} of the model")
 
 
-def _typical_check(model: PredictionModel, patient: Patient) -> list[Check]:
+def _typical_check(model: PredictionModel, patient: Patient) -> Check | None:
     """Ask whether the values go together as they did in development; nothing where that was not described."""
     distance, label = model.distance, "Values that go together"
     if distance is None or patient.unreadable:
-        return []
+        return None
     raw = raw_columns(model.features, [patient.values])
     (squared,) = distance.squared(raw, 1)
+    less = distance.less_typical(raw)
+    share = "" if less is None else f"Of 100 development patients, {less} were less typical than this one"
     if squared <= distance.caution:
-        return [Check("typical", label, "ok", "As in development", "The model has seen such patients")]
+        meaning = share or "The model has seen such patients"
+        return Check("typical", label, "ok", "As in development", meaning)
     labels = {one.name: one.label for one in model.inputs}
-    named = " and ".join(labels[name] for name in distance.unusual(raw))
+    unusual = distance.unusual(raw)
+    named = " and ".join(labels[name] for name in unusual)
     refuses = bool(model.policy.get("withhold_if", {}).get("unlike_development", True))
     if squared <= distance.refusal or not refuses:
         result = f"Rare together; look first at {named}"
-        return [Check("typical", label, "check", result, "The model has seen few such patients")]
+        return Check("typical", label, "check", result, share or "The model has seen few such patients")
     result = (
         f"The values lie inside their ranges one by one, and together further out than in any patient to be expected; "
         f"look first at {named}"
     )
-    return [Check("typical", label, "fail", result, "The model has not seen such patients")]
+    broken = tuple(
+        Broken(
+            name,
+            labels[name],
+            "Unlike development together with the other values",
+            "Check the value and its unit",
+        )
+        for name in unusual
+    )
+    return Check("typical", label, "fail", result, "The model has not seen such patients", broken)
+
+
+def _site_check(model: PredictionModel) -> Check | None:
+    """Ask whether the clinic was among those of development; one among the inputs was read against the learned ones."""
+    group = model.cohort.get("group")
+    if group is None:
+        return None
+    if any(one.source == group for one in model.inputs):
+        return Check(
+            "site", "Clinic", "ok", "One of those of development", "The model was built on patients of it"
+        )
+    meaning = "Whether this clinic was among those of development cannot be told from the inputs"
+    return Check("site", "Clinic", "check", "Not known", meaning)
 
 
 def _plan_check(model: PredictionModel, patient: Patient) -> Check:
     label = "Planned treatment"
-    if not model.plan.get("input"):
+    name = model.plan.get("input")
+    if not name:
         return Check("planned_treatment", label, "ok", "One plan only", "As in development")
     if patient.plan in model.baselines:
-        return Check(
-            "planned_treatment",
-            label,
-            "ok",
-            patient.plan.replace("_", " "),
-            "This plan occurred in development",
-        )
+        words = patient.plan.replace("_", " ")
+        return Check("planned_treatment", label, "ok", words, "This plan occurred in development")
     result = "The planned treatment is missing or did not occur in development"
-    return Check("planned_treatment", label, "fail", result, "The model cannot say anything about it")
+    known = f"Plan one of: {', '.join(plan.replace('_', ' ') for plan in sorted(model.baselines))}"
+    broken = Broken(str(name), str(model.plan.get("label", label)), result, known)
+    return Check(
+        "planned_treatment", label, "fail", result, "The model cannot say anything about it", (broken,)
+    )
 
 
 def _date_check(model: PredictionModel, today: date) -> Check:
     until = model.card.get("valid_until")
+    label = "Model in date"
     if until is None or today <= date.fromisoformat(str(until)):
-        return Check(
-            "model_in_date", "Model in date", "ok", f"Until {until}" if until else "No limit declared", ""
-        )
-    return Check(
-        "model_in_date",
-        "Model in date",
-        "fail",
-        f"The model was valid until {until}",
-        "It has to be checked on newer patients",
-    )
+        return Check("model_in_date", label, "ok", f"Until {until}" if until else "No limit declared", "")
+    result = f"The model was valid until {until}"
+    broken = Broken("", label, result, NEWER)
+    return Check("model_in_date", label, "fail", result, "It has to be checked on newer patients", (broken,))

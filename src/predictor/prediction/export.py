@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from predictor.cohort.selection import baseline_values, patient_table
+from predictor.cohort.selection import baseline_days, baseline_values, patient_table
 from predictor.cohort.windows import build_timeline, index_dates
 from predictor.config.dictionary import Dictionary
 from predictor.config.schema import CohortSection
 from predictor.data.conform import ConformedTable, read_tables
 from predictor.errors import DataError, Problem
+from predictor.prediction.reading import DATE, SOURCE
 from predictor.prediction_model import PredictionModel
 
 __all__ = ["read_export"]
@@ -38,7 +39,7 @@ def read_export(
     Returns
     -------
     pandas.DataFrame
-        One row per patient: ``patient`` and the model's inputs.
+        One row per patient: ``patient``, the model's inputs, and beside each the day and the table it comes from.
 
     Raises
     ------
@@ -57,6 +58,9 @@ def read_export(
         source, take = references[one.name]
         values = baseline_values(timeline, dictionary, source, baseline=cohort.baseline, take=take)
         columns[one.name] = values.to_numpy(object)
+        days = baseline_days(timeline, dictionary, source, baseline=cohort.baseline, take=take)
+        columns[f"{one.name}{DATE}"] = [None if np.isnan(day) else as_of + timedelta(day) for day in days]
+        columns[f"{one.name}{SOURCE}"] = source.partition(".")[0]
     return pd.DataFrame(columns)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -12,6 +13,8 @@ import numpy as np
 
 from predictor.features.columns import RawColumns
 from predictor.prediction.applicability import judge_patient
+from predictor.prediction.plans import add_plans
+from predictor.prediction.ranges import range_limits, spread_over_gaps
 from predictor.prediction.reading import Rows, learned_text, read_patients
 from predictor.prediction.records import Contribution, Patient, Prediction
 from predictor.prediction_model import PredictionModel, load_prediction_model, raw_columns
@@ -33,8 +36,6 @@ COLUMNS = (
     "group_high",
     "reason",
 )
-
-RANGE = (2.5, 97.5)
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,7 @@ def predict_patients(
     frame : pandas.DataFrame or Rows
         One row per patient. Text cells are read by the model's input schema, numbers are taken as they are.
     explain : bool
-        Whether contributions are wanted.
+        Whether contributions, and the estimate under other plans, are wanted.
     ranges : bool
         Whether the range over the refits is wanted, which costs two hundred times the estimate.
     today : date or None
@@ -179,7 +180,8 @@ def predict_patients(
         chosen = [patients[i] for i in numbered]
         estimates = _estimate(model, chosen, [judged[i] for i in numbered], ranges=ranges)
         if explain:
-            estimates = _explain(model, chosen, estimates)
+            explained = _explain(model, chosen, estimates)
+            estimates = [add_plans(model, one, e) for one, e in zip(chosen, explained, strict=True)]
         for i, estimate in zip(numbered, estimates, strict=True):
             judged[i] = estimate
     return judged
@@ -189,48 +191,31 @@ def _estimate(
     model: PredictionModel, patients: Sequence[Patient], judged: Sequence[Prediction], *, ranges: bool
 ) -> list[Prediction]:
     raw, n = _raw(model, patients), len(patients)
-    probability = model.scorer.probability(raw, n)
-    known = [replace(one, probability=float(p)) for one, p in zip(judged, probability, strict=True)]
-    known = _spread(model, raw, known)
-    if not (ranges and model.refits):
-        return known
-    low, high = refit_limits(model, raw, probability)
-    return [replace(one, low=float(a), high=float(b)) for one, a, b in zip(known, low, high, strict=True)]
-
-
-def _spread(model: PredictionModel, raw: RawColumns, known: Sequence[Prediction]) -> list[Prediction]:
-    """Add how far the imputations lie apart, to those who lacked a number."""
-    m = model.scorer.imputations
-    if m == 1:
-        return list(known)
-    numbers = [raw[f.name] for f in model.features if f.kind == "number"]
-    lacking = np.isnan(np.array(numbers, dtype=np.float64).reshape(len(numbers), len(known))).sum(axis=0) > 0
-    by_imputation = model.scorer.by_imputation(raw, len(known))
-    ends = zip(known, lacking, by_imputation.min(axis=0), by_imputation.max(axis=0), strict=True)
+    probability, spread = model.scorer.probability(raw, n), spread_over_gaps(model, raw, n)
+    low: Sequence[float | None] = [None] * n
+    high = low
+    if ranges and model.refits:
+        ends = range_limits(model, raw, probability, spread)
+        low, high = ends[0].tolist(), ends[1].tolist()
+    rows = zip(
+        judged, probability.tolist(), low, high, spread.low.tolist(), spread.high.tolist(), strict=True
+    )
     return [
-        replace(one, imputed_low=float(low), imputed_high=float(high), imputations=m) if lacks else one
-        for one, lacks, low, high in ends
+        replace(
+            one,
+            probability=p,
+            low=lo,
+            high=hi,
+            imputed_low=None if math.isnan(least) else least,
+            imputed_high=None if math.isnan(most) else most,
+            imputations=0 if math.isnan(least) else spread.draws,
+        )
+        for one, p, lo, hi, least, most in rows
     ]
 
 
 def _raw(model: PredictionModel, patients: Sequence[Patient]) -> RawColumns:
     return raw_columns(model.features, [patient.values for patient in patients])
-
-
-def refit_limits(
-    model: PredictionModel, raw: RawColumns, probability: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the 2.5 and 97.5 percentile over the refits, widened to hold the estimate itself.
-
-    Parameters
-    ----------
-    model : PredictionModel
-    raw : mapping of str to ndarray or Categories
-    probability : ndarray of shape (n,)
-    """
-    refits = np.array([refit.probability(raw, len(probability)) for refit in model.refits])
-    low, high = np.percentile(refits, RANGE, axis=0)
-    return np.minimum(low, probability), np.maximum(high, probability)
 
 
 def _explain(

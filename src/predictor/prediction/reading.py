@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -12,15 +13,16 @@ import numpy as np
 
 from predictor.data.cells import RefusedCellError, boolean_of, number_of
 from predictor.errors import DataError, Problem
-from predictor.prediction.records import Patient
+from predictor.prediction.records import Patient, Recorded
 from predictor.prediction_model import InputField, PredictionModel
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Rows", "check_columns", "learned_text", "read_patients", "template"]
+__all__ = ["DATE", "SOURCE", "Rows", "check_columns", "learned_text", "read_patients", "template"]
 
-LONGEST_NUMBER = 40
+LONGEST_NUMBER = LONGEST_SOURCE = 40
+DATE, SOURCE = "_date", "_source"  # of the columns beside an input
 MISSING_TYPES = {"NAType", "NaTType"}  # of pandas, which need not have been imported
 
 
@@ -77,7 +79,8 @@ def check_columns(model: PredictionModel, frame: pd.DataFrame | Rows) -> None:
     ----------
     model : PredictionModel
     frame : pandas.DataFrame or Rows
-        May also have a column ``patient`` with a pseudonym.
+        May also have a column ``patient`` with a pseudonym, and beside each input NAME one column ``NAME_date``, the day
+        it was recorded, and one ``NAME_source``.
 
     Raises
     ------
@@ -85,6 +88,7 @@ def check_columns(model: PredictionModel, frame: pd.DataFrame | Rows) -> None:
         PRE-01, one line per missing, unknown or doubled column.
     """
     expected = [f.name for f in model.inputs]
+    known = {"patient", *(f"{name}{part}" for name in expected for part in ("", DATE, SOURCE))}
     given = [str(c) for c in frame.columns]
     problems = [
         Problem("PRE-01", f"the column {name} stands {given.count(name)} times", "Keep one", path=name)
@@ -109,7 +113,7 @@ def check_columns(model: PredictionModel, frame: pd.DataFrame | Rows) -> None:
             path=name,
         )
         for name in dict.fromkeys(given)
-        if name not in expected and name != "patient"
+        if name not in known
     ]
     if problems:
         raise DataError(problems)
@@ -152,7 +156,24 @@ def _read_patient(model: PredictionModel, row: int, raw: Mapping[str, object]) -
         values[one.name] = value
         if complaint:
             unreadable[one.name] = complaint
-    return Patient(row=row, values=values, unreadable=unreadable, plan=_plan_of(model, values))
+    recorded = {one.name: _read_recorded(one, raw, unreadable) for one in model.inputs}
+    return Patient(
+        row=row, values=values, unreadable=unreadable, plan=_plan_of(model, values), recorded=recorded
+    )
+
+
+def _read_recorded(one: InputField, raw: Mapping[str, object], unreadable: dict[str, str]) -> Recorded:
+    """Read the day and the source that may stand beside an input; a day that cannot be read is noted."""
+    source, day = raw.get(f"{one.name}{SOURCE}"), raw.get(f"{one.name}{DATE}")
+    found: date | None = None
+    if isinstance(day, date) and type(day).__name__ not in MISSING_TYPES:
+        found = day.date() if isinstance(day, datetime) else day
+    elif isinstance(day, str) and day.strip():
+        try:
+            found = date.fromisoformat(day.strip())
+        except ValueError:
+            unreadable.setdefault(one.name, f"The date of {one.label} must be like 2026-11-20")
+    return Recorded(found, source.strip()[:LONGEST_SOURCE] if isinstance(source, str) else "")
 
 
 def _read_value(one: InputField, raw: object) -> tuple[float | str | None, str]:

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Literal
 
 from predictor.prediction_model import GroupRate
 
-__all__ = ["Check", "Contribution", "InputValue", "Patient", "Prediction"]
+__all__ = [
+    "Broken",
+    "Check",
+    "Contribution",
+    "InputValue",
+    "Patient",
+    "PlanEstimate",
+    "Prediction",
+    "Recorded",
+]
 
 Kind = Literal["estimate", "group_rate", "refusal"]
 
@@ -27,14 +37,34 @@ class Contribution:
 
 
 @dataclass(frozen=True)
+class Broken:
+    """One rule that a patient breaks, and what would resolve it; ``input`` is empty where the rule is about none."""
+
+    input: str
+    label: str
+    rule: str
+    resolve: str
+
+
+@dataclass(frozen=True)
 class Check:
-    """One question about whether the model applies to this patient."""
+    """One question about whether the model applies to this patient; ``broken`` says why it fails, input by input."""
 
     id: str
     label: str
     status: Literal["ok", "check", "fail"]
     result: str
     meaning: str
+    broken: tuple[Broken, ...] = ()
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """When and where a value was recorded, as far as the table says; ``note`` is what else a reader has to know."""
+
+    day: date | None = None
+    source: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,6 +77,36 @@ class InputValue:
     unit: str
     learned: str
     note: str
+    recorded: Recorded = Recorded()
+
+
+@dataclass(frozen=True)
+class PlanEstimate:
+    """What the model says for the same patient under one plan.
+
+    Parameters
+    ----------
+    plan : str
+        Arm or dose band.
+    value : float, str or None
+        Of the plan's input: the patient's own, or the usual one of that plan; None where there is none.
+    n : int
+        Development patients with this plan.
+    probability, low, high : float or None
+        None where too few patients had the plan.
+    difference, difference_low, difference_high : float or None
+        From the patient's own plan, with its range over the refits; None for the own plan.
+    """
+
+    plan: str
+    value: float | str | None
+    n: int
+    probability: float | None = None
+    low: float | None = None
+    high: float | None = None
+    difference: float | None = None
+    difference_low: float | None = None
+    difference_high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -75,9 +135,11 @@ class Prediction:
         Why there is no personal estimate.
     inputs : tuple of InputValue
     imputed_low, imputed_high : float or None
-        Smallest and largest probability over the imputations, where a missing number was imputed several times.
+        Smallest and largest probability over the values that the missing inputs may have; the range holds them.
     imputations : int
-        How many; 0 where none was needed, or each missing number has one value.
+        How many were tried; 0 where nothing is missing.
+    plans : tuple of PlanEstimate
+        The same patient under each plan, where the model uses the plan and there are several.
     research_only : bool
         A number released for research although it was not shown to be better than the group's rate.
     readable : bool
@@ -100,15 +162,17 @@ class Prediction:
     imputed_low: float | None = None
     imputed_high: float | None = None
     imputations: int = 0
+    plans: tuple[PlanEstimate, ...] = ()
     research_only: bool = False
     readable: bool = True
 
 
 @dataclass(frozen=True)
 class Patient:
-    """One row after reading: values by input name, and what could not be read."""
+    """One row after reading: values by input name, what could not be read, and when and where each was recorded."""
 
     row: int
     values: Mapping[str, float | str | None]
     unreadable: Mapping[str, str] = field(default_factory=dict)
     plan: str = "all"
+    recorded: Mapping[str, Recorded] = field(default_factory=dict)

@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 
 from predictor.features.columns import Categories, RawColumns, rows_of
 from predictor.prediction import as_records, predict_patients
-from predictor.prediction.predicting import COLUMNS, refit_limits
+from predictor.prediction.predicting import COLUMNS
+from predictor.prediction.ranges import range_limits, spread_over_gaps
 from predictor.prediction.reading import Rows, read_patients
 from predictor.prediction_model import InputField, PredictionModel, raw_columns
 from predictor.scoring.screening import plans_of, sound_rows
@@ -195,7 +196,9 @@ def _answer_sound(model: PredictionModel, found: _Found, answers: _Answers, *, r
         probability = model.scorer.probability(found.raw, len(rows))
         columns["probability"][rows] = probability
         if ranges and model.refits:
-            columns["low"][rows], columns["high"][rows] = refit_limits(model, found.raw, probability)
+            spread = spread_over_gaps(model, found.raw, len(rows))
+            limits = range_limits(model, found.raw, probability, spread)
+            columns["low"][rows], columns["high"][rows] = limits
 
 
 def _answer_singly(
