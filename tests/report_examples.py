@@ -316,6 +316,19 @@ CHECKS = (
 )
 
 
+GROUP_CHECKS = (
+    *CHECKS[:2],
+    Check(
+        id="complete_inputs",
+        label="Complete inputs",
+        status="check",
+        result="Not recorded: C-reactive protein, BDNF",
+        meaning="The group's rate needs none of them",
+    ),
+    CHECKS[-1],
+)
+
+
 def cell(per100: int, lo: int, hi: int, *, planned: bool = False) -> WhatIfCell:
     return WhatIfCell(per100=per100, lo=lo, hi=hi, planned=planned)
 
@@ -384,6 +397,9 @@ TRIED = (
 )
 
 
+GROUP_APPLICABILITY = Applicability(verdict="caution", checks=GROUP_CHECKS)
+
+
 def group_report(**changes: Any) -> PredictionReportV1:
     """The group page of the small ketamine trial: 6 of 29."""
     group = GroupRate(
@@ -394,7 +410,9 @@ def group_report(**changes: Any) -> PredictionReportV1:
         "than this rate (at least 20 of each are needed)",
         tried=TRIED,
     )
-    return PredictionReportV1(**(common("group_rate") | {"group": group} | changes))
+    return PredictionReportV1(
+        **(common("group_rate") | {"group": group, "applicability": GROUP_APPLICABILITY} | changes)
+    )
 
 
 def arms_report(**changes: Any) -> PredictionReportV1:
@@ -411,7 +429,9 @@ def arms_report(**changes: Any) -> PredictionReportV1:
         reason="the treatment matters; nothing else recorded here was shown to add to it",
         tried=TRIED,
     )
-    return PredictionReportV1(**(common("group_rate") | {"group": group} | changes))
+    return PredictionReportV1(
+        **(common("group_rate") | {"group": group, "applicability": GROUP_APPLICABILITY} | changes)
+    )
 
 
 def refusal_report(**changes: Any) -> PredictionReportV1:

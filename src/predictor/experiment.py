@@ -513,7 +513,9 @@ def write_reports(facts: ModelFacts, model: PredictionModel, run: Run) -> list[s
     """
     annexes = write_annexes(facts, run)
     pages = {"model_report.html": render_model_report(model_view(facts, annexes=annexes))}
-    views = patient_views(model, example_patients(model), now=facts.created, user_ref="training")
+    views = patient_views(
+        model, example_patients(model, day=facts.created.date()), now=facts.created, user_ref="training"
+    )
     for i, view in enumerate(views, start=1):
         pages[f"patient_reports/example_{i}.html"] = render_patient_report(view)
     for name, page in pages.items():

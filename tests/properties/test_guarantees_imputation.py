@@ -315,8 +315,8 @@ def test_the_spread_over_imputations_is_reported_for_whoever_lacks_a_number(trai
     views = patient_views(training.model.model, frame, now=NOW, user_ref="test")
     effects = [{one.field: one.effect for one in view.inputs if one.effect} for view in views]
     low, high = int(100 * lacking.imputed_low), int(np.ceil(100 * lacking.imputed_high))
-    assert effects == [{"crp": f"3 draws: {low} to {high} of 100"}, {}]
-    assert f"3 draws: {low} to {high} of 100" in render_patient_report(views[0])
+    assert effects == [{"crp": f"with values it may have: {low} to {high} of 100"}, {}]
+    assert f"with values it may have: {low} to {high} of 100" in render_patient_report(views[0])
 
 
 def test_the_model_report_says_what_was_done_about_missing_inputs(training: Training) -> None:

@@ -79,7 +79,7 @@ def check_columns(model: PredictionModel, frame: pd.DataFrame | Rows) -> None:
     ----------
     model : PredictionModel
     frame : pandas.DataFrame or Rows
-        May also have a column ``patient`` with a pseudonym, and beside each input NAME one column ``NAME_date``, the day
+        May also have a column ``patient`` with a pseudonym, and beside each input NAME a column ``NAME_date``, the day
         it was recorded, and one ``NAME_source``.
 
     Raises

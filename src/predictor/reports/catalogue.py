@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from predictor.reports.catalogue_page import PAGE
+
 __all__ = ["MESSAGES"]
 
 MESSAGES: Mapping[str, str] = MappingProxyType(
     {
+        **PAGE,
         # titles and banners
         "title_estimate": "Treatment response estimate",
         "title_group_rate": "Treatment response: the group's rate",
@@ -20,6 +23,7 @@ MESSAGES: Mapping[str, str] = MappingProxyType(
         "simulated": "SIMULATED DATA: not real patients",
         "research_only": "RESEARCH ONLY: not shown to be better than the group's rate",
         "draft": "DRAFT: statements of the responsible people are not provided",
+        "page_title": "{title}, report {id}",
         "page_mark": "Patient {pseudonym}, report {id}",
         "warning": "One input to your judgement, not a recommendation to treat or not to treat. It is not "
         "for emergencies, and it does not assess safety or suicide risk.",
@@ -28,9 +32,11 @@ MESSAGES: Mapping[str, str] = MappingProxyType(
         "estimate_without": "It does not show what would happen without it: placebo response, natural "
         "recovery and regression to the mean are included.",
         "range": "Plausible range: {range} of 100",
-        "range_method": "({method}). It covers chance in the choice of development patients only, not the "
-        "choice of model, what was not measured, or other sites. For any one person the outcome is still "
-        "uncertain.",
+        "range_method": "({method}). It does not cover the choice and tuning of the model, what was not measured, or "
+        "other sites. For any one person the outcome is still uncertain.",
+        "method": "{percent} percentile over {refits} refits",
+        "method_gaps": "{percent} percentile over {refits} refits, widened to what the missing inputs may be",
+        "coverage": "How often such ranges hold the true probability is known from simulation only.",
         "definition": "means {definition}.",
         "comparison_plan": "{base} of 100 development patients with the same plan responded ({n} patients). "
         "This patient's estimate is",
@@ -47,7 +53,12 @@ MESSAGES: Mapping[str, str] = MappingProxyType(
         "usable": "Usable.",
         "caution_1": "Use with caution: 1 point to check.",
         "caution": "Use with caution: {k} points to check.",
+        "imputed_between": "{meaning}. With real values the estimate could lie between {range} of 100",
+        "until": "Until {day}",
         # 3. contributions
+        "typical": "typical {value}",
+        "phrase_higher": "higher {label}",
+        "phrase_lower": "lower {label}",
         "start_plan": "Starting from {start}, the model's average for this plan (the group's observed rate "
         "was {base}), this patient's values move the estimate by these points (of 100).",
         "start_all": "Starting from {start}, the model's average (the group's observed rate was {base}), "
@@ -62,12 +73,25 @@ MESSAGES: Mapping[str, str] = MappingProxyType(
         "words_none": "No single input moves this estimate by a whole point of 100.",
         # 4. another plan
         "whatif": "Estimated responders of 100, with the range. {evidence}; differences between cells "
-        "smaller than their ranges should not guide dosing.",
+        "smaller than their ranges should not guide dosing or the choice of treatment.",
+        "whatif_column": "Responders of 100 (range)",
+        "whatif_beside": "Beside the planned one",
+        "band_by": "{band}, at {dose}",
+        "evidence_randomised": "The plans were dealt by chance in the development data",
+        "evidence_observed": "The model has seen no randomised comparison of plans",
+        "difference": "{points} ({lo} to {hi}).",
+        "not_told_apart": "The model does not tell these two plans apart.",
+        "more": "{n} more",
+        "fewer": "{n} fewer",
+        "no_difference": "no difference",
         "whatif_absent": "Not shown: the development data do not support a comparison with another plan.",
         "support": "not shown: fewer than {n} patients",
         # 5. inputs
-        "imputed": "{m} draws: {lo} to {hi} of 100",
-        "imputed_together": "{m} draws, with the other gaps: {lo} to {hi} of 100",
+        "imputed": "with values it may have: {lo} to {hi} of 100",
+        "imputed_together": "with values the gaps may have: {lo} to {hi} of 100",
+        "missing": "Missing",
+        "unread": "Cannot be read",
+        "entered": "as entered",
         "flagged": "Only inputs that are missing, old or converted are listed here; all {n} inputs are in "
         "the annex.",
         "flagged_none": "No input is missing, old or converted; all {n} inputs are in the annex.",
@@ -80,10 +104,14 @@ MESSAGES: Mapping[str, str] = MappingProxyType(
         "patient. Of 100 given an estimate of {threshold} or more, {above} responded and {above_not} did "
         "not. Of 100 given less than {threshold}, {below} responded all the same.",
         "so_low": "So a low estimate is",
+        "so_low_not": "not",
         "so_low_rest": "a reason by itself to withhold treatment, and a high one is no promise.",
         "calibration": "slope {slope} (1 is ideal), intercept {intercept} (0 is ideal)",
         "ranking": "Of 100 pairs of one responder and one non-responder, {pairs} are put in the right order "
         "(50 is chance). AUC {auc}, {level} % limits.",
+        "coverage_in_simulation": "In simulation such ranges held the true probability for 64 to 95 of 100 patients, "
+        "least often where it was very low or very high",
+        "not_tested_in": "Patients of any clinic that is not in the development data",
         # 7. before you decide
         "not_covered": "Not covered: safety (blood pressure, dissociation, bladder, misuse), cost, "
         "preference, relapse after the course, other treatments.",

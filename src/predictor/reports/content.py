@@ -20,6 +20,7 @@ from predictor.reports.content_estimate import (
     Check,
     Contribution,
     Contributions,
+    Difference,
     Estimate,
     Others,
     Performance,
@@ -36,6 +37,7 @@ __all__ = [
     "Check",
     "Contribution",
     "Contributions",
+    "Difference",
     "Estimate",
     "GroupRate",
     "InputValue",
@@ -228,7 +230,8 @@ class PredictionReportV1(View):
     """Everything one patient report says.
 
     The kind decides which parts exist: ``estimate`` has `estimate`, `applicability`, `contributions` and
-    `performance`; ``group_rate`` has `group`; ``refusal`` has `refusal` and no number of an estimate.
+    `performance`; ``group_rate`` has `group` and `applicability`; ``refusal`` has `refusal` and no number of an
+    estimate.
     `inputs`, `safety` and `limits` may come with every kind.
     """
 
@@ -289,6 +292,6 @@ _PARTS = (
 )
 _KINDS: dict[str, tuple[set[str], set[str]]] = {
     "estimate": ({"estimate", "applicability", "contributions", "performance"}, {"continuous", "whatif"}),
-    "group_rate": ({"group"}, {"applicability"}),
+    "group_rate": ({"group", "applicability"}, set()),
     "refusal": ({"refusal"}, set()),
 }

@@ -6,6 +6,7 @@ The numbers are already rounded to what is printed; the ``from_…`` constructor
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
@@ -20,6 +21,7 @@ __all__ = [
     "Check",
     "Contribution",
     "Contributions",
+    "Difference",
     "Estimate",
     "Others",
     "Performance",
@@ -28,6 +30,8 @@ __all__ = [
     "WhatIfCell",
     "WhatIfRow",
 ]
+
+Points = Annotated[int, Field(ge=-100, le=100)]
 
 MAX_ROWS = 6
 """Contributions shown one by one; the rest is one row."""
@@ -41,7 +45,7 @@ class Estimate(View):
     hi: Count
     level: Proportion
     method: str = "2.5–97.5 percentile over refits"
-    coverage_text: str = "Whether such ranges hold the true probability is known from simulation only."
+    coverage_text: str = say("coverage")
     base_rate_per100: Count
     base_n: Annotated[int, Field(ge=0)]
     same_plan: bool
@@ -67,6 +71,7 @@ class Estimate(View):
         same_plan: bool,
         level: float = 0.95,
         refits: int = 200,
+        gaps: bool = False,
     ) -> Self:
         """Round a probability and its range by the rules of the report.
 
@@ -84,6 +89,8 @@ class Estimate(View):
             Of the range.
         refits : int
             Behind the range.
+        gaps : bool
+            Whether the range also holds the values that missing inputs may have.
 
         Returns
         -------
@@ -97,7 +104,7 @@ class Estimate(View):
             lo=low,
             hi=high,
             level=level,
-            method=f"{percent} percentile over {refits} refits",
+            method=say("method_gaps" if gaps else "method", percent=percent, refits=refits),
             base_rate_per100=base,
             base_n=base_n,
             same_plan=same_plan,
@@ -237,12 +244,26 @@ class Contributions(View):
         )
 
 
+class Difference(View):
+    """Responders of 100 more (or fewer, below 0) than under the planned treatment, with the range over the refits."""
+
+    points: Points
+    lo: Points
+    hi: Points
+
+    @property
+    def told_apart(self) -> bool:
+        """Whether the range leaves 0 out."""
+        return self.lo > 0 or self.hi < 0
+
+
 class WhatIfCell(View):
     """One plan of the grid; a cell without support holds no number."""
 
     per100: Count | None = None
     lo: Count | None = None
     hi: Count | None = None
+    difference: Difference | None = None
     planned: bool = False
     why_not: str = ""
 
@@ -253,7 +274,37 @@ class WhatIfCell(View):
             None in numbers and any(n is not None for n in numbers)
         ):
             raise ValueError("A cell has an estimate with its range, or a reason why not")
+        if self.difference and (self.planned or self.why_not):
+            raise ValueError("Only a plan that is shown and is not the planned one differs from it")
         return self
+
+    @classmethod
+    def from_probabilities(
+        cls,
+        probability: float,
+        lo: float,
+        hi: float,
+        *,
+        difference: tuple[float | None, float | None, float | None] = (None, None, None),
+        planned: bool = False,
+    ) -> Self:
+        """Round the estimate under one plan, and its difference from the planned one, by the rules of the report.
+
+        Parameters
+        ----------
+        probability, lo, hi : float
+            As in `Estimate.from_probabilities`.
+        difference : tuple of float or None
+            In probability, with its range; None for the planned treatment itself.
+        planned : bool
+        """
+        low, high = outward(lo, hi)
+        point, least, most = difference
+        beside = None
+        if point is not None and least is not None and most is not None:
+            ends = math.floor(100 * least + 1e-9), math.ceil(100 * most - 1e-9)
+            beside = Difference(points=math.floor(100 * point + 0.5), lo=ends[0], hi=ends[1])
+        return cls(per100=count_of_100(probability), lo=low, hi=high, difference=beside, planned=planned)
 
     @classmethod
     def unsupported(cls, *, fewer_than: int, planned: bool = False) -> Self:
@@ -276,6 +327,11 @@ class WhatIf(View):
     columns: tuple[str, ...]
     rows: tuple[WhatIfRow, ...]
     evidence: str
+
+    @property
+    def beside(self) -> bool:
+        """Whether there is a column for the differences from the planned treatment: with one column of plans."""
+        return len(self.columns) == 1
 
     @model_validator(mode="after")
     def _rectangular(self) -> Self:

@@ -5,51 +5,44 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 
 from predictor.data.instruments import INSTRUMENTS
 from predictor.data.scales import SUICIDALITY
 from predictor.prediction import Prediction, predict_patients
+from predictor.prediction.reading import DATE
 from predictor.prediction_model import PredictionModel
 from predictor.provenance import software_version
 from predictor.reports.content import (
-    GroupRate,
     InputValue,
     ModelLabel,
-    ObservedRate,
     Outcome,
     Patient,
     PlanItem,
     PredictionReportV1,
-    Reason,
     ReportLabel,
     SafetyPrompt,
-    Tried,
 )
-from predictor.reports.content_estimate import (
-    Applicability,
-    Check,
-    Contribution,
-    Contributions,
-    Estimate,
-    Performance,
-    PlainCounts,
-)
-from predictor.reports.wording import number_text, outward, say
+from predictor.reports.patient_estimate import applicability, estimate_parts
+from predictor.reports.patient_group import group_part, refusal_reasons
+from predictor.reports.values import value_text
+from predictor.reports.wording import capitalised, outward, say, shortened
 
 __all__ = ["example_patients", "patient_views"]
 
 LONGEST_PSEUDONYM = 24
 
 
-def example_patients(model: PredictionModel) -> pd.DataFrame:
+def example_patients(model: PredictionModel, *, day: date | None = None) -> pd.DataFrame:
     """Return one invented patient per plan: the median or most frequent value of every input.
 
     Parameters
     ----------
     model : PredictionModel
+    day : date or None
+        When their values were recorded, those that can grow old.
     """
     plan_input = model.plan.get("input")
     rows: list[dict[str, object]] = []
@@ -60,7 +53,9 @@ def example_patients(model: PredictionModel) -> pd.DataFrame:
         if plan_input and not model.plan.get("bands"):
             row[str(plan_input)] = plan
         rows.append(row)
-    return pd.DataFrame(rows, columns=["patient", *(one.name for one in model.inputs)])
+    frame = pd.DataFrame(rows, columns=["patient", *(one.name for one in model.inputs)])
+    dates: dict[str, Any] = {f"{one.name}{DATE}": day for one in model.inputs if day and one.max_age_days}
+    return frame.assign(**dates)
 
 
 def patient_views(
@@ -79,7 +74,7 @@ def patient_views(
     """
     predictions = predict_patients(model, frame, today=now.date())
     if "patient" in frame.columns:
-        names = [str(name)[:LONGEST_PSEUDONYM] for name in frame["patient"]]
+        names = [shortened(str(name), LONGEST_PSEUDONYM) for name in frame["patient"]]
     else:
         names = [f"row {prediction.row}" for prediction in predictions]
     return [_view(model, one, name, now, user_ref) for one, name in zip(predictions, names, strict=True)]
@@ -91,12 +86,15 @@ def _view(
     card = model.card
     values = {one.name: one.value for one in prediction.inputs}
     parts: dict[str, Any] = {}
-    if prediction.kind == "estimate":
-        parts = _estimate_parts(model, prediction)
-    elif prediction.kind == "group_rate":
-        parts = {"group": _group(model, prediction)}
+    if prediction.kind == "refusal":
+        parts = {"refusal": refusal_reasons(model, prediction)}
     else:
-        parts = {"refusal": _refusal(prediction)}
+        parts = {"applicability": applicability(model, prediction)}
+        parts |= (
+            estimate_parts(model, prediction)
+            if prediction.kind == "estimate"
+            else {"group": group_part(model, prediction)}
+        )
     return PredictionReportV1(
         report=ReportLabel(
             id=_report_id(model, values, now.date()),
@@ -120,7 +118,7 @@ def _view(
             contact=str(card["contact"]),
             valid_until=date.fromisoformat(str(card["valid_until"])),
         ),
-        outcome=Outcome(**card["outcome"]),
+        outcome=_outcome(model),
         plan=_plan(model, values),
         inputs=tuple(_input(model, one, prediction) for one in prediction.inputs),
         safety=_safety(model, prediction),
@@ -136,6 +134,11 @@ def _report_id(model: PredictionModel, values: dict[str, Any], day: date) -> str
     return f"R-{hashlib.sha256(content.encode()).hexdigest()[:8].upper()}"
 
 
+def _outcome(model: PredictionModel) -> Outcome:
+    declared = model.card["outcome"]
+    return Outcome(**{**declared, "name": capitalised(str(declared["name"]).replace("_", " "))})
+
+
 def _patient(model: PredictionModel, pseudonym: str, values: dict[str, Any], day: date) -> Patient:
     age, sex = values.get("age"), values.get("sex")
     return Patient(
@@ -148,158 +151,47 @@ def _patient(model: PredictionModel, pseudonym: str, values: dict[str, Any], day
 
 def _plan(model: PredictionModel, values: dict[str, Any]) -> tuple[PlanItem, ...]:
     return tuple(
-        PlanItem(field=one.name, label=one.label, value=_text(values[one.name]) or "Missing", unit=one.unit)
+        PlanItem(
+            field=one.name,
+            label=one.label,
+            value=value_text(one, values[one.name]) or say("missing"),
+            unit=one.unit,
+        )
         for one in model.inputs
         if one.role == "plan"
     )
 
 
-def _estimate_parts(model: PredictionModel, prediction: Prediction) -> dict[str, Any]:
-    assert prediction.probability is not None
-    assert prediction.low is not None
-    assert prediction.high is not None
-    assert prediction.start is not None
-    group = prediction.group
-    base = group.rate if group else float(model.card["events"]) / float(model.card["n"])
-    trees = abs(prediction.other) > 0
-    return {
-        "estimate": Estimate.from_probabilities(
-            prediction.probability,
-            prediction.low,
-            prediction.high,
-            base_rate=base,
-            base_n=group.n if group else int(model.card["n"]),
-            same_plan=bool(model.plan.get("input")),
-            refits=len(model.refits),
-        ),
-        "applicability": _applicability(prediction),
-        "contributions": Contributions.from_points(
-            [
-                (
-                    Contribution(
-                        field=one.name,
-                        label=one.label,
-                        value_text=_text(one.value, one.unit),
-                        reference_text=_text(one.reference, one.unit) or "",
-                        points=0,
-                        phrase=_phrase(one.label, one.value, one.reference),
-                    ),
-                    one.points,
-                )
-                for one in prediction.contributions
-                if not one.sensitive
-            ],
-            start=prediction.start,
-            total=prediction.probability,
-            unlisted=[one.points for one in prediction.contributions if one.sensitive],
-            left_over=prediction.other if trees else None,
-        ),
-        "performance": _performance(model),
-    }
-
-
-def _phrase(label: str, value: float | str | None, reference: float | str | None) -> str:
-    if isinstance(value, float) and isinstance(reference, float) and value != reference:
-        return f"{'higher' if value > reference else 'lower'} {label}"
-    return ""
-
-
-def _applicability(prediction: Prediction) -> Applicability:
-    checks = tuple(
-        Check(id=one.id, label=one.label, status=one.status, result=one.result, meaning=one.meaning)
-        for one in prediction.checks
-    )
-    verdict: Literal["usable", "caution"] = (
-        "usable" if all(one.status == "ok" for one in checks) else "caution"
-    )
-    return Applicability(verdict=verdict, checks=checks)
-
-
-def _performance(model: PredictionModel) -> Performance:
-    card = model.card
-    auc, slope, intercept = (
-        card["metrics"].get(name, {}) for name in ("auc", "calibration_slope", "calibration_intercept")
-    )
-    counts = card.get("plain_counts")
-    return Performance(
-        developed_on=str(card["developed_on"]),
-        auc=auc.get("value"),
-        auc_lo=auc.get("low"),
-        auc_hi=auc.get("high"),
-        calibration_slope=slope.get("value"),
-        calibration_intercept=intercept.get("value"),
-        counts=PlainCounts(**counts) if counts else None,
-        not_tested_in="Patients of any clinic that is not in the development data",
-    )
-
-
-def _group(model: PredictionModel, prediction: Prediction) -> GroupRate:
-    rates = [
-        ObservedRate.from_counts(
-            _arm(model, one.plan),
-            one.events,
-            one.n,
-            lo=one.low,
-            hi=one.high,
-            this_plan=one.plan == prediction.plan,
-        )
-        for one in model.group_rates
-    ]
-    own = next((one for one in rates if one.this_plan), rates[0])
-    return GroupRate(
-        treatment=_arm(model, prediction.plan),
-        rate=own,
-        interval_method=str(model.card["group_interval"]),
-        arms=tuple(rates) if len(rates) > 1 else (),
-        arms_randomised=str(model.plan.get("assignment", "")) in {"randomised", "cluster_randomised"},
-        reason=str(model.card["verdict"]["reason"]),
-        tried=tuple(Tried(**one) for one in model.card["tried"]),
-    )
-
-
-def _arm(model: PredictionModel, plan: str) -> str:
-    """Return a plan in words: "this treatment" where there is one, else the arm or the dose band with its unit."""
-    if plan == "all":
-        return "this treatment"
-    unit = f" {model.plan.get('unit')}" if model.plan.get("bands") and model.plan.get("unit") else ""
-    return plan.replace("_", " ") + unit
-
-
-def _refusal(prediction: Prediction) -> tuple[Reason, ...]:
-    failed = [one for one in prediction.checks if one.status == "fail"]
-    return tuple(
-        Reason(field=one.id, label=one.label, value_text="", rule=one.result, resolve=one.meaning)
-        for one in failed
-    )
-
-
-def _imputed_text(model: PredictionModel, one: Any, prediction: Prediction) -> str:
-    """Say how far the estimate scatters over the draws of a missing number; empty where it has one value."""
+def _effect(one: Any, prediction: Prediction) -> str:
+    """Say how far the estimate moves over the values that a missing input may have; empty where that is not known."""
     if prediction.imputed_low is None or prediction.imputed_high is None or one.value is not None:
         return ""
-    numbers = {feature.name for feature in model.features if feature.kind == "number"}
-    gaps = [each.name for each in prediction.inputs if each.value is None and each.name in numbers]
-    if one.name not in gaps:
+    gaps = [each for each in prediction.inputs if each.value is None and "filled in" in each.note]
+    if one not in gaps:
         return ""
     low, high = outward(prediction.imputed_low, prediction.imputed_high)
-    words = "imputed" if len(gaps) == 1 else "imputed_together"
-    return say(words, m=prediction.imputations, lo=low, hi=high)
+    return say("imputed" if len(gaps) == 1 else "imputed_together", lo=low, hi=high)
 
 
 def _input(model: PredictionModel, one: Any, prediction: Prediction) -> InputValue:
     declared = next(each for each in model.inputs if each.name == one.name)
     unit = declared.unit
-    if declared.kind == "number" and one.learned:
+    if declared.kind == "number" and one.learned and declared.grain != "yes_no":
         unit = f"{declared.unit} ({one.learned})".strip()
+    filled = one.value is None and declared.role != "entry" and prediction.kind == "estimate"
+    note = one.note if one.value is not None else ""
+    if one.value is None and "issing" not in one.note:
+        note = say("unread")
     return InputValue(
         field=one.name,
         label=one.label,
-        value_text=_text(one.value),
+        value_text=value_text(declared, one.value),
         unit_text=unit,
-        source="as entered",
-        note=one.note if one.value is not None else "",
-        effect=_imputed_text(model, one, prediction),
-        imputed=one.value is None and declared.role != "entry",
+        date=one.recorded.day,
+        source=one.recorded.source or (say("entered") if one.value is not None else ""),
+        note=note,
+        effect=_effect(one, prediction),
+        imputed=filled,
     )
 
 
@@ -316,15 +208,6 @@ def _safety(model: PredictionModel, prediction: Prediction) -> tuple[SafetyPromp
             continue
         label = f"{scale.full_name}, item {scale.safety_item}"
         value = values.get(rated[0]) if rated else None
-        finding = "" if value is None else say("suicidality_rated", rating=_text(value))
+        finding = "" if value is None else say("suicidality_rated", rating=f"{value:g}" if isinstance(value, float) else value)
         prompts.append(SafetyPrompt(label=label, assessed=value is not None, finding=finding))
     return tuple(prompts)
-
-
-def _text(value: float | str | None, unit: str = "") -> str | None:
-    if value is None:
-        return None
-    if isinstance(value, str):
-        return value.replace("_", " ")
-    digits = 0 if value == int(value) else 2
-    return f"{number_text(value, digits)} {unit}".strip()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from predictor.reports.content import (
     Contribution,
     Contributions,
+    Difference,
     GroupRate,
     Performance,
     PlanItem,
@@ -24,7 +25,7 @@ from predictor.reports.wording import (
     sum_text,
 )
 
-__all__ = ["contribution_words", "estimate_texts", "group_texts", "plan_text"]
+__all__ = ["contribution_words", "difference_text", "estimate_texts", "group_texts", "plan_text"]
 
 
 def plan_text(plan: Sequence[PlanItem]) -> str:
@@ -60,6 +61,24 @@ def _phrase(row: Contribution) -> str:
         return row.phrase
     label = shortened(row.label, 48)
     return f"{label} not recorded" if row.value_text is None else f"{label} {shortened(row.value_text, 40)}"
+
+
+def difference_text(difference: Difference) -> str:
+    """Say how another plan compares with the planned one, and whether the model tells them apart.
+
+    Parameters
+    ----------
+    difference : Difference
+    """
+    points, lo, hi = (_more(one) for one in (difference.points, difference.lo, difference.hi))
+    text = say("difference", points=points, lo=lo, hi=hi)
+    return text if difference.told_apart else f"{text} {say('not_told_apart')}"
+
+
+def _more(points: int) -> str:
+    if points == 0:
+        return say("no_difference")
+    return say("more" if points > 0 else "fewer", n=abs(points))
 
 
 def estimate_texts(view: PredictionReportV1) -> dict[str, str]:

@@ -30,7 +30,7 @@ from predictor.reports.figures import (
     instability_plot,
     roc_plot,
 )
-from predictor.reports.patient_text import estimate_texts, group_texts, plan_text
+from predictor.reports.patient_text import difference_text, estimate_texts, group_texts, plan_text
 from predictor.reports.quality_figures import range_bars, visit_timeline
 from predictor.reports.sections import contents, heading
 from predictor.reports.wording import (
@@ -86,6 +86,7 @@ def _environment() -> Environment:
         count=count_text,
         css_text=_css_text,
         date=date_text,
+        difference=difference_text,
         hash=hash_text,
         number=number_text,
         points=points_text,
@@ -137,7 +138,7 @@ def render_patient_report(view: PredictionReportV1, *, paper: Paper = "A4") -> s
         if view.not_covered
         else say("not_covered"),
         "annex": annex,
-        "filled": "Filled in" if view.estimate else "Not recorded",
+        "filled": say("filled_in" if view.estimate else "not_recorded"),
         "annex_text": say("flagged" if flagged else "flagged_none", n=len(view.inputs)),
         "annex_more": say("flagged_more", n=len(flagged) - FLAGGED_ROWS)
         if annex and len(flagged) > FLAGGED_ROWS

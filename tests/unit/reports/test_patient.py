@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pandas as pd
 import pytest
 
-from predictor.reports.content import PredictionReportV1
+from predictor.prediction import predict_patients
+from predictor.reports.content import Check, PredictionReportV1
 from predictor.reports.patient import example_patients, patient_views
 from predictor.reports.render import render_patient_report
 from trained_clinics import FAMILIES, new_patients, trained
@@ -18,6 +20,100 @@ NOW = datetime(2026, 6, 1, 8, 0, tzinfo=UTC)
 def views(kind: str = "better", n: int = 3, **changes: object) -> list[PredictionReportV1]:
     frame = new_patients(n).astype(object).assign(**changes)
     return patient_views(trained(kind).model.model, frame, now=NOW, user_ref="dr a")
+
+
+def check_of(view: PredictionReportV1, name: str) -> Check:
+    assert view.applicability is not None
+    return next(one for one in view.applicability.checks if one.id == name)
+
+
+def test_a_value_without_a_date_an_old_one_and_one_in_time() -> None:
+    """The model took MADRS from 28 days before day 0; age, sex and CRP have no days."""
+    (undated,), (old,) = views(n=1), views(n=1, madrs_date="2026-05-03", madrs_source="ward")
+    assert check_of(undated, "fresh_inputs").result == "1 without a date"
+    check = check_of(old, "fresh_inputs")
+    assert (check.status, check.result) == ("check", "1 not in time")
+    assert check.meaning.endswith(": 29 days old; limit 28")
+    madrs = next(one for one in old.inputs if one.field == "madrs")
+    assert (madrs.date, madrs.source, madrs.note) == (date(2026, 5, 3), "ward", "29 days old; limit 28")
+    (in_time,) = views(n=1, madrs_date="2026-05-04")
+    assert check_of(in_time, "fresh_inputs").status == "ok"
+    (later,) = views(n=1, madrs_date="2026-06-02")
+    assert "dated after the assessment" in check_of(later, "fresh_inputs").meaning
+
+
+def test_a_date_that_cannot_be_read_is_a_reason_to_refuse() -> None:
+    (view,) = views(n=1, madrs_date="03.05.2026")
+    (reason,) = view.refusal
+    assert "must be like 2026-11-20" in reason.rule
+    assert reason.resolve == "Correct the value"
+
+
+def test_the_plans_are_compared_with_the_planned_one() -> None:
+    """The grid's planned cell is the estimate of the first section, and the other plan is what it says there."""
+    frame = new_patients(1).assign(arm="ketamine")
+    model = trained().model.model
+    (view,) = patient_views(model, frame, now=NOW, user_ref="dr a")
+    (other,) = patient_views(model, frame.assign(arm="midazolam"), now=NOW, user_ref="dr a")
+    assert view.whatif is not None
+    assert view.estimate is not None
+    assert other.estimate is not None
+    cells = {row.label: row.cells[0] for row in view.whatif.rows}
+    own, beside = cells["ketamine"], cells["midazolam"]
+    assert own.planned
+    assert not beside.planned
+    assert (own.per100, own.lo, own.hi) == (view.estimate.per100, view.estimate.lo, view.estimate.hi)
+    assert (beside.per100, beside.lo, beside.hi) == (
+        other.estimate.per100,
+        other.estimate.lo,
+        other.estimate.hi,
+    )
+    assert own.difference is None
+    assert beside.difference is not None
+    assert abs(beside.difference.points - (other.estimate.per100 - view.estimate.per100)) <= 1
+    assert beside.difference.lo <= beside.difference.points <= beside.difference.hi
+    assert "dealt by chance" in view.whatif.evidence
+
+
+def test_a_plan_of_few_patients_gets_no_number() -> None:
+    model = trained().model.model
+    rates = tuple(replace(one, n=9) if one.plan == "midazolam" else one for one in model.group_rates)
+    frame = new_patients(1).assign(arm="ketamine")
+    (view,) = patient_views(replace(model, group_rates=rates), frame, now=NOW, user_ref="dr a")
+    assert view.whatif is None
+    assert "do not support a comparison" in render_patient_report(view)
+
+
+def test_a_gap_widens_the_range_to_all_that_the_value_may_have_been() -> None:
+    """Every tenth of CRP among development patients, put in one by one, is held by the range of a patient without."""
+    model = trained().model.model
+    allowed = model.policy["withhold_if"] | {"missing_features_over": 0.99}
+    model = replace(model, policy=model.policy | {"withhold_if": allowed})
+    frame = new_patients(1).astype(object)
+    crp = next(one for one in model.inputs if one.name == "crp")
+    assert len(crp.deciles) == 9
+    filled = [predict_patients(model, frame.assign(crp=value))[0].probability for value in crp.deciles]
+    (gap,) = predict_patients(model, frame.assign(crp=None))
+    assert gap.imputed_low == pytest.approx(min(filled), abs=1e-9)
+    assert gap.imputed_high == pytest.approx(max(filled), abs=1e-9)
+    assert gap.low <= gap.imputed_low < gap.imputed_high <= gap.high
+    (view,) = patient_views(model, frame.assign(crp=None), now=NOW, user_ref="dr a")
+    assert view.estimate is not None
+    assert "widened to what the missing inputs may be" in view.estimate.method
+    assert "With real values the estimate could lie between" in check_of(view, "complete_inputs").meaning
+    effect = next(one.effect for one in view.inputs if one.field == "crp")
+    assert (
+        effect
+        == f"with values it may have: {int(100 * min(filled))} to {math.ceil(100 * max(filled))} of 100"
+    )
+
+
+def test_a_withheld_rate_needs_no_input_but_the_plan() -> None:
+    (view,) = views("group", 1, crp=None, madrs=None, sex=None, site=None)
+    assert view.report.kind == "group_rate"
+    assert check_of(view, "complete_inputs").status == "check"
+    (refused,) = views("group", 1, age=None)
+    assert refused.report.kind == "refusal"
 
 
 def test_an_estimate_says_counts_range_and_the_rate_of_the_same_plan() -> None:
@@ -68,7 +164,7 @@ def test_a_filled_in_value_is_pointed_out_and_calls_for_caution() -> None:
     assert (site.value_text, site.imputed) == (None, True)
     assert view.applicability is not None
     assert view.applicability.verdict == "caution"
-    (usable,) = views(n=1)
+    (usable,) = views(n=1, madrs_date="2026-05-20")
     assert usable.applicability is not None
     assert usable.applicability.verdict == "usable"
 
@@ -96,6 +192,10 @@ def test_a_refusal_lists_rules_and_no_number_of_an_estimate() -> None:
     assert "Age is outside what the model has seen" in rules
     assert "Sex must be one of female, male" in rules
     assert "79" not in rules
+    by_field = {reason.field: reason for reason in view.refusal}
+    assert by_field["age"].value_text == "79 years"
+    assert by_field["sex"].value_text == "Cannot be read"
+    assert all(reason.resolve for reason in view.refusal)
 
 
 def test_the_same_inputs_get_the_same_identifier_and_others_another() -> None:
@@ -107,7 +207,7 @@ def test_the_same_inputs_get_the_same_identifier_and_others_another() -> None:
 
 def test_a_long_pseudonym_is_cut_and_a_missing_one_is_the_row() -> None:
     (view,) = views(n=1, patient="x" * 60)
-    assert view.patient.pseudonym == "x" * 24
+    assert view.patient.pseudonym == "x" * 23 + "…"
     frame = new_patients(2).drop(columns="patient")
     named = patient_views(trained().model.model, frame, now=NOW, user_ref="dr a")
     assert [one.patient.pseudonym for one in named] == ["row 1", "row 2"]
