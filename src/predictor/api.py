@@ -6,11 +6,11 @@ Each function imports what it alone needs: predicting a patient from a small fil
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from predictor.data.sources.csv import read_records
 from predictor.errors import ConfigError, Problem, ResourceError
@@ -74,9 +74,12 @@ def report(
     *,
     as_of: date | None = None,
     rows: Sequence[int] | None = None,
+    paper: Literal["A4", "letter"] | None = None,
+    pdf: bool = False,
+    notify: Callable[[str], None] | None = None,
     now: datetime | None = None,
 ) -> list[Path]:
-    """Write one report per patient, as HTML and JSON.
+    """Write one report per patient, as HTML and JSON, and where it is asked for as PDF.
 
     Parameters
     ----------
@@ -86,14 +89,27 @@ def report(
         Folder; files are named by row, never by a patient's key.
     rows : sequence of int or None
         Rows to report on, the first patient is 1; default all.
+    paper : {"A4", "letter"} or None
+        Default: that of the config that the model was trained with.
+    pdf : bool
+        Whether each page is printed as well.
+    notify : callable or None
+        Told of each row whose pseudonym looks like a name, a date of birth or a record number, before anything is written.
     now : datetime or None
 
     Returns
     -------
     list of Path
         The HTML files.
+
+    Raises
+    ------
+    ResourceError
+        ENV-03 where a page cannot be printed; every HTML and JSON is there all the same.
     """
     from predictor.reports.patient import patient_views
+    from predictor.reports.pdf import print_pdf
+    from predictor.reports.pseudonym import doubt_pseudonym
     from predictor.reports.render import render_patient_report
 
     loaded = _loaded(model)
@@ -104,6 +120,10 @@ def report(
         message = f"row {beyond[0]} was asked for, and the table has {len(frame)} patients"
         raise ConfigError(Problem("CLI-02", message, f"Write rows from 1 to {len(frame)}", path="--rows"))
     folder = Path(out)
+    for row in chosen if notify and "patient" in frame.columns else ():
+        doubt = doubt_pseudonym(str(frame["patient"].iloc[row - 1]))
+        if notify and doubt:
+            notify(f"row {row}: {doubt}")
     views = patient_views(
         loaded, frame.iloc[[row - 1 for row in chosen]], now=now or datetime.now(UTC), user_ref="command line"
     )
@@ -112,9 +132,12 @@ def report(
         folder.mkdir(parents=True, exist_ok=True)
         for row, view in zip(chosen, views, strict=True):
             page = folder / f"patient_{row:04d}.html"
-            page.write_text(render_patient_report(view), encoding="utf-8")
+            html = render_patient_report(view, paper=paper or loaded.card.get("paper", "A4"))
+            page.write_text(html, encoding="utf-8")
             page.with_suffix(".json").write_text(view.to_json(), encoding="utf-8")
             written.append(page)
+        for page in written if pdf else ():
+            page.with_suffix(".pdf").write_bytes(print_pdf(page.read_text(encoding="utf-8")))
     return written
 
 

@@ -7,7 +7,7 @@ import os
 import sys
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -324,13 +324,26 @@ def report(
         str | None, typer.Option("--rows", help="Which patients, e.g. 1-3,7 (default: all)")
     ] = None,
     as_of: AsOf = None,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Print each page as PDF as well")] = False,
+    paper: Annotated[
+        Literal["A4", "letter"] | None, typer.Option("--paper", help="Default: that of the model's config")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Write one report per patient: a page to read beside the patient, and the same as JSON."""
     from predictor.api import model_folder
     from predictor.api import report as write_reports
 
-    written = write_reports(model_folder(model), patients, out, as_of=_day(as_of), rows=_rows(rows))
+    written = write_reports(
+        model_folder(model),
+        patients,
+        out,
+        as_of=_day(as_of),
+        rows=_rows(rows),
+        paper=paper,
+        pdf=pdf,
+        notify=lambda line: print(line, file=sys.stderr),
+    )
     if as_json:
         _print({"reports": [str(path) for path in written]})
     else:

@@ -130,5 +130,6 @@ CODES: Mapping[str, str] = MappingProxyType(
         "ENV-01": "A system library that is needed is missing.",
         "ENV-02": "An optional package that is needed is not installed.",
         "ENV-03": "An environment variable that is needed is not set, or holds no address.",
+        "ENV-04": "A report could not be printed as PDF; its HTML is there.",
     }
 )

@@ -517,7 +517,9 @@ def write_reports(facts: ModelFacts, model: PredictionModel, run: Run) -> list[s
         model, example_patients(model, day=facts.created.date()), now=facts.created, user_ref="training"
     )
     for i, view in enumerate(views, start=1):
-        pages[f"patient_reports/example_{i}.html"] = render_patient_report(view)
+        pages[f"patient_reports/example_{i}.html"] = render_patient_report(
+            view, paper=facts.study.loaded.config.report.paper
+        )
     for name, page in pages.items():
         run.write_text(name, page)
     return list(pages)

@@ -54,6 +54,7 @@ def write_card(
         "owner": config.report.owner,
         "contact": config.report.contact,
         "not_covered": config.report.not_covered or "",
+        "paper": config.report.paper,
         "outcome": _outcome(study),
         "chosen": chosen,
         "verdict": {

@@ -440,6 +440,8 @@ class ReportSection(Declared):
     subgroups: list[Annotated[Subgroup, BeforeValidator(_feature_form)]] = Field(default_factory=list)
     """Columns by which performance is shown apart, written as ``table.column`` or with a cut."""
     valid_days: Annotated[int, Field(ge=1, le=36_500)] = 365
+    paper: Literal["A4", "letter"] = "A4"
+    """That patient reports are laid out for."""
 
 
 class Tracking(Declared):

@@ -27,6 +27,9 @@ MESSAGES: Mapping[str, str] = MappingProxyType(
         "page_mark": "Patient {pseudonym}, report {id}",
         "warning": "One input to your judgement, not a recommendation to treat or not to treat. It is not "
         "for emergencies, and it does not assess safety or suicide risk.",
+        "doubt_name": "The pseudonym looks like a name: do not enter a name or record number",
+        "doubt_date": "The pseudonym looks like a date of birth: do not enter a name or record number",
+        "doubt_number": "The pseudonym looks like a record number: do not enter a name or record number",
         # 1. the estimate
         "estimate_of": "people with these recorded values, given this treatment, would respond.",
         "estimate_without": "It does not show what would happen without it: placebo response, natural "

@@ -27,12 +27,11 @@ from predictor.reports.content import (
 )
 from predictor.reports.patient_estimate import applicability, estimate_parts
 from predictor.reports.patient_group import group_part, refusal_reasons
+from predictor.reports.pseudonym import LONGEST_PSEUDONYM
 from predictor.reports.values import value_text
 from predictor.reports.wording import capitalised, outward, say, shortened
 
 __all__ = ["example_patients", "patient_views"]
-
-LONGEST_PSEUDONYM = 24
 
 
 def example_patients(model: PredictionModel, *, day: date | None = None) -> pd.DataFrame:
