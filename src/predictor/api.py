@@ -94,7 +94,7 @@ def report(
     pdf : bool
         Whether each page is printed as well.
     notify : callable or None
-        Told of each row whose pseudonym looks like a name, a date of birth or a record number, before anything is written.
+        Told of each row whose pseudonym looks like a name, a date or a record number, before anything is written.
     now : datetime or None
 
     Returns

@@ -191,7 +191,7 @@ def test_pre_03_nan_is_missing_not_a_number() -> None:
 
 def test_pre_04_with_every_optional_input_missing_the_share_of_the_model_is_said() -> None:
     reasons = refusal(sex=None, site=None, madrs=None, crp=None)
-    assert "Missing: Sex, Site, madrs, C-reactive protein; they carry " in reasons
+    assert "Missing: Sex, Site, MADRS, C-reactive protein; they carry " in reasons
     share = re.search(r"they carry (\d+)% of what the model rests on \(limit 30%\)", reasons)
     assert share
     assert int(share[1]) > 30

@@ -62,7 +62,7 @@ def declare_feature(entry: FeatureEntry, group: str, dictionary: Dictionary) -> 
         name=_feature_name(entry, dictionary),
         source=entry.column,
         kind=kind,  # type: ignore[arg-type]
-        label=column.label or column.reference(header).replace("_", " "),
+        label=column.label or _plain_label(column, header),
         unit=column.unit if entry.take != "slope" else f"{column.unit or 'points'}/week",
         known=known,  # type: ignore[arg-type]
         group=group,
@@ -73,6 +73,12 @@ def declare_feature(entry: FeatureEntry, group: str, dictionary: Dictionary) -> 
         sensitive=column.sensitive,
         grain=_grain(entry, column),
     )
+
+
+def _plain_label(column: Column, header: str) -> str:
+    """Name a column that has no label of its own: scales by their capitals, MADRS, as outcomes are named."""
+    name = column.reference(header)
+    return name.upper() if column.instrument and len(name) <= 6 else name.replace("_", " ")
 
 
 def _grain(entry: FeatureEntry, column: Column) -> Literal["any", "whole", "yes_no"]:

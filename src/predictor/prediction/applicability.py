@@ -66,7 +66,9 @@ def _input_value(one: InputField, patient: Patient, today: date) -> InputValue:
         note = "Missing: filled in" if one.role != "entry" else "Missing"
     notes = [text for text in (note, recorded.note, age_note(one, patient, today=today)) if text]
     recorded = recorded if value is not None else replace(recorded, day=None, source="")
-    return InputValue(one.name, one.label, value, one.unit, learned_text(one), "; ".join(notes), recorded)
+    readable = one.name not in patient.unreadable
+    said = "; ".join(notes)
+    return InputValue(one.name, one.label, value, one.unit, learned_text(one), said, recorded, readable)
 
 
 def _entry_check(model: PredictionModel, patient: Patient) -> Check:

@@ -69,7 +69,7 @@ class Recorded:
 
 @dataclass(frozen=True)
 class InputValue:
-    """One input as it was used."""
+    """One input as it was used; one that is not readable has no value, and the note says what is wrong with it."""
 
     name: str
     label: str
@@ -78,6 +78,7 @@ class InputValue:
     learned: str
     note: str
     recorded: Recorded = Recorded()
+    readable: bool = True
 
 
 @dataclass(frozen=True)

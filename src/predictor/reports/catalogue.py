@@ -56,6 +56,9 @@ MESSAGES: Mapping[str, str] = MappingProxyType(
         "usable": "Usable.",
         "caution_1": "Use with caution: 1 point to check.",
         "caution": "Use with caution: {k} points to check.",
+        "like": "Nothing speaks against it.",
+        "like_caution_1": "1 point to check.",
+        "like_caution": "{k} points to check.",
         "imputed_between": "{meaning}. With real values the estimate could lie between {range} of 100",
         "until": "Until {day}",
         # 3. contributions
@@ -94,6 +97,7 @@ MESSAGES: Mapping[str, str] = MappingProxyType(
         "imputed_together": "with values the gaps may have: {lo} to {hi} of 100",
         "missing": "Missing",
         "unread": "Cannot be read",
+        "not_used": "Not used",
         "entered": "as entered",
         "flagged": "Only inputs that are missing, old or converted are listed here; all {n} inputs are in "
         "the annex.",

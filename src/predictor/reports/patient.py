@@ -177,21 +177,24 @@ def _input(model: PredictionModel, one: Any, prediction: Prediction) -> InputVal
     unit = declared.unit
     if declared.kind == "number" and one.learned and declared.grain != "yes_no":
         unit = f"{declared.unit} ({one.learned})".strip()
-    filled = one.value is None and declared.role != "entry" and prediction.kind == "estimate"
-    note = one.note if one.value is not None else ""
-    if one.value is None and "issing" not in one.note:
-        note = say("unread")
+    filled = one.value is None and one.readable and declared.role != "entry" and prediction.kind == "estimate"
     return InputValue(
         field=one.name,
         label=one.label,
-        value_text=value_text(declared, one.value),
+        value_text=value_text(declared, one.value) if one.readable else say("unread"),
         unit_text=unit,
         date=one.recorded.day,
         source=one.recorded.source or (say("entered") if one.value is not None else ""),
-        note=note,
+        note=_note(one),
         effect=_effect(one, prediction),
         imputed=filled,
     )
+
+
+def _note(one: Any) -> str:
+    if not one.readable:
+        return say("not_used")
+    return "" if one.value is None else str(one.note)
 
 
 def _safety(model: PredictionModel, prediction: Prediction) -> tuple[SafetyPrompt, ...]:
@@ -207,6 +210,7 @@ def _safety(model: PredictionModel, prediction: Prediction) -> tuple[SafetyPromp
             continue
         label = f"{scale.full_name}, item {scale.safety_item}"
         value = values.get(rated[0]) if rated else None
-        finding = "" if value is None else say("suicidality_rated", rating=f"{value:g}" if isinstance(value, float) else value)
+        rating = f"{value:g}" if isinstance(value, float) else value
+        finding = "" if value is None else say("suicidality_rated", rating=rating)
         prompts.append(SafetyPrompt(label=label, assessed=value is not None, finding=finding))
     return tuple(prompts)

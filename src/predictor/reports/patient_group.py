@@ -62,8 +62,7 @@ def _reason(model: PredictionModel, prediction: Prediction, broken: Broken) -> R
     text: str | None = DASH
     if given is not None:
         declared = next(one for one in model.inputs if one.name == given.name)
-        unread = given.value is None and given.note == broken.rule
-        text = say("unread") if unread else value_text(declared, given.value, unit=True)
+        text = value_text(declared, given.value, unit=True) if given.readable else say("unread")
     return Reason(
         field=broken.input, label=broken.label, value_text=text, rule=broken.rule, resolve=broken.resolve
     )

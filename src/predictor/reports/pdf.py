@@ -1,7 +1,7 @@
 """A report's HTML as PDF: printed by Chromium, and where there is none by WeasyPrint (the extra ``pdf``).
 
-The browser runs as a process of its own in a folder of its own, asks no network, and is ended with all its children when
-its time is over. A page that cannot be printed is still a page: whoever asks has the HTML already.
+The browser runs as a process of its own in a folder of its own, asks no network, and is ended with all its children
+when its time is over. A page that cannot be printed is still a page: whoever asks has the HTML already.
 """
 
 from __future__ import annotations
@@ -92,9 +92,16 @@ def _by_chromium(browser: str, html: str, seconds: float) -> bytes:
 def _run(command: list[str], folder: Path, seconds: float) -> int:
     """Run a program in a session of its own, and leave none of its children behind."""
     environment = {"PATH": os.environ.get("PATH", ""), "HOME": str(folder), "LANG": "C.UTF-8"}
-    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     try:
-        child = subprocess.Popen(command, cwd=folder, env=environment, start_new_session=True, **quiet)
+        child = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environment,
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
     except OSError as error:
         message = f"Chromium cannot be started ({os.strerror(error.errno or 0)})"
         raise _NotPrintedError(message) from error

@@ -42,4 +42,6 @@ def _is_like_a_name(text: str) -> bool:
     words = re.findall(r"[^\W\d_]{2,}", text)
     longest = max(words, key=len, default="")
     caseless = longest.upper() == longest.lower()  # scripts without capitals
-    return len(words) >= 2 or caseless and bool(longest) or (len(longest) >= 3 and longest != longest.upper())
+    return (
+        len(words) >= 2 or (caseless and bool(longest)) or (len(longest) >= 3 and longest != longest.upper())
+    )

@@ -311,9 +311,8 @@ def _applicability_line(view: PredictionReportV1) -> str:
     if view.applicability is None:
         return ""
     points = sum(check.status != "ok" for check in view.applicability.checks)
-    if view.applicability.verdict == "usable":
-        return say("usable")
-    return say("caution_1") if points == 1 else say("caution", k=points)
+    said = ("usable", "caution_1", "caution") if view.estimate else ("like", "like_caution_1", "like_caution")
+    return say(said[min(points, 2)], k=points)
 
 
 def _provenance(view: ModelReportV1) -> Sequence[tuple[str, str]]:
