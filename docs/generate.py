@@ -12,6 +12,7 @@ import sys
 import textwrap
 import types
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -32,8 +33,11 @@ from predictor.data.analytes import ANALYTES, Analyte
 from predictor.data.instruments import INSTRUMENTS, Instrument
 from predictor.data.scales import Clause, Rating
 from predictor.models.catalog import FAMILIES, Family
+from predictor.reports.content import PredictionReportV1
 
 FOLDER = Path(__file__).parent / "reference"
+ACCEPTANCE = Path(__file__).parent / "acceptance.csv"
+SCHEMA = "prediction_report_v1.schema.json"
 FAULTS = Path(__file__).parent / "faults.csv"
 TESTS = Path(__file__).parents[1] / "tests"
 NOTE = "<!-- Written by docs/generate.py from the code; do not edit. -->"
@@ -44,6 +48,8 @@ WORDS = {
     bool: "true or false",
     Any: "anything",
     type(None): "null",
+    date: "day",
+    datetime: "moment, UTC",
 }
 FAULT_FAMILIES = {
     "CFG": "Config",
@@ -88,8 +94,10 @@ def pages() -> dict[str, str]:
         "models.md": models_page(),
         "commands.md": commands_page(),
         "faults.md": faults_page(),
+        "patient_report.md": patient_report_page(),
     }
-    return contents | {"README.md": index_page(contents)}
+    schema = json.dumps(PredictionReportV1.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
+    return contents | {"README.md": index_page(contents), SCHEMA: schema}
 
 
 def index_page(contents: Mapping[str, str]) -> str:
@@ -282,6 +290,26 @@ def faults_page() -> str:
     return _page("Faults and bad inputs, and the test of each", *parts)
 
 
+def patient_report_page() -> str:
+    """Describe the content of a patient report, and the tests that accept its page."""
+    with ACCEPTANCE.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    tests = _named_tests(r"test_(r\d+)_")
+    cells = [
+        (one["row"], one["what"], "<br>".join(tests.get(one["row"], [])) or f"**{one['not_done']}**")
+        for one in rows
+    ]
+    return _page(
+        "The patient report: its content, and what accepts its page",
+        f"`predictor report` writes the content as JSON and lays it out as HTML, and with `--pdf` as PDF. The "
+        f"[schema]({SCHEMA}) is that of the JSON; parts that a kind of report does not have are left out. Counts are "
+        "whole numbers of 100.",
+        "## Acceptance",
+        _table(("row", "what", "tests"), cells),
+        *_sections([PredictionReportV1]),
+    )
+
+
 def fault_rows() -> list[tuple[str, str, str]]:
     """Return the catalogue of faults: row, situation, and the part of the software it waits for, if any."""
     with FAULTS.open(encoding="utf-8", newline="") as file:
@@ -290,15 +318,20 @@ def fault_rows() -> list[tuple[str, str, str]]:
 
 def fault_tests() -> dict[str, list[str]]:
     """Return the tests that are named by a row, as ``file::test`` in order."""
+    tests = _named_tests(r"test_([a-z]{3}_\d\d)_")
+    by_row = {name.replace("_", "-"): found for name, found in tests.items()}
+    return {row: found for row, found in by_row.items() if row[:3] in FAULT_FAMILIES}
+
+
+def _named_tests(pattern: str) -> dict[str, list[str]]:
+    """Find tests whose name begins with a row's, by that row in capitals."""
     found: dict[str, list[str]] = {}
     for path in sorted(TESTS.rglob("test_*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if not isinstance(node, ast.FunctionDef):
-                continue
-            named = re.match(r"test_([a-z]{3})_(\d\d)_", node.name)
-            if named and named[1].upper() in FAULT_FAMILIES:
+            named = re.match(pattern, node.name) if isinstance(node, ast.FunctionDef) else None
+            if named and isinstance(node, ast.FunctionDef):
                 test = f"{path.relative_to(TESTS.parent).as_posix()}::{node.name}"
-                found.setdefault(f"{named[1].upper()}-{named[2]}", []).append(test)
+                found.setdefault(named[1].upper(), []).append(test)
     return found
 
 
@@ -363,7 +396,7 @@ def _type(annotation: Any, metadata: Iterable[Any] = ()) -> str:
         return " or ".join(f"`{_yaml(value)}`" for value in parts) + limits
     if origin in (Union, types.UnionType):
         return " or ".join(_type(part) for part in parts if part is not type(None)) + limits
-    if origin is list:
+    if origin in (list, tuple):
         return f"list of {_type(parts[0])}{limits}"
     if origin is dict:
         return f"mapping of name to {_type(parts[1])}{limits}"
@@ -507,7 +540,7 @@ def _page(title: str, *parts: str) -> str:
 def main() -> int:
     """Write the pages, or with ``--check`` name those that differ; the number of them is the exit status."""
     written = pages()
-    there = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.md")}
+    there = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.iterdir()}
     changed = sorted(name for name in written.keys() | there.keys() if written.get(name) != there.get(name))
     if "--check" in sys.argv:
         print(*changed, sep="\n")

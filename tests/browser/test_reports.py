@@ -96,7 +96,7 @@ def scroll_width(browse: Browse, folder: Path, html: str, width: int) -> int:
 
 @pytest.mark.parametrize("count", [1, 8, 14, 18])
 @pytest.mark.parametrize("flags", [{}, {"simulated": True, "research_only": True}])
-def test_an_estimate_is_exactly_two_pages(
+def test_r1_an_estimate_is_exactly_two_pages(
     printed: Callable[[str], Path], count: int, flags: dict[str, bool]
 ) -> None:
     pdf = printed(render_patient_report(estimate_report(inputs=inputs(count), **flags)))
@@ -115,7 +115,7 @@ def test_an_estimate_is_exactly_two_pages(
 
 
 @pytest.mark.parametrize("count", [19, 40])
-def test_more_inputs_add_one_annex_page(printed: Callable[[str], Path], count: int) -> None:
+def test_r1_more_inputs_add_one_annex_page(printed: Callable[[str], Path], count: int) -> None:
     text = pages(printed(render_patient_report(estimate_report(inputs=inputs(count)))))
     assert len(text) == 3
     assert "Annex: inputs" in text[2]
@@ -123,7 +123,7 @@ def test_more_inputs_add_one_annex_page(printed: Callable[[str], Path], count: i
     assert "72 days old" in text[1]
 
 
-def test_letter_paper(printed: Callable[[str], Path]) -> None:
+def test_r1_letter_paper(printed: Callable[[str], Path]) -> None:
     pdf = printed(render_patient_report(estimate_report(inputs=inputs(14)), paper="letter"))
     assert "(letter)" in run("pdfinfo", str(pdf))
     assert len(pages(pdf)) == 2
@@ -156,7 +156,7 @@ def test_the_model_report_marks_every_page(printed: Callable[[str], Path]) -> No
     ids=lambda view: view.report.kind,
 )
 @pytest.mark.parametrize("width", [320, int(A4_WIDTH)])
-def test_a_patient_report_never_scrolls_sideways(
+def test_r3_a_patient_report_never_scrolls_sideways(
     browse: Browse, tmp_path: Path, view: PredictionReportV1, width: int
 ) -> None:
     assert scroll_width(browse, tmp_path, render_patient_report(view), width) <= width
@@ -199,7 +199,7 @@ def hostile_report() -> PredictionReportV1:
 
 
 @pytest.mark.parametrize("policy", [True, False], ids=["with its policy", "without its policy"])
-def test_hostile_texts_run_no_script(browse: Browse, tmp_path: Path, *, policy: bool) -> None:
+def test_rpt_01_hostile_texts_run_no_script(browse: Browse, tmp_path: Path, *, policy: bool) -> None:
     html = render_patient_report(hostile_report())
     if not policy:  # escaping alone has to hold
         html = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", html)
@@ -275,7 +275,7 @@ def load_through(browse: Browse, proxy: Proxy, file: Path, html: str) -> list[st
     [render_patient_report(hostile_report()), render_model_report(model_report())],
     ids=["patient", "model"],
 )
-def test_a_report_asks_the_network_for_nothing(
+def test_rpt_06_a_report_asks_the_network_for_nothing(
     browse: Browse, proxy: Proxy, tmp_path: Path, html: str
 ) -> None:
     assert load_through(browse, proxy, tmp_path / "page.html", html) == []

@@ -7,8 +7,8 @@ when its time is over. A page that cannot be printed is still a page: whoever as
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 
 from predictor.errors import Problem, ResourceError
+from predictor.reports.render import drawing_style
 
 __all__ = ["BROWSERS", "print_pdf"]
 
@@ -63,8 +64,9 @@ def print_pdf(html: str, *, seconds: float = SECONDS) -> bytes:
             return _by_chromium(browser, html, seconds)
         except _NotPrintedError as error:
             reason = str(error)
-    if importlib.util.find_spec("weasyprint") is not None:
-        return _by_weasyprint(html)
+    printed = _by_weasyprint(html)
+    if printed is not None:
+        return printed
     remedy = "Install Chromium or the extra pdf; the HTML can be printed from any browser"
     raise ResourceError(Problem("ENV-03", f"the report was not printed: {reason}", remedy))
 
@@ -116,10 +118,15 @@ def _run(command: list[str], folder: Path, seconds: float) -> int:
         child.wait()
 
 
-def _by_weasyprint(html: str) -> bytes:
-    import weasyprint  # an extra
-    from weasyprint.urls import URLFetcher
-
+def _by_weasyprint(html: str) -> bytes | None:
+    """Print without a browser; None where the extra, or a library of the system that it needs, is missing."""
+    try:
+        import weasyprint
+        from weasyprint.urls import URLFetcher
+    except (ImportError, OSError):
+        return None
     nothing = URLFetcher(allowed_protocols=())
-    printed: bytes = weasyprint.HTML(string=html, url_fetcher=nothing).write_pdf(pdf_tags=True)
+    # It takes the style of a drawing from the drawing alone.
+    drawn = re.sub(r"<svg[^>]*>", lambda tag: f"{tag[0]}<style>{drawing_style()}</style>", html)
+    printed: bytes = weasyprint.HTML(string=drawn, url_fetcher=nothing).write_pdf(pdf_tags=True)
     return printed

@@ -48,6 +48,7 @@ from predictor.reports.wording import (
 
 __all__ = [
     "Paper",
+    "drawing_style",
     "render_checklist",
     "render_data_quality",
     "render_evaluation",
@@ -108,6 +109,11 @@ def _css_text(text: str) -> str:
     string or the element.
     """
     return "".join(char if char.isascii() and char.isalnum() else f"\\{ord(char):06x}" for char in text)
+
+
+def drawing_style() -> str:
+    """Give the part of the style sheet that colours drawings."""
+    return _environment().get_template("drawing.css.j2").render()
 
 
 def render_patient_report(view: PredictionReportV1, *, paper: Paper = "A4") -> str:

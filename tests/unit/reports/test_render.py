@@ -138,7 +138,7 @@ def hostile(content: Any) -> Any:
 
 
 @pytest.mark.parametrize("report", [*PATIENT_REPORTS, model_report])
-def test_one_file_without_script_address_or_handler(report: Any) -> None:
+def test_r7_one_file_without_script_address_or_handler(report: Any) -> None:
     html = rendered(report)
     page = Page(html)
     assert page.tags <= TAGS
@@ -156,12 +156,12 @@ def test_one_file_without_script_address_or_handler(report: Any) -> None:
 
 
 @pytest.mark.parametrize("report", [*PATIENT_REPORTS, model_report])
-def test_the_same_content_gives_the_same_bytes(report: Any) -> None:
+def test_r9_the_same_content_gives_the_same_bytes(report: Any) -> None:
     assert rendered(report) == rendered(report)
 
 
 @pytest.mark.parametrize("report", PATIENT_REPORTS)
-def test_hostile_texts_are_shown_and_do_nothing(report: Any) -> None:
+def test_r8_hostile_texts_are_shown_and_do_nothing(report: Any) -> None:
     view = report()
     content = hostile(view.model_dump(mode="python"))
     content["patient"]["pseudonym"] = "</style><script>"
@@ -181,7 +181,7 @@ def test_hostile_texts_in_the_model_report() -> None:
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_each_hostile_label_and_value_is_literal(text: str) -> None:
+def test_rpt_01_each_hostile_label_and_value_is_literal(text: str) -> None:
     one = InputValue(field="x", label=text, value_text=text, note=text)
     page = Page(render_patient_report(refusal_report(inputs=(one,))))
     assert page.text.count(text) == 3
@@ -259,7 +259,7 @@ def test_the_group_page_by_arm_speaks_of_the_planned_arm() -> None:
     assert "formed by chance, so their rates can be compared" in text
 
 
-def test_a_refusal_shows_reasons_and_no_number_of_an_estimate() -> None:
+def test_r10_a_refusal_shows_reasons_and_no_number_of_an_estimate() -> None:
     html = rendered(refusal_report)
     page = Page(html)
     assert "No estimate can be given for this patient" in page.text
