@@ -49,7 +49,8 @@ def test_r5_contributions_add_up_to_the_printed_estimate(
     others = found.other.points if found.other else 0
     assert found.start + sum(row.points for row in found.rows) + others == found.total
     assert abs(found.total - 100 * total) <= 1
-    sizes = [abs(dict((row.field, part) for row, part in rows)[row.field]) for row in found.rows]
+    exact = {row.field: abs(part) for row, part in rows}
+    sizes = [exact[row.field] for row in found.rows]
     assert sizes == sorted(sizes, reverse=True)
 
 
