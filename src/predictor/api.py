@@ -105,7 +105,7 @@ def report(
     Raises
     ------
     ResourceError
-        ENV-03 where a page cannot be printed; every HTML and JSON is there all the same.
+        ENV-04 where a page cannot be printed; every HTML and JSON is there all the same.
     """
     from predictor.reports.patient import patient_views
     from predictor.reports.pdf import print_pdf

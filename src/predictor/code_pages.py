@@ -635,5 +635,11 @@ CODE_PAGES: Mapping[str, CodePage] = MappingProxyType(
             "to postgresql://USER:PASSWORD@HOST/DATABASE.",
             "Set it where the command runs, and not in a file that is shared.",
         ),
+        "ENV-04": CodePage(
+            "ENV-04 the report was not printed: Chromium is not installed. Install Chromium or the extra pdf; the HTML "
+            "can be printed from any browser.",
+            "The pages and their JSON are there all the same. Where Chromium is installed and did not answer, look at "
+            "the machine's memory.",
+        ),
     }
 )

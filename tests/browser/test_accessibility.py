@@ -110,8 +110,8 @@ def test_nothing_is_lost_at_200_per_cent_at_320_pixels_and_with_wide_spacing(
         page.add_style_tag(content=SPACING)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     hidden = page.evaluate(
-        "[...document.querySelectorAll('main *:not(svg, svg *)')].filter(e => getComputedStyle(e).overflowX === 'hidden' "
-        "|| getComputedStyle(e).overflowY === 'hidden').length"
+        "[...document.querySelectorAll('main *:not(svg, svg *)')].filter("
+        "e => getComputedStyle(e).overflowX === 'hidden' || getComputedStyle(e).overflowY === 'hidden').length"
     )
     assert hidden == 0
 

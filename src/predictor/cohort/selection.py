@@ -24,7 +24,14 @@ from predictor.config.schema import Baseline, CohortSection, Index, Rule
 from predictor.data.conform import ConformedTable
 from predictor.errors import DataError, Problem
 
-__all__ = ["Cohort", "baseline_days", "baseline_values", "consenting_tables", "patient_table", "select_cohort"]
+__all__ = [
+    "Cohort",
+    "baseline_days",
+    "baseline_values",
+    "consenting_tables",
+    "patient_table",
+    "select_cohort",
+]
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ def print_pdf(html: str, *, seconds: float = SECONDS) -> bytes:
     Raises
     ------
     ResourceError
-        ENV-03, with the reason, when neither Chromium nor WeasyPrint printed it.
+        ENV-04, with the reason, when neither Chromium nor WeasyPrint printed it.
     """
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     reason = "Chromium is not installed"
@@ -68,7 +68,7 @@ def print_pdf(html: str, *, seconds: float = SECONDS) -> bytes:
     if printed is not None:
         return printed
     remedy = "Install Chromium or the extra pdf; the HTML can be printed from any browser"
-    raise ResourceError(Problem("ENV-03", f"the report was not printed: {reason}", remedy))
+    raise ResourceError(Problem("ENV-04", f"the report was not printed: {reason}", remedy))
 
 
 class _NotPrintedError(Exception):

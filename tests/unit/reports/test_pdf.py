@@ -58,7 +58,7 @@ def test_rpt_05_without_a_browser_the_reason_is_said(
         print_pdf("<p>Anna</p>", seconds=1.0)
     assert time.monotonic() - begun < 10
     (problem,) = caught.value.problems
-    assert (problem.code, caught.value.exit_code) == ("ENV-03", 5)
+    assert (problem.code, caught.value.exit_code) == ("ENV-04", 5)
     assert said in problem.message
     assert "Anna" not in str(problem)
 
@@ -98,7 +98,7 @@ def test_rpt_05_html_and_json_are_there_when_printing_fails(
     instead_of_chromium(tmp_path / "bin", monkeypatch, CRASHES)
     answer = command_line("report", model, patients, "--out", out, "--pdf")
     assert answer.code == 5
-    assert "ENV-03 the report was not printed: Chromium ended with code 139" in answer.err
+    assert "ENV-04 the report was not printed: Chromium ended with code 139" in answer.err
     names = sorted(path.name for path in out.iterdir())
     assert names == ["patient_0001.html", "patient_0001.json", "patient_0002.html", "patient_0002.json"]
     assert (out / "patient_0002.html").read_text(encoding="utf-8").rstrip().endswith("</html>")
