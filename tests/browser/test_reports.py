@@ -184,6 +184,54 @@ def test_long_words_do_not_widen_a_page(browse: Browse, tmp_path: Path) -> None:
     assert scroll_width(browse, tmp_path, html, 320) <= 320
 
 
+LONG_LABELS = {
+    "latin": "Donaudampfschifffahrt " * 9,
+    "arabic": "مستوى الالتهاب في الدم " * 9,
+    "chinese": "血清脑源性神经营养因子浓度" * 15,
+    "combining": "Ẓ̌a\u0301lgo\u0323\u0302 " * 25,
+}
+
+
+def test_rpt_02_long_labels_of_every_script_and_forty_inputs_fit(
+    browse: Browse, printed: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """A pseudonym of 24 wide letters, labels of 200 characters among forty inputs, and in the list of contributions."""
+    labels = [text.ljust(200, "x")[:200] for text in LONG_LABELS.values()]
+    rows = tuple(
+        one.model_copy(update={"label": labels[i]} if i < 4 else {}) for i, one in enumerate(inputs(40))
+    )
+    whole = estimate_report(inputs=rows)
+    assert whole.contributions is not None
+    moved = tuple(
+        one.model_copy(update={"label": labels[i % 4], "phrase": "", "value_text": labels[i % 4]})
+        for i, one in enumerate(whole.contributions.rows)
+    )
+    view = whole.model_copy(
+        update={
+            "patient": whole.patient.model_copy(update={"pseudonym": "W" * 24}),
+            "contributions": whole.contributions.model_copy(update={"rows": moved}),
+        }
+    )
+    html = render_patient_report(view)
+    text = pages(printed(html))
+    assert len(text) == 3
+    assert "4. If the plan were different" in text[1]
+    assert "Annex: inputs" in text[2]
+    assert all("W" * 24 in page for page in text)
+    assert scroll_width(browse, tmp_path, html, 320) <= 320
+    assert scroll_width(browse, tmp_path, html, int(A4_WIDTH)) <= int(A4_WIDTH)
+
+
+def test_r4_the_pdf_holds_every_value_and_the_sum(printed: Callable[[str], Path]) -> None:
+    text = " ".join(pages(printed(render_patient_report(estimate_report(inputs=inputs(18))))))
+    for one in inputs(18):
+        assert one.value_text is None or one.value_text in text
+        words = " ".join((one.label, one.unit_text, one.source, one.note)).split()
+        assert [word for word in words if word not in text] == []
+    assert text.count("— Missing") == 3  # two inputs, one of them among the contributions as well
+    assert "Total 48 + 6 − 5 + 4 − 3 + 2 + 1 + 1 54" in text
+
+
 SCRIPTS = (
     "<script>document.title='pwned'</script>",
     '"><img src=x onerror="document.title=\'pwned\'">',
