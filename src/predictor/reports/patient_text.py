@@ -59,8 +59,8 @@ def contribution_words(rows: Sequence[Contribution]) -> str:
 def _phrase(row: Contribution) -> str:
     if row.phrase:
         return row.phrase
-    label = shortened(row.label, 48)
-    return f"{label} not recorded" if row.value_text is None else f"{label} {shortened(row.value_text, 40)}"
+    label = shortened(row.label, 40)
+    return f"{label} not recorded" if row.value_text is None else f"{label} {shortened(row.value_text, 20)}"
 
 
 def difference_text(difference: Difference) -> str:

@@ -64,7 +64,7 @@ ROWS_THAT_FIT = {"A4": 18, "letter": 14}
 LINES_THAT_FIT = {"A4": 27, "letter": 22}
 """Printed lines for inputs, other plans beyond three rows, limits and safety items on the second page."""
 
-CHARACTERS = {"label": 27, "value_text": 11, "unit_text": 14, "source": 13, "note": 22}
+CHARACTERS = {"label": 30, "value_text": 10, "unit_text": 13, "source": 13, "note": 20}
 """Characters that fit one printed line of each column of the inputs table."""
 
 FLAGGED_ROWS = 10
