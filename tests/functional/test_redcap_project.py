@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -61,3 +62,21 @@ def test_it_trains(tmp_path: Path) -> None:
     assert training.evaluation.verdict.sentence
     report = training.model_report.read_text(encoding="utf-8")
     assert "SIMULATED" in report
+
+
+@pytest.mark.slow
+def test_a_new_patient_is_predicted_from_the_same_export_before_the_infusion(tmp_path: Path) -> None:
+    training = train(load_config(CONFIG), runs_folder=tmp_path / "runs")
+    folder = tmp_path / "new"
+    folder.mkdir()
+    for name in ("data_dictionary.csv", "events.csv"):
+        (folder / name).write_bytes((DATA / name).read_bytes())
+    lines = (DATA / "export.csv").read_text(encoding="utf-8").splitlines()
+    screened = [line for line in lines if "infusion_arm" not in line and "week_4" not in line]
+    (folder / "export.csv").write_text("\n".join(screened[:4]) + "\n", encoding="utf-8")
+    # Record 0001 was screened on 2024-11-06 and has no infusion yet.
+    words = ["predict", str(training.folder / "model"), str(folder), "--as-of", "2024-11-14", "--json"]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
+    (answer,) = json.loads(result.output)["predictions"]
+    assert (answer["kind"], answer["plan"]) == ("group_rate", "midazolam"), answer["reason"]

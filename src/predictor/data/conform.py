@@ -222,7 +222,7 @@ def conform_table(
     found = Findings(text.shown_as or name)
     reading = Reading(text.frame, text.rows, table, decimal, found, list(text.notices))
     absent = _check_headers(reading, learning=learning)
-    reading = keep_own_rows(reading)
+    reading = keep_own_rows(reading, learning=learning)
     reading = _check_duplicates(reading)
     if table.layout == "long":
         reading = keep_declared_names(reading)

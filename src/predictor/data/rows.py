@@ -15,17 +15,20 @@ from predictor.data.reading import Reading
 __all__ = ["keep_own_rows"]
 
 
-def keep_own_rows(reading: Reading) -> Reading:
+def keep_own_rows(reading: Reading, *, learning: bool = True) -> Reading:
     """Keep the rows that ``where`` names, without derived ones; what is left out is counted in the notices.
 
     Parameters
     ----------
     reading : Reading
+    learning : bool
+        True where a model is to be learned: a table without a row is then an error. Of new patients nothing may have
+        happened yet.
     """
-    return _keep_observed(_keep_where(reading))
+    return _keep_observed(_keep_where(reading, learning=learning))
 
 
-def _keep_where(reading: Reading) -> Reading:
+def _keep_where(reading: Reading, *, learning: bool) -> Reading:
     where = reading.declared.source.where
     keep = np.ones(len(reading.rows), dtype=bool)
     for header, texts in where.items():
@@ -34,7 +37,7 @@ def _keep_where(reading: Reading) -> Reading:
         return reading
     left_out = f"{reading.found.file}: {int((~keep).sum())} rows are not of this table by {', '.join(where)}"
     reading.notices.append(f"{left_out} and were not read")
-    if not keep.any():
+    if learning and not keep.any():
         message = f"no row is of this table by {', '.join(where)}"
         reading.found.add("DAT-11", message, "Mend `where:` under source")
         reading.found.raise_if_any()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -86,7 +87,12 @@ def _in_child(path: Path, source: Source, result: Path, shown_as: str) -> tuple[
     command = [sys.executable, "-m", child.__name__, *map(str, words)]
     try:
         status = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=TIME_LIMIT, check=False
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=TIME_LIMIT,
+            check=False,
+            env=_environment(),
         ).returncode
     except subprocess.TimeoutExpired:
         message = f"reading it took more than {TIME_LIMIT // 60} minutes"
@@ -102,6 +108,11 @@ def _in_child(path: Path, source: Source, result: Path, shown_as: str) -> tuple[
         raise refuse(shown_as, "DAT-12", message, "Export the file again")
     table = pa.ipc.open_file(pa.BufferReader(result.read_bytes())).read_all()
     return table, json.loads(table.schema.metadata[b"missing"])
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment without addresses of databases, which the reader of a foreign file need not know."""
+    return {name: text for name, text in os.environ.items() if not name.startswith(("PREDICTOR_", "PG"))}
 
 
 def _notices(missing: dict[str, int], shown_as: str) -> list[str]:
