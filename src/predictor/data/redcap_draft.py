@@ -124,7 +124,8 @@ def _rows(
     headers = [header for asked in fields for header in export_headers(asked) if asked.kind != "checkbox"]
     filled = [any(cells) for cells in zip(*(project.column(header) for header in headers), strict=True)]
     used = [event for event, full in zip(project.column(EVENT), filled, strict=True) if full and event]
-    events = list(dict.fromkeys(used))
+    order = [*project.days, *used]
+    events = sorted(set(used), key=order.index)
     instruments = set(project.column(INSTRUMENT))
     where = {EVENT: events} if events else {}
     if form in instruments:
