@@ -126,6 +126,17 @@ def test_uni_03_no_false_alarm_where_sites_differ_by_chance_only():
     assert alarms == [[]] * 40
 
 
+def test_uni_03_two_small_sites_that_differ_fivefold_by_chance_are_not_enough():
+    # With ten values at each of two sites medians of CRP differ more than fivefold in about 3 of 100 such clinics.
+    alarms, apart = [], []
+    for seed in range(120):
+        values = drawn(1.31, n=20, sd=1.35, seed=seed)
+        alarms += suspicions(values, CRP | {"range": [0, None]}, site="labs.site")
+        apart.append(abs(np.log(np.median(values[::2]) / np.median(values[1::2]))))
+    assert np.exp(max(apart)) > 5
+    assert alarms == []
+
+
 def test_uni_04_a_column_of_units_is_converted_row_by_row_and_counted():
     frame = table(np.array([10.0, 275.89, 20, 100.0]), unit=["ug/dL", "nmol/L", "ug/dL", "ng/mL"])
     column = {"analyte": "cortisol_serum", "unit": "nmol/L", "unit_column": "unit"}
