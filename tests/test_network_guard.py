@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -58,7 +59,8 @@ def test_loopback_is_open() -> None:
 
 
 def test_ops_04_a_swallowed_refusal_still_fails_the_test(tmp_path: Path) -> None:
-    shutil.copy(Path(__file__).with_name("conftest.py"), tmp_path)
+    tests = Path(__file__).parent
+    shutil.copy(tests / "conftest.py", tmp_path)
     (tmp_path / "test_two.py").write_text(
         f"""
 import socket
@@ -75,7 +77,11 @@ def test_that_stays_at_home():
         encoding="utf-8",
     )
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", str(tmp_path)]
-    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    beside = os.pathsep.join([str(tests), os.environ.get("PYTHONPATH", "")])  # what conftest.py imports
+    environment = {**os.environ, "PYTHONPATH": beside}
+    result = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
     assert result.returncode == 1
     assert "2 passed, 1 error" in result.stdout
     assert f"the test tried to reach ['{ELSEWHERE}']" in result.stdout
