@@ -112,7 +112,9 @@ def check_order(
     if name is None:
         return
     starts = index_dates(tables[name], dictionary[name])
-    of_patient = starts.groupby(tables[name].frame[dictionary[name].key]).agg(lambda d: d.min(skipna=False))
+    key = tables[name].frame[dictionary[name].key]
+    # A patient one of whose courses has no date may have started at any time.
+    of_patient = starts.groupby(key).min().mask(starts.isna().groupby(key).any())
     known = of_patient.where(of_patient.index.isin(units["patient"]))
     message = "dated before day 0, but declared as known after it"
     remedy = "Mend the date, or declare the column's `known` as it is"

@@ -99,11 +99,8 @@ def baseline_values(
     own = rows.loc[rows["reference"] == reference]
     if take == "slope":
         return _slopes(own).reindex(range(n)).reset_index(drop=True)
-    values = own.groupby("unit")["value"]
-    if take in {"last", "first"}:
-        taken = values.last() if take == "last" else values.first()
-    else:
-        taken = values.agg(lambda v: getattr(v.astype(float), take)())
+    own = own if take in {"last", "first"} else own.astype({"value": float})
+    taken = own.groupby("unit")["value"].agg(take)
     return taken.reindex(range(n)).reset_index(drop=True)
 
 

@@ -148,10 +148,22 @@ def _in_order(pieces: list[pd.DataFrame]) -> pd.DataFrame:
     if not pieces:
         return pd.DataFrame(columns=COLUMNS)
     records = pd.concat(pieces, ignore_index=True)
-    number = pd.to_numeric(records["value"], errors="coerce")
-    keyed = records.assign(number=number, text=records["value"].astype(str))
-    order = ["unit", "day", "hour", "reference", "number", "text", "row"]
-    return keyed.sort_values(order, kind="stable", na_position="first", ignore_index=True)[COLUMNS]
+    value = records["value"].to_numpy(object)
+    number = pd.to_numeric(records["value"], errors="coerce").to_numpy(float)
+    words = np.fromiter((isinstance(one, str) for one in value), dtype=bool, count=len(value))
+    text = np.zeros(len(value), dtype=np.intp)
+    # Only a text can differ from another of the same number.
+    text[words] = pd.factorize(value[words], sort=True)[0] + 1
+    reference = pd.factorize(records["reference"], sort=True)[0]
+    first = [records["row"], text, _before_all(number), reference, _before_all(records["hour"])]
+    order = np.lexsort([*first, records["day"], records["unit"]])
+    return records.take(order)[COLUMNS].reset_index(drop=True)
+
+
+def _before_all(values: np.ndarray | pd.Series) -> np.ndarray:
+    """Put what is missing before everything else."""
+    numbers = np.asarray(values, dtype=float)
+    return np.where(np.isnan(numbers), -np.inf, numbers)
 
 
 def baseline_rows(timeline: Timeline, baseline: Baseline) -> pd.DataFrame:
@@ -278,7 +290,8 @@ def measure_of(references: pd.Series) -> pd.Series:
     ----------
     references : pandas.Series of str
     """
-    return references.str.partition(".")[2]
+    names = {reference: reference.partition(".")[2] for reference in references.unique()}
+    return references.map(names)
 
 
 def attribute(timeline: Timeline, reference: str) -> pd.Series | None:

@@ -29,6 +29,7 @@ __all__ = [
     "date_of",
     "limits_of",
     "number_of",
+    "plain_dates",
     "plain_numbers",
 ]
 
@@ -203,6 +204,30 @@ def plain_numbers(cells: pd.Series, column: Column, *, kind: str, decimal: str) 
     only = _only_of(column)
     sound &= np.isin(values, only) if only else True
     return values if sound.all() else None
+
+
+PLAIN_DATE = r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?)?"
+
+
+def plain_dates(cells: pd.Series, column: Column, *, kind: str) -> np.ndarray | None:
+    """Return all dates at once; None where one cell is not a plain date of the calendar.
+
+    The fast way through a sound column, with the same values as `date_of`, cell by cell.
+
+    Parameters
+    ----------
+    cells : pandas.Series of str
+        Without spaces around them, none missing.
+    column : Column
+    kind : {"number", "integer", "category", "boolean", "date", "text"}
+    """
+    if kind != "date" or column.values is not None or not cells.str.fullmatch(PLAIN_DATE).all():
+        return None
+    import pandas as pd
+
+    dates = pd.to_datetime(cells, format="ISO8601", errors="coerce")
+    sound = dates.dt.year.between(1900, 2200)
+    return dates.to_numpy(dtype="datetime64[ns]") if sound.all() else None
 
 
 def cell_reader(column: Column, *, kind: str, decimal: str) -> Callable[[str], object]:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from predictor.config.dictionary import Column, DateKnown, Table, Visits
-from predictor.data.cells import RefusedCellError, cell_reader, plain_numbers
+from predictor.data.cells import RefusedCellError, cell_reader, plain_dates, plain_numbers
 from predictor.data.instruments import find_instrument, similar_instruments
 from predictor.data.reading import Reading
 from predictor.data.spelling import spelling
@@ -224,6 +224,9 @@ def _read(
     numbers = plain_numbers(cells, column, kind=kind, decimal=reading.decimal)
     if numbers is not None:
         return _scatter(numbers, present, kind)
+    dates = plain_dates(cells, column, kind=kind)
+    if dates is not None:
+        return _scatter(dates, present, kind)
     positions, distinct = pd.factorize(cells)
     values, refused = _read_distinct(distinct, cell_reader(column, kind=kind, decimal=reading.decimal))
     rows = reading.rows[present]
@@ -256,6 +259,10 @@ def _scatter(values: np.ndarray, present: np.ndarray, kind: str) -> pd.Series:
         numbers = np.full(len(present), np.nan)
         numbers[present] = values.astype(float)
         return pd.Series(numbers)
+    if values.dtype.kind == "M":
+        dates = np.full(len(present), np.datetime64("NaT", "ns"))
+        dates[present] = values
+        return pd.Series(dates)
     whole = np.full(len(present), None, dtype=object)
     whole[present] = values
     return pd.Series(whole.astype("datetime64[ns]")) if kind == "date" else pd.Series(whole, dtype=object)

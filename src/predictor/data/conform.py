@@ -140,7 +140,7 @@ def _padded_keys(
     """Keys that would be one patient's but for spaces around them: the rows would silently not be joined."""
     written: dict[str, set[str]] = {}
     for name, table in tables.items():
-        for key in table.frame[dictionary[name].key]:
+        for key in table.frame[dictionary[name].key].unique():
             written.setdefault(key.strip(), set()).add(key)
     padded = {key for keys in written.values() if len(keys) > 1 for key in keys if key != key.strip()}
     remedy = "Write each key the same way everywhere"
