@@ -12,8 +12,9 @@ import pytest
 
 from clinic import COLUMNS, RESPONSE, TABLES, Clinic, build_clinic, small_clinic
 from predictor.checks.collecting import check_study
-from predictor.checks.finding import refuse
-from predictor.errors import PredictorError, Problem
+from predictor.checks.finding import forbidding
+from predictor.errors import PredictorError, Problem, RefusedError
+from predictor.study import Study
 
 PATIENTS = "patient age relapsed\na 30 1\nb 40 0\n"
 COURSES = "patient started drug infusions\na 2024-01-10 ketamine 6\nb 2024-01-10 saline 5\n"
@@ -235,8 +236,15 @@ def test_a_declared_or_recorded_leak_is_refused(tmp_path: Path, leak: Leak) -> N
 def refusal(clinic: Clinic, *overrides: str) -> tuple[Problem, ...]:
     """Problems that stop the training before its first fit."""
     with pytest.raises(PredictorError) as caught:
-        refuse(check_study(clinic.study(*overrides)))
+        stop_at_leaks(clinic.study(*overrides))
     return caught.value.problems
+
+
+def stop_at_leaks(study: Study) -> None:
+    """Do what `train` does with suspected leaks before its first fit."""
+    found = forbidding(check_study(study))
+    if found:
+        raise RefusedError([one.problem for one in found])
 
 
 def responds(clinic: Clinic) -> np.ndarray:
