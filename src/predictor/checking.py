@@ -14,6 +14,7 @@ from predictor.checks.collecting import check_study
 from predictor.checks.finding import Finding, forbidding
 from predictor.cohort.selection import patient_table
 from predictor.cohort.windows import withheld_values
+from predictor.config.confirmations import open_confirmations
 from predictor.config.loading import LoadedConfig, load_config
 from predictor.data.frames import rows_of
 from predictor.errors import Problem, RefusedError
@@ -177,7 +178,7 @@ def _overridden(adequacy: Adequacy) -> list[str]:
 def _notices(study: Study) -> Sequence[str]:
     rows, _ = study.evaluable(study.loaded.config.primary)
     groups = len(np.unique(study.cohort.groups[rows]))
-    found = []
+    found = [str(problem) for problem in open_confirmations(study.loaded)]
     if groups < FEWEST:
         found.append(
             f"{groups} independent patients or clusters: the verdict will be 'too little data to tell'"

@@ -404,23 +404,52 @@ def evaluate(
 
 @app.command()
 def init(
-    export: Annotated[Path, typer.Argument(metavar="EXPORT", help="REDCap's export: raw data, all events")],
-    redcap_dictionary: Annotated[
-        Path, typer.Option("--redcap-dictionary", help="The project's data dictionary, beside the export")
+    export: Annotated[
+        Path, typer.Argument(metavar="EXPORT", help="A file or a folder of files; or REDCap's raw export")
     ],
+    redcap_dictionary: Annotated[
+        Path | None,
+        typer.Option(
+            "--redcap-dictionary", help="Of REDCap: the project's data dictionary, beside the export"
+        ),
+    ] = None,
     redcap_events: Annotated[
         Path | None, typer.Option("--redcap-events", help="Its events, beside the export, if it has any")
     ] = None,
-    out: Annotated[Path, typer.Option("--out", help="New file, in the folder of the export")] = Path(
-        "dictionary.yaml"
-    ),
+    out: Annotated[
+        Path, typer.Option("--out", help="New file; the config is drafted beside it, but not of REDCap's")
+    ] = Path("dictionary.yaml"),
 ) -> None:
-    """Draft a dictionary from a REDCap project; every line that only you can know is marked CONFIRM."""
+    """Draft a dictionary and a config from an export; every guess is marked CONFIRM, and training waits for you."""
     from predictor.data.redcap_draft import CONFIRM, draft_redcap_dictionary, write_draft
 
+    if redcap_dictionary is None:
+        _draft_export(export, out)
+        return
     text = draft_redcap_dictionary(export, redcap_dictionary, redcap_events)
     write_draft(text, out)
     _print(f"{out}: a draft; {text.count(CONFIRM)} lines are marked {CONFIRM[2:]} and wait for you")
+
+
+def _draft_export(export: Path, out: Path) -> None:
+    from predictor.answers import WATERMARK
+    from predictor.data.redcap_draft import write_draft
+    from predictor.drafting.drafting import draft_export
+
+    config = out.with_name("config.yaml")
+    if config.exists():
+        _fail_usage(
+            "a config lies there already", "Name a new folder with --out", path=str(config), code="CFG-10"
+        )
+    draft = draft_export(export, beside=out.parent)
+    write_draft(draft.dictionary, out)
+    write_draft(draft.config.replace("dictionary: dictionary.yaml", f"dictionary: {out.name}"), config)
+    lines = [WATERMARK] if draft.simulated else []
+    lines += [
+        f"{out} and {config}: drafts of {', '.join(draft.tables)}",
+        f"{draft.marks} lines are marked CONFIRM and wait for you; `predictor check {config}` lists them",
+    ]
+    _print("\n".join(lines))
 
 
 @app.command()

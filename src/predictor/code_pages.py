@@ -279,6 +279,12 @@ CODE_PAGES: Mapping[str, CodePage] = MappingProxyType(
             "window of the first. Let it start after `assessed` ends: one score is no confirmation of itself.",
             "Decide with the protocol at hand what counts as the outcome, and write that; the other parts go.",
         ),
+        "CFG-56": CodePage(
+            "dictionary.yaml:8: key: CFG-56 a guess that nobody has confirmed (does each value stand for one "
+            "patient?). Mend the line if need be, then delete its mark.",
+            "`predictor init` guesses and marks what it guessed. `predictor check` lists the open marks; training "
+            "waits until none is left.",
+        ),
         "LEA-03": CodePage(
             "config.yaml:18: features.groups.clinical.1: LEA-03 patients.relapse is known only after day "
             "0. Leave it out; the treatment received and whatever follows it are no features.",

@@ -18,6 +18,7 @@ from predictor.beginning import open_study_run
 from predictor.checking import require_sound
 from predictor.checks.collecting import check_training
 from predictor.checks.finding import Finding, findings_frame
+from predictor.config.confirmations import require_confirmed
 from predictor.config.loading import LoadedConfig, dump_config, load_config
 from predictor.errors import ResourceError
 from predictor.evidence import Evidence, cover_refitting, gather_evidence
@@ -155,6 +156,7 @@ def train(
     say = _checking(progress or _silent, stop)
     execution = replace(execution or declared_execution(loaded, workers=workers), stop=stop)
     say("reading", 0, 1)
+    require_confirmed(loaded)
     study = prepare_study(loaded)
     adequacy, findings = require_sound(study)
     opened = open_study_run(study, runs_folder, now=now or datetime.now(UTC), resume=resume)
