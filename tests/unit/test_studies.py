@@ -216,3 +216,17 @@ def test_multiple_imputation_runs_and_resumes(tmp_path: Path) -> None:
     assert len(table) == 2 * 3 * 4
     by_hand = ((rows["low"] <= rows["true"]) & (rows["true"] <= rows["high"])).mean()
     assert table["coverage"].mean() == pytest.approx(by_hand, abs=1e-3)
+
+
+def test_the_study_of_the_intake_reads_what_it_writes(tmp_path: Path) -> None:
+    intake = study("intake_speed")
+    intake.write_clinic(tmp_path, 60, 3_000)
+    steps = intake.baseline(tmp_path)
+    assert [one["step"] for one in steps] == [
+        "config",
+        "read and conform",
+        "cohort and timeline",
+        "outcomes",
+        "baseline table",
+    ]
+    assert all(one["peak_mb"] > 0 for one in steps)

@@ -155,8 +155,9 @@ def _in_order(pieces: list[pd.DataFrame]) -> pd.DataFrame:
     # Only a text can differ from another of the same number.
     text[words] = pd.factorize(value[words], sort=True)[0] + 1
     reference = pd.factorize(records["reference"], sort=True)[0]
-    first = [records["row"], text, _before_all(number), reference, _before_all(records["hour"])]
-    order = np.lexsort([*first, records["day"], records["unit"]])
+    keys = [text, _before_all(number), reference, _before_all(records["hour"])]
+    times = [records[name].to_numpy(float) for name in ("day", "unit")]
+    order = np.lexsort([records["row"].to_numpy(float), *keys, *times])
     return records.take(order)[COLUMNS].reset_index(drop=True)
 
 

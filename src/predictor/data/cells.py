@@ -206,7 +206,7 @@ def plain_numbers(cells: pd.Series, column: Column, *, kind: str, decimal: str) 
     return values if sound.all() else None
 
 
-PLAIN_DATE = r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?)?"
+PLAIN_DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?)?"
 
 
 def plain_dates(cells: pd.Series, column: Column, *, kind: str) -> np.ndarray | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import datetime
 
 import numpy as np
@@ -12,7 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from predictor.config.dictionary import Column
-from predictor.data.cells import RefusedCellError, boolean_of, cell_reader, date_of, number_of, plain_numbers
+from predictor.data.cells import (
+    RefusedCellError,
+    boolean_of,
+    cell_reader,
+    date_of,
+    number_of,
+    plain_dates,
+    plain_numbers,
+)
 
 
 @pytest.mark.parametrize(
@@ -127,3 +136,38 @@ def test_a_range_in_words(limits, rule):
     read = cell_reader(Column(type="number", range=limits), kind="number", decimal=".")
     with pytest.raises(RefusedCellError, match=f"^outside the declared range {rule}$"):
         read("99" if limits[1] else "-99")
+
+
+DATE_CELLS = st.lists(
+    st.one_of(
+        st.datetimes(datetime(1900, 1, 1), datetime(2200, 12, 31)).map(lambda t: t.isoformat()),
+        st.datetimes(datetime(1890, 1, 1), datetime(2260, 12, 31)).map(lambda t: t.isoformat(" ", "minutes")),
+        st.dates().map(str),
+        st.sampled_from(
+            [
+                "2025-02-29",
+                "2026-13-01",
+                "2026-03-04T25:00",
+                "03/04/2026",
+                "45000",
+                "2026-03-04T10:00Z",
+                "٢٠٢٦-03-04",
+            ]
+        ),
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+@given(cells=DATE_CELLS)
+def test_dates_read_at_once_are_those_read_one_by_one(cells: list[str]) -> None:
+    fast = plain_dates(pd.Series(cells, dtype=str), Column(type="date"), kind="date")
+    try:
+        slow = np.array([date_of(cell) for cell in cells], dtype="datetime64[ns]")
+    except RefusedCellError:
+        assert fast is None  # so that every cell is looked at, and the refused ones named
+        return
+    assert fast is None or fast.tolist() == slow.tolist()
+    if all(re.fullmatch(r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d)?", cell) for cell in cells):
+        assert fast is not None
