@@ -66,6 +66,7 @@ def _condition(value: Any) -> bool:
 
 
 INPUT = _having(
+    "name",
     name=_text,
     label=_text,
     unit=_text,
@@ -118,8 +119,14 @@ def require_shape(parts: Mapping[str, Any]) -> None:
     Raises
     ------
     ValueError
-        With the first file that has another shape.
+        With the first file that has another shape, or rules and a plan about inputs that there are not.
     """
     for name, shape in SHAPES.items():
         if not shape(parts[name]):
             raise ValueError(f"{name} has another shape than a model's")
+    names = {one["name"] for one in parts["schema.json"]["inputs"]}
+    applicability = parts["applicability.json"]
+    asked = {one["input"] for rule in applicability["entry_rules"] for one in rule["conditions"]}
+    planned = {applicability["plan"].get("input")} - {None, ""}
+    if asked - names or planned - names:
+        raise ValueError("applicability.json names an input that the model does not have")

@@ -94,6 +94,8 @@ def test_the_folder_that_nobody_forged_answers(saved: Path) -> None:
         ("applicability.json", ("entry_rules", 0), {"name": "Adult"}),
         ("applicability.json", ("entry_rules", 0, "conditions", 0, "min"), "eighteen"),
         ("applicability.json", ("entry_rules", 0, "conditions", 0, "in"), 18),
+        ("applicability.json", ("entry_rules", 0, "conditions", 0, "input"), "height"),
+        ("applicability.json", ("plan",), {"input": "height"}),
         ("schema.json", ("inputs", 1, "limits"), [0]),
         ("schema.json", ("inputs", 1, "learned"), 3.0),
         ("schema.json", ("inputs", 1, "label"), True),
