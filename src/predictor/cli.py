@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
-from predictor.errors import PredictorError, Problem, RefusedError
+from predictor.errors import PredictorError, Problem, RefusedError, visible
 from predictor.stopping import Stopped
 
 if TYPE_CHECKING:
@@ -597,7 +597,7 @@ def _report_problems(error: PredictorError, *, as_json: bool) -> None:
     if as_json:
         keys = ("code", "file", "line", "path", "message", "remedy", "page")
         lines = [{key: getattr(problem, key) for key in keys} for problem in error.problems]
-        print(json.dumps({"exit_code": error.exit_code, "problems": lines}, indent=2, ensure_ascii=False))
+        _print({"exit_code": error.exit_code, "problems": lines})
         return
     for problem in error.problems:
         print(problem, file=sys.stderr)
@@ -607,7 +607,8 @@ def _report_problems(error: PredictorError, *, as_json: bool) -> None:
 
 
 def _print(answer: str | dict[str, Any]) -> None:
-    print(answer if isinstance(answer, str) else json.dumps(answer, indent=2, ensure_ascii=False))
+    text = answer if isinstance(answer, str) else json.dumps(answer, indent=2, ensure_ascii=False)
+    print(visible(text, keep="\n\t"))
 
 
 def _fail_usage(message: str, remedy: str, *, path: str = "", code: str = "CLI-01") -> NoReturn:

@@ -1,22 +1,71 @@
-"""Files that are on disk whole or not at all, and errors of the disk that say what to do."""
+"""Files that are on disk whole or not at all, plain ones where they are read, and errors that say what to do."""
 
 from __future__ import annotations
 
 import errno
+import json
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from predictor.errors import Problem, ResourceError
 
-__all__ = ["TEMPORARY", "disk_errors", "require_space", "sync_folder", "write_atomically"]
+__all__ = [
+    "TEMPORARY",
+    "disk_errors",
+    "read_json",
+    "read_plain",
+    "require_space",
+    "sync_folder",
+    "write_atomically",
+]
 
 TEMPORARY = ".tmp"
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NOT_ALLOWED = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EEXIST, errno.ENOTDIR)
+
+
+def read_plain(path: Path, most: int = -1) -> bytes:
+    """Read a regular file; a pipe, at which one would wait for ever, or a device is none.
+
+    Parameters
+    ----------
+    path : Path
+    most : int
+        Bytes to read at most; all of them by default.
+
+    Raises
+    ------
+    OSError
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file", str(path))
+        return file.read(most)
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file that may have been written by another hand.
+
+    Parameters
+    ----------
+    path : Path
+
+    Raises
+    ------
+    OSError, ValueError
+        ValueError for whatever is no JSON, however deep it goes.
+    """
+    try:
+        return json.loads(read_plain(path))
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
 
 
 def sync_folder(folder: Path) -> None:

@@ -27,7 +27,24 @@ __all__ = [
     "Problem",
     "RefusedError",
     "ResourceError",
+    "visible",
 ]
+
+# Controls (a terminal obeys them), direction marks (they show a text in another order), halves of a character.
+UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def visible(text: str, *, keep: str = "") -> str:
+    """Write characters that a terminal obeys, or does not show, as their code points.
+
+    Parameters
+    ----------
+    text : str
+        Perhaps with a name from a file that somebody else wrote.
+    keep : str
+        Characters to leave as they are.
+    """
+    return UNSEEN.sub(lambda found: found[0] if found[0] in keep else f"\\u{ord(found[0]):04x}", text)
 
 
 ERRORS, CHECKS = "docs/reference/errors.md", "docs/reference/checks.md"
@@ -74,7 +91,7 @@ class Problem:
         text = f"{self.code} {self.message.rstrip('.')}."
         if self.remedy:
             text += f" {self.remedy.rstrip('.')}."
-        return ": ".join([*parts, text])
+        return visible(": ".join([*parts, text]))
 
 
 class PredictorError(Exception):

@@ -80,7 +80,8 @@ def unfinished_runs(runs_folder: Path) -> list[Unfinished]:
     ----------
     runs_folder : Path
     """
-    return [_describe(folder) for folder in sorted(runs_folder.glob(f"*{PARTIAL}")) if folder.is_dir()]
+    found = sorted(runs_folder.glob(f"*{PARTIAL}"))
+    return [_describe(folder) for folder in found if folder.is_dir() and not folder.is_symlink()]
 
 
 def _describe(folder: Path) -> Unfinished:

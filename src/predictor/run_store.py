@@ -19,7 +19,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from predictor.durable import TEMPORARY, disk_errors, require_space, sync_folder, write_atomically
+from predictor.durable import (
+    TEMPORARY,
+    disk_errors,
+    read_json,
+    read_plain,
+    require_space,
+    sync_folder,
+    write_atomically,
+)
 from predictor.errors import ConfigError, Problem
 from predictor.locks import LOCK, FolderLock
 from predictor.spreadsheet import without_formula
@@ -37,6 +45,7 @@ __all__ = [
     "find_run",
     "leftovers",
     "read_journal",
+    "remove",
     "require_space",
     "start_run",
     "verify_run",
@@ -177,11 +186,23 @@ class Run:
 
 def _clear(folder: Path) -> None:
     for path in folder.iterdir():
-        if path.is_dir() and path.name != UNITS:
-            shutil.rmtree(path)
-        elif path.is_file() and path.name not in (JOURNAL, LOCK):
-            path.unlink()
+        if path.name in (JOURNAL, LOCK) or (path.name == UNITS and not path.is_symlink()):
+            continue
+        remove(path)
     for path in folder.glob(f"{UNITS}/.*{TEMPORARY}"):
+        path.unlink()
+
+
+def remove(path: Path) -> None:
+    """Take a file or a folder away, of a link the link and not what it leads to.
+
+    Parameters
+    ----------
+    path : Path
+    """
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
         path.unlink()
 
 
@@ -202,13 +223,13 @@ def read_journal(folder: Path) -> tuple[list[dict[str, Any]], bytes]:
     records: list[dict[str, Any]] = []
     sound = b""
     try:
-        lines = (folder / JOURNAL).read_bytes().splitlines(keepends=True)
+        lines = read_plain(folder / JOURNAL).splitlines(keepends=True)
     except OSError:
         return records, sound
     for line in lines:
         try:
             record = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             break
         if not line.endswith(b"\n") or not isinstance(record, dict) or record.get("sequence") != len(records):
             break
@@ -233,7 +254,11 @@ def _hashes(folder: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     aside = (folder / HASHES, folder / LOCK)
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and path not in aside and folder / UNITS not in path.parents:
+        if path in aside or folder / UNITS in (path, *path.parents):
+            continue
+        if path.is_symlink() or not (path.is_file() or path.is_dir()):
+            found[path.relative_to(folder).as_posix()] = "no plain file"
+        elif path.is_file():
             with path.open("rb") as handle:
                 found[path.relative_to(folder).as_posix()] = hashlib.file_digest(handle, "sha256").hexdigest()
     return found
@@ -246,7 +271,7 @@ def leftovers(folder: Path) -> list[Path]:
     ----------
     folder : Path
     """
-    return [path for path in (folder / LOCK, folder / UNITS) if path.exists()]
+    return [path for path in (folder / LOCK, folder / UNITS) if os.path.lexists(path)]
 
 
 def start_run(runs_folder: Path, name: str, *, now: datetime, hashes: Mapping[str, str] | None = None) -> Run:
@@ -331,8 +356,8 @@ def verify_run(folder: Path) -> tuple[Problem, ...]:
         Empty when every file is there and unchanged, none was added, and the run has cleared up after itself.
     """
     try:
-        expected = json.loads((folder / HASHES).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        expected = dict(read_json(folder / HASHES))
+    except (OSError, ValueError, TypeError):
         return (Problem("RUN-03", f"{HASHES} is missing or unreadable", "Train again", file=str(folder)),)
     found = _hashes(folder)
     changes = {

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from predictor.durable import read_json
 from predictor.errors import PredictorError, Problem, ResourceError
 from predictor.locks import folder_held, holder
 from predictor.log_items import Item, items_from
 from predictor.resuming import unfinished_runs
-from predictor.run_store import PARTIAL, TRACKING, leftovers, read_journal, verify_run
+from predictor.run_store import NAME, PARTIAL, TRACKING, leftovers, read_journal, remove, verify_run
 from predictor.tracking import EMBEDDED, TrackingRecord, check_uri, reap_orphans, send
 
 __all__ = ["Repaired", "RunState", "finished_runs", "list_runs", "repair_runs", "send_run", "verify_runs"]
@@ -93,7 +92,9 @@ def finished_runs(runs_folder: Path) -> list[Path]:
     ----------
     runs_folder : Path
     """
-    folders = sorted(path for path in runs_folder.glob("*-*") if read_journal(path)[0])
+    folders = sorted(
+        path for path in runs_folder.glob("*-*") if not path.is_symlink() and read_journal(path)[0]
+    )
     return [path for path in folders if not path.name.endswith(PARTIAL)]
 
 
@@ -101,7 +102,7 @@ def _finished(folder: Path) -> RunState:
     records, _ = read_journal(folder)
     verdict = ""
     with suppress(OSError, ValueError, KeyError, TypeError):
-        verdict = str(json.loads((folder / "verdict.json").read_text(encoding="utf-8"))["label"])
+        verdict = str(read_json(folder / "verdict.json")["label"])
     return RunState(folder.name, str(records[0].get("name", "")), "finished", verdict)
 
 
@@ -166,7 +167,9 @@ def _told(folder: Path) -> _Told:
     """Read what tracking is to be told; a folder that somebody else made may say anything here."""
     path = folder / TRACKING
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        told = read_json(path)
+        if not NAME.fullmatch(str(told["experiment"])):
+            raise ValueError("it becomes part of a path")
         return _Told(str(told["uri"]), str(told["experiment"]), items_from(told["items"], folder))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         message = "what tracking is to be told is not what a training writes"
@@ -221,16 +224,13 @@ def _send_missing(runs_folder: Path, root: Path, allowed_hosts: Sequence[str], d
 
 def _clear_up(folder: Path) -> None:
     for path in leftovers(folder):
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+        remove(path)
 
 
 def _remove_unfinished(runs_folder: Path, done: Repaired) -> None:
     for one in unfinished_runs(runs_folder):
         if one.holder is None:
-            shutil.rmtree(one.folder)
+            remove(one.folder)
             done.removed.append(one.id)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -401,3 +402,52 @@ def test_dat_24_a_header_that_looks_like_a_formula_is_read_under_another_name(tm
     declared = DICTIONARY.replace("age: {type", '"-80C": {type: number, name: frozen}\n    age: {type')
     (tmp_path / "dictionary.yaml").write_text(declared, encoding="utf-8")
     assert "patients.frozen" in load_config(tmp_path / "config.yaml").dictionary.references()
+
+
+# What one tries who hands us a config of his own
+
+
+@pytest.mark.parametrize("key", ["\\e[31mred\\a", "\\u009b2J", "\\ud800", "\\x7f", "a\\0b"])
+def test_a_character_that_a_terminal_obeys_is_refused_in_keys_and_values(refuse: Refuse, key: str) -> None:
+    for old, new in (("tracking:", f'"{key}": 1\ntracking:'), ("Who responds?", f'"{key}"')):
+        (line,) = refuse((old, new))
+        assert "CFG-30 not valid YAML: a character that nobody sees (U+" in line
+        assert line.isprintable()
+
+
+@pytest.mark.parametrize("key", ["\u202egnp.exe", "a\u2066b", "a\\nconfig.yaml: all is well", "\u200fx"])
+def test_a_key_that_would_show_another_text_is_shown_by_its_code_points(refuse: Refuse, key: str) -> None:
+    (line,) = refuse(("tracking:", f'"{key}": 1\ntracking:'))
+    assert "CFG-01 unknown key" in line
+    assert "\\u" in line
+    assert line.isprintable()
+
+
+@pytest.mark.parametrize("file", ["config.yaml", "dictionary.yaml"])
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_a_pipe_or_a_device_in_the_place_of_a_file_is_refused_at_once(
+    tmp_path: Path, file: str, kind: str
+) -> None:
+    for name, text in (("config.yaml", CONFIG), ("dictionary.yaml", DICTIONARY), ("pyproject.toml", "")):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    (tmp_path / file).unlink()
+    if kind == "pipe":
+        os.mkfifo(tmp_path / file)
+    else:
+        (tmp_path / file).symlink_to("/dev/zero")
+    began = time.monotonic()
+    with pytest.raises(ConfigError, match=r"CFG-(45|09)"):
+        load_config(tmp_path / "config.yaml")
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("name", ["../../x", "..", "a/b", "a b", "x" * 65, ""])
+def test_a_name_in_mlflow_is_no_path(refuse: Refuse, name: str) -> None:
+    """MLflow puts an experiment's files into a folder of its name."""
+    (line,) = refuse(("uri: embedded", f'uri: embedded, experiment: "{name}"'))
+    assert "tracking.experiment: CFG-29" in line
+
+
+def test_more_processes_than_any_machine_has_are_refused(refuse: Refuse) -> None:
+    (line,) = refuse(("tracking:", "execution: {workers: 1000000}\ntracking:"))
+    assert "execution.workers: CFG-28" in line

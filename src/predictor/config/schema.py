@@ -65,11 +65,14 @@ __all__ = [
     "Window",
 ]
 
+# It becomes part of a path: of a run's folder, and of MLflow's files.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+
 
 class Experiment(Declared):
     """What is asked, in words, and the one seed everything random descends from."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+    name: Name
     """Of the run's folder and of the MLflow experiment."""
     question: str
     """Heads the reports."""
@@ -448,7 +451,7 @@ class Tracking(Declared):
     """Where MLflow records go: ``embedded``, a server on loopback, or an allowed https host."""
 
     uri: str = "embedded"
-    experiment: str | None = None
+    experiment: Name | None = None
     """Name in MLflow; default: the experiment's."""
     allowed_hosts: list[str] = Field(default_factory=list)
 
@@ -458,7 +461,7 @@ class ExecutionSection(Declared):
 
     engine: Literal["local", "dask"] = "local"
     """``local``: processes of this machine; ``dask``: a cluster of dask.distributed that runs already."""
-    workers: Annotated[int, Field(ge=0)] = 0
+    workers: Annotated[int, Field(ge=0, le=1024)] = 0
     """Local processes; 0: every core on the command line, one from Python."""
     address: str = "tcp://127.0.0.1:8786"
     """The cluster's scheduler: on loopback, or ``tls://HOST:PORT`` with certificates from dask's configuration."""

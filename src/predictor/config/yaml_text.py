@@ -26,6 +26,7 @@ from ruamel.yaml.events import (
     SequenceStartEvent,
 )
 
+from predictor.durable import read_plain
 from predictor.errors import Problem
 
 __all__ = [
@@ -59,6 +60,7 @@ _WORDS: dict[str, Any] = {
 }
 _WORDS |= {"": None, "~": None, "null": None, "Null": None, "NULL": None}
 _LONGEST_NUMBER = 40
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -159,8 +161,7 @@ def read_yaml(path: Path, shown: str) -> YamlText:
 
 def _text_of(path: Path, shown: str) -> tuple[str | None, Problem | None]:
     try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
+        raw = read_plain(path, MAX_BYTES + 1)
     except OSError as error:
         reason = error.strerror or "it cannot be read"
         remedy = "Check the path; it is relative to the folder you are in, the dictionary's to the config"
@@ -261,6 +262,9 @@ class _Reader:
                 event, "CFG-03", "tags (!) are not allowed; nothing was run", "Write the plain value"
             )
         if isinstance(event, ScalarEvent):
+            if unseen := _UNSEEN.search(event.value):
+                message = f"not valid YAML: a character that nobody sees (U+{ord(unseen[0]):04X})"
+                self._stop(event, "CFG-30", message, "Delete it")
             self._scalar(event, tagged=tagged)
             return
         if len(self._open) >= MAX_DEPTH:
