@@ -11,13 +11,20 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
 
-__all__ = ["require_shape"]
+from predictor.errors import ModelError, Problem
+
+__all__ = ["require_printable", "require_shape"]
 
 Shape = Callable[[Any], bool]
+HUGE = 1e300
 
 
 def _text(value: Any) -> bool:
-    return isinstance(value, str)
+    return isinstance(value, str) and not any("\ud800" <= one <= "\udfff" for one in value)
+
+
+def _one_of(*words: str) -> Shape:
+    return lambda value: isinstance(value, str) and value in words
 
 
 def _flag(value: Any) -> bool:
@@ -25,7 +32,8 @@ def _flag(value: Any) -> bool:
 
 
 def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not _flag(value) and math.isfinite(value)
+    # A whole number of 400 digits is finite, and no float.
+    return isinstance(value, int | float) and not _flag(value) and abs(value) < HUGE and math.isfinite(value)
 
 
 def _share(value: Any) -> bool:
@@ -70,7 +78,7 @@ INPUT = _having(
     name=_text,
     label=_text,
     unit=_text,
-    kind=_text,
+    kind=_one_of("number", "category"),
     role=_text,
     levels=_all(_text),
     limits=_ends,
@@ -80,6 +88,7 @@ INPUT = _having(
     importance=_number,
     typical=_having(),
 )
+OUTCOME = _having(name=_text, definition=_text, horizon=_text, scale=_text, better=_one_of("higher", "lower"))
 RATE = _having(plan=_text, n=_number, rate=_maybe(_share), low=_maybe(_share), high=_maybe(_share))
 SHAPES: Mapping[str, Shape] = {
     "schema.json": _having(
@@ -101,6 +110,12 @@ SHAPES: Mapping[str, Shape] = {
     "card.json": _having(
         valid_until=_maybe(_day),
         name=_text,
+        title=_text,
+        outcome=OUTCOME,
+        n=_number,
+        events=_number,
+        limits=_all(_text),
+        tried=_all(_having(label=_text, built_from=_text, result=_text)),
         simulated=_flag,
         verdict=_having(label=_text, sentence=_text, reason=_text),
     ),
@@ -130,3 +145,41 @@ def require_shape(parts: Mapping[str, Any]) -> None:
     planned = {applicability["plan"].get("input")} - {None, ""}
     if asked - names or planned - names:
         raise ValueError("applicability.json names an input that the model does not have")
+
+
+PRINTED = (
+    "name",
+    "title",
+    "owner",
+    "contact",
+    "created",
+    "valid_until",
+    "config_sha256",
+    "simulated",
+    "outcome",
+    "limits",
+)
+
+
+def require_printable(card: Mapping[str, Any]) -> None:
+    """Refuse to print a report of a model whose card does not say what stands on every page.
+
+    Parameters
+    ----------
+    card : mapping
+
+    Raises
+    ------
+    ModelError
+        ART-03.
+    """
+    missing = [name for name in PRINTED if card.get(name) is None]
+    outcome = card.get("outcome") or {}
+    missing += [
+        f"outcome.{name}"
+        for name in ("name", "definition", "horizon", "scale", "better")
+        if name not in outcome
+    ]
+    if missing:
+        message = f"the model's card does not say {', '.join(missing)}"
+        raise ModelError(Problem("ART-03", message, "Restore the folder from a copy, or train again"))

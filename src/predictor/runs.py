@@ -168,14 +168,19 @@ def _told(folder: Path) -> _Told:
     path = folder / TRACKING
     try:
         told = read_json(path)
-        if not NAME.fullmatch(str(told["experiment"])):
-            raise ValueError("it becomes part of a path")
-        return _Told(str(told["uri"]), str(told["experiment"]), items_from(told["items"], folder))
+        return _Told(str(told["uri"]), _name(told["experiment"]), items_from(told["items"], folder))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         message = "what tracking is to be told is not what a training writes"
         raise ResourceError(
             Problem("RUN-04", message, "Restore it from a copy, or train again", file=str(path))
         ) from error
+
+
+def _name(text: object) -> str:
+    """Return the experiment's name, which becomes part of a path, if it is one."""
+    if not NAME.fullmatch(str(text)):
+        raise ValueError("no name of an experiment")
+    return str(text)
 
 
 def repair_runs(

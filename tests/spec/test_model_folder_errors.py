@@ -16,6 +16,7 @@ import sys
 import tracemalloc
 import zipfile
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +28,13 @@ import skops.io
 from model_examples import example_model, rehash
 from predictor.errors import ModelError, ResourceError
 from predictor.model_trial import try_estimator
+from predictor.prediction.reading import template
 from predictor.prediction_model import (
     load_prediction_model,
     save_prediction_model,
     sign_prediction_model,
 )
+from predictor.reports.patient import patient_views
 from predictor.signature import ModelPolicy, create_key, describe_signature, read_key
 from trained_clinics import command_line
 
@@ -567,3 +570,65 @@ def test_art_09_fewer_made_up_patients_prove_nothing(folder: Path, cases: int) -
     path.write_text(json.dumps(content))
     rehash(folder)
     assert "ART-03 its content cannot be read (ValueError)" in refusal(folder)
+
+
+# A folder whose hashes fit, and whose texts somebody has written to make a mistake of ours
+
+
+CRAFTED: dict[str, list[tuple[tuple[str | int, ...], Any]]] = {
+    "schema.json": [
+        (("inputs", 0, "limits"), None),
+        (("inputs", 0, "limits"), [1]),
+        (("inputs", 0, "limits"), {"a": 1}),
+        (("inputs", 0, "learned"), ["", 1.0]),
+        (("inputs", 0, "name"), [1]),
+        (("inputs", 0, "label"), "\ud800"),
+        (("inputs", 0, "missing_share"), 10**400),
+        (("inputs", 0, "required"), "yes"),
+        (("inputs", 0, "kind"), "code"),
+        (("inputs", 0, "more"), 1),
+    ],
+    "card.json": [
+        ((), []),
+        ((), None),
+        (("outcome",), "text"),
+        (("outcome",), {"better": ""}),
+        (("title",), {"a": 1}),
+        (("n",), True),
+        (("tried",), [1]),
+    ],
+    "applicability.json": [
+        (("plan",), []),
+        (("plan",), {"bands": ["x"]}),
+        (("policy", "withhold_if"), "all"),
+        (("entry_rules",), ["text"]),
+        (("entry_rules",), [{"name": "r", "conditions": [{"input": "age", "max": 10**400}]}]),
+        (("entry_rules",), [{"name": "r", "conditions": [{"input": "age", "min": [1]}]}]),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("file", "path", "value"),
+    [(file, path, value) for file, changes in CRAFTED.items() for path, value in changes],
+)
+def test_art_03_a_text_of_another_kind_is_refused_when_the_model_is_loaded(
+    folder: Path, file: str, path: tuple[str | int, ...], value: Any
+) -> None:
+    content = json.loads((folder / file).read_bytes())
+    inside = content
+    for part in path[:-1]:
+        inside = inside[part]
+    if path:
+        inside[path[-1]] = value
+    else:
+        content = value
+    (folder / file).write_text(json.dumps(content), encoding="utf-8")
+    rehash(folder)
+    assert "ART-03" in refusal(folder)
+
+
+def test_art_03_a_card_that_lacks_what_every_page_says_prints_no_page(folder: Path) -> None:
+    model = load_prediction_model(folder)
+    with pytest.raises(ModelError, match=r"ART-03 the model's card does not say title, .*outcome\.better"):
+        patient_views(model, template(model), now=datetime(2026, 3, 2, tzinfo=UTC), user_ref="test")

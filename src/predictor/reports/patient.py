@@ -11,6 +11,7 @@ import pandas as pd
 
 from predictor.data.instruments import INSTRUMENTS
 from predictor.data.scales import SUICIDALITY
+from predictor.model_shape import require_printable
 from predictor.prediction import Prediction, predict_patients
 from predictor.prediction.reading import DATE
 from predictor.prediction_model import PredictionModel
@@ -70,7 +71,13 @@ def patient_views(
     now : datetime
     user_ref : str
         Who asked, as the clinic names them; never a patient.
+
+    Raises
+    ------
+    ModelError
+        ART-03, where the model's card does not say what stands on every page.
     """
+    require_printable(model.card)
     predictions = predict_patients(model, frame, today=now.date())
     if "patient" in frame.columns:
         names = [shortened(str(name), LONGEST_PSEUDONYM) for name in frame["patient"]]
