@@ -23,7 +23,7 @@ from predictor.validation.uncertainty import (
     cluster_standard_error,
     cluster_weights,
     expanded_level,
-    percentile_interval,
+    standard_error_interval,
 )
 from predictor.validation.utility import net_benefit
 from predictor.validation.verdict import repeated_fold_standard_error
@@ -189,7 +189,7 @@ def _drawn(
     thresholds: Sequence[float],
     level: float,
 ) -> list[dict[str, object]]:
-    """Differences of what is no mean over patients, with percentile limits of the cluster bootstrap."""
+    """Differences of what is no mean over patients, with limits by the standard error of the cluster bootstrap."""
     aucs = [over_repeats(one, lambda p, fold: within_fold_auc(y, p, fold, weights=weights)) for one in pair]
     cuts = list(thresholds)
     benefits = [over_repeats(one, lambda p, _: net_benefit(y, p, cuts, weights=weights)) for one in pair]
@@ -197,7 +197,7 @@ def _drawn(
     draws |= {f"net_benefit_{cut:g}": (benefits[1] - benefits[0])[:, i] for i, cut in enumerate(cuts)}
     found: list[dict[str, object]] = []
     for name, values in draws.items():
-        low, high = percentile_interval(values[1:], level=level)
+        low, high = standard_error_interval(float(values[0]), values[1:], level=level)
         found.append({"metric": name, "value": float(values[0]), "low": low, "high": high, "p": np.nan})
     return found
 

@@ -17,6 +17,7 @@ __all__ = [
     "expanded_level",
     "intraclass_correlation",
     "percentile_interval",
+    "standard_error_interval",
     "weighted_mean",
     "wilson_interval",
 ]
@@ -130,6 +131,30 @@ def percentile_interval(draws: ArrayLike, *, level: float = 0.95) -> tuple[float
         return float("nan"), float("nan")
     low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def standard_error_interval(value: float, draws: ArrayLike, *, level: float = 0.95) -> tuple[float, float]:
+    """Limits at value ± z·SD of bootstrap draws, for differences: few patients decide them, and percentiles then err.
+
+    Parameters
+    ----------
+    value : float
+        Of the sample itself.
+    draws : array of shape (B,)
+    level : float
+        From `expanded_level`, whose normal quantile is the t quantile of the clusters.
+
+    Returns
+    -------
+    tuple of float
+        Lower and upper limit; NaN twice where `percentile_interval` gives none.
+    """
+    x = np.asarray(draws, dtype=float)
+    defined = x[np.isfinite(x)]
+    if np.isnan(level) or len(defined) < 2 or len(defined) < (1 - UNDEFINED_ALLOWED) * len(x):
+        return float("nan"), float("nan")
+    half = float(norm.ppf((1 + level) / 2)) * float(defined.std(ddof=1))
+    return value - half, value + half
 
 
 def expanded_level(level: float, clusters: int) -> float:

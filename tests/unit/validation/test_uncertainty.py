@@ -21,6 +21,7 @@ from predictor.validation.uncertainty import (
     expanded_level,
     intraclass_correlation,
     percentile_interval,
+    standard_error_interval,
     weighted_mean,
     wilson_interval,
 )
@@ -171,3 +172,18 @@ def test_expanded_percentiles_of_a_mean_are_students_limits(clusters: int, level
 def test_a_single_cluster_gives_no_limits() -> None:
     assert np.isnan(expanded_level(0.95, 1))
     assert np.isnan(percentile_interval(np.arange(101), level=expanded_level(0.95, 1))).all()
+
+
+@pytest.mark.parametrize("clusters", [5, 20, 500])
+def test_limits_by_the_standard_error_are_students(clusters: int) -> None:
+    draws = np.random.default_rng(0).normal(0.3, 0.02, 4000)
+    factor = np.sqrt(clusters / (clusters - 1)) * student.ppf(0.975, clusters - 1)
+    found = standard_error_interval(0.25, draws, level=expanded_level(0.95, clusters))
+    half = factor * draws.std(ddof=1)
+    assert found == pytest.approx((0.25 - half, 0.25 + half), rel=1e-9)
+
+
+def test_limits_by_the_standard_error_need_defined_draws() -> None:
+    draws = np.array([np.nan] * 10 + [0.1] * 90)
+    assert np.isnan(standard_error_interval(0.1, draws)).all()
+    assert np.isnan(standard_error_interval(0.1, np.arange(9.0), level=float("nan"))).all()
