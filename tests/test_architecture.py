@@ -166,7 +166,12 @@ def test_every_third_party_import_is_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     needed = [*project["dependencies"], *itertools.chain(*project["optional-dependencies"].values())]
     declared = {re.split(r"[^\w.-]", requirement)[0] for requirement in needed}
-    module_of = {"scikit-learn": "sklearn", "ruamel.yaml": "ruamel"}
+    module_of = {
+        "scikit-learn": "sklearn",
+        "ruamel.yaml": "ruamel",
+        "argon2-cffi": "argon2",
+        "python-multipart": "python_multipart",
+    }
     allowed = {module_of.get(name, name) for name in declared} | {"predictor", "distributed"}
     allowed |= sys.stdlib_module_names  # distributed is what the extra of dask brings
     undeclared = [

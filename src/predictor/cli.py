@@ -33,6 +33,8 @@ runs_app = typer.Typer(
     no_args_is_help=True,
 )
 app.add_typer(runs_app, name="runs")
+audit_app = typer.Typer(help="The audit log of a service.", rich_markup_mode=None, no_args_is_help=True)
+app.add_typer(audit_app, name="audit")
 
 MOST_WITH_RANGE = 20_000
 LONGEST_ROW_NUMBER = 7  # digits; a data file has at most a million rows
@@ -564,6 +566,57 @@ def sign(
 
 
 @app.command()
+def serve(
+    models: Annotated[
+        list[str], typer.Argument(metavar="MODEL...", help="Model folders, run folders, or run ids")
+    ],
+    state: Annotated[
+        Path, typer.Option("--state", help="Folder of accounts and audit log, for the owner alone")
+    ] = Path("service_state"),
+    host: Annotated[str, typer.Option("--host", help="Address to listen at")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=1, max=65535)] = 8000,
+    certificate: Annotated[
+        Path | None, typer.Option("--certificate", help="PEM file of the TLS certificate")
+    ] = None,
+    private_key: Annotated[Path | None, typer.Option("--private-key", help="PEM file of its key")] = None,
+    behind_proxy: Annotated[
+        str | None,
+        typer.Option("--behind-proxy", metavar="ADDRESS", help="Of the proxy that ends TLS before us"),
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None, typer.Option("--allow-host", help="A name under which browsers call the service")
+    ] = None,
+    demonstration: Annotated[
+        bool,
+        typer.Option("--demonstration", help="Offer unsigned models, marked as such, to this machine only"),
+    ] = False,
+) -> None:
+    """Open the service for clinicians: sign in, fill in a form, read a report."""
+    from predictor.api import model_folder
+    from predictor.service.serving import Address, serve_models
+
+    address = Address(host, port, certificate, private_key, behind_proxy or "", tuple(allow_host or ()))
+    serve_models(
+        [model_folder(one) for one in models], state, address, demonstration=demonstration, say=_print
+    )
+
+
+@audit_app.command("verify")
+def verify_log(
+    state: Annotated[Path, typer.Argument(metavar="STATE", help="The service's folder (its --state)")],
+    as_json: Json = False,
+) -> None:
+    """Read the audit log from its first line to its last, and name what was changed."""
+    from predictor.errors import ModelError
+    from predictor.service.audit import verify_audit
+
+    lines, problems = verify_audit(state / "audit")
+    if problems:
+        raise ModelError(problems)
+    _print({"lines": lines} if as_json else f"{lines} lines, as they were written")
+
+
+@app.command()
 def ui(
     port: Annotated[int, typer.Option("--port", min=1024, max=65535)] = 5000,
     root: Annotated[Path, typer.Option("--project", help="Project folder")] = Path(),
@@ -608,7 +661,7 @@ def _report_problems(error: PredictorError, *, as_json: bool) -> None:
 
 def _print(answer: str | dict[str, Any]) -> None:
     text = answer if isinstance(answer, str) else json.dumps(answer, indent=2, ensure_ascii=False)
-    print(visible(text, keep="\n\t"))
+    print(visible(text, keep="\n\t"), flush=True)
 
 
 def _fail_usage(message: str, remedy: str, *, path: str = "", code: str = "CLI-01") -> NoReturn:

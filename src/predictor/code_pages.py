@@ -536,6 +536,13 @@ CODE_PAGES: Mapping[str, CodePage] = MappingProxyType(
             "model: ART-15 a model's folder is never overwritten. Name another.",
             "Name a new folder; the old model stays as it is.",
         ),
+        "ART-20": CodePage(
+            "model: ART-20 an unsigned model is not offered to clinicians. Sign it (predictor sign MODEL --key "
+            "KEY) and name the key in the policy file; --demonstration serves it on this machine only, marked on "
+            "every page.",
+            "Have the person who answers for the model sign it, and put the public key into the policy file of "
+            "the machine that serves it.",
+        ),
         "RUN-01": CodePage(
             "experiments/runs: RUN-01 no finished run begins with '2026'. List the folder for the runs "
             "there are.",
@@ -625,6 +632,38 @@ CODE_PAGES: Mapping[str, CodePage] = MappingProxyType(
             "run was begun: its hash was 3f786850e387 and is 89e6c98d9288. Restore what it was begun "
             "with, or leave --resume out to begin a new run.",
             "A result of two configs, two sets of data or two versions would be nobody's.",
+        ),
+        "AUD-01": CodePage(
+            "state/audit: AUD-01 the audit log cannot be written (No space left on device). Free space or mend the "
+            "permissions; until then no estimate is given.",
+            "The service answers nothing that it cannot record. It goes on by itself once the log can be written.",
+        ),
+        "AUD-02": CodePage(
+            "state/audit: AUD-02 another service writes this audit log. Stop it, or name another folder.",
+            "Each service has a folder of its own: two writers would break the chain of hashes.",
+        ),
+        "AUD-03": CodePage(
+            "state/audit/2026-11-27.jsonl:12: AUD-03 a line before this one is missing or was changed. Compare with "
+            "a copy of the log; say who could write here, and keep this folder as it is.",
+            "Treat it as a finding: the lines from there on prove nothing. A copy of head.json at another place "
+            "tells which of two logs is the older one.",
+        ),
+        "ACC-01": CodePage(
+            "ACC-01 the password is too short, too long, or the name. Choose 12 to 128 characters; several words are "
+            "best.",
+            "Nothing else is asked of a password; length is what counts.",
+        ),
+        "ACC-02": CodePage(
+            "state/accounts.json: ACC-02 others can read the accounts. Restore it, and let its owner alone read it "
+            "(mode 600).",
+            "Set the mode; where the content was changed, restore the file from a copy. Without the file the "
+            "service begins anew and prints a code for the first account.",
+        ),
+        "WEB-15": CodePage(
+            "--host: WEB-15 other machines would reach the service without TLS. Give --certificate and "
+            "--private-key, or --behind-proxy ADDRESS, or listen at 127.0.0.1.",
+            "Passwords and patients' values must not travel in the clear. A hospital's proxy usually ends TLS: name "
+            "its address.",
         ),
         "ENV-01": CodePage(
             "ENV-01 LightGBM does not load: the system's OpenMP library is missing. Install it: libgomp1 "

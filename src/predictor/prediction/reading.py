@@ -19,7 +19,16 @@ from predictor.prediction_model import InputField, PredictionModel
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["DATE", "SOURCE", "Rows", "check_columns", "learned_text", "read_patients", "template"]
+__all__ = [
+    "DATE",
+    "SOURCE",
+    "Rows",
+    "check_columns",
+    "learned_text",
+    "read_patients",
+    "read_value",
+    "template",
+]
 
 LONGEST_NUMBER = LONGEST_SOURCE = 40
 DATE, SOURCE = "_date", "_source"  # of the columns beside an input
@@ -152,7 +161,7 @@ def _read_patient(model: PredictionModel, row: int, raw: Mapping[str, object]) -
     values: dict[str, float | str | None] = {}
     unreadable: dict[str, str] = {}
     for one in model.inputs:
-        value, complaint = _read_value(one, raw[one.name])
+        value, complaint = read_value(one, raw[one.name])
         values[one.name] = value
         if complaint:
             unreadable[one.name] = complaint
@@ -176,7 +185,7 @@ def _read_recorded(one: InputField, raw: Mapping[str, object], unreadable: dict[
     return Recorded(found, source.strip()[:LONGEST_SOURCE] if isinstance(source, str) else "")
 
 
-def _read_value(one: InputField, raw: object) -> tuple[float | str | None, str]:
+def read_value(one: InputField, raw: object) -> tuple[float | str | None, str]:
     """Return the value and an empty complaint, or None and what is wrong (never the value itself)."""
     if raw is None or (isinstance(raw, float) and math.isnan(raw)) or type(raw).__name__ in MISSING_TYPES:
         return None, ""

@@ -13,7 +13,7 @@ from predictor.data.instruments import INSTRUMENTS
 from predictor.data.scales import SUICIDALITY
 from predictor.model_shape import require_printable
 from predictor.prediction import Prediction, predict_patients
-from predictor.prediction.reading import DATE
+from predictor.prediction.reading import DATE, Rows
 from predictor.prediction_model import PredictionModel
 from predictor.provenance import software_version
 from predictor.reports.content import (
@@ -59,14 +59,14 @@ def example_patients(model: PredictionModel, *, day: date | None = None) -> pd.D
 
 
 def patient_views(
-    model: PredictionModel, frame: pd.DataFrame, *, now: datetime, user_ref: str
+    model: PredictionModel, frame: pd.DataFrame | Rows, *, now: datetime, user_ref: str
 ) -> list[PredictionReportV1]:
     """Predict each row and lay out what its report says.
 
     Parameters
     ----------
     model : PredictionModel
-    frame : pandas.DataFrame
+    frame : pandas.DataFrame or Rows
         One row per patient; a column ``patient`` holds the clinic's pseudonym.
     now : datetime
     user_ref : str
@@ -80,7 +80,9 @@ def patient_views(
     require_printable(model.card)
     predictions = predict_patients(model, frame, today=now.date())
     if "patient" in frame.columns:
-        names = [shortened(str(name), LONGEST_PSEUDONYM) for name in frame["patient"]]
+        place = list(frame.columns).index("patient")
+        rows = frame.itertuples(index=False, name=None)
+        names = [shortened(str(row[place]), LONGEST_PSEUDONYM) for row in rows]
     else:
         names = [f"row {prediction.row}" for prediction in predictions]
     return [_view(model, one, name, now, user_ref) for one, name in zip(predictions, names, strict=True)]

@@ -116,7 +116,9 @@ def drawing_style() -> str:
     return _environment().get_template("drawing.css.j2").render()
 
 
-def render_patient_report(view: PredictionReportV1, *, paper: Paper = "A4") -> str:
+def render_patient_report(
+    view: PredictionReportV1, *, paper: Paper = "A4", links: Sequence[tuple[str, str]] = ()
+) -> str:
     """Write one patient's report: an estimate on two pages, or the group page, or a refusal.
 
     Parameters
@@ -125,6 +127,8 @@ def render_patient_report(view: PredictionReportV1, *, paper: Paper = "A4") -> s
         Everything the page says.
     paper : str
         ``A4`` or ``letter``.
+    links : sequence of (str, str)
+        Words and addresses of the ways on, above the page and not printed.
 
     Returns
     -------
@@ -136,6 +140,7 @@ def render_patient_report(view: PredictionReportV1, *, paper: Paper = "A4") -> s
     context: dict[str, Any] = {
         "view": view,
         "paper": paper,
+        "links": links,
         "banners": _banners(simulated=view.simulated, research_only=view.research_only),
         "page_mark": say("page_mark", pseudonym=view.patient.pseudonym, id=shortened(view.report.id, 30)),
         "title": say(f"title_{view.report.kind}"),

@@ -1,0 +1,245 @@
+"""Who did what and when: lines that are only ever added, each with the hash of the one before.
+
+One file per day. A line that is changed, taken out or put elsewhere breaks the chain at its place, and a last line that
+is missing differs from what ``head.json`` remembers. Whoever can write all files of the folder can write a whole new
+chain; against that, copy ``head.json`` to a place that they cannot reach.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import hmac
+import json
+import os
+import secrets
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from predictor.durable import sync_folder, write_atomically
+from predictor.errors import Problem, ResourceError
+
+__all__ = ["ACTIONS", "AuditLog", "verify_audit"]
+
+ACTIONS = (
+    "start",
+    "set_up",
+    "sign_in",
+    "sign_in_refused",
+    "sign_out",
+    "refused",
+    "estimate",
+    "batch",
+    "read",
+    "account_made",
+)
+FIRST = "0" * 64
+DAYS = "????-??-??.jsonl"
+HEAD, KEY, LOCK = "head.json", "pseudonyms.key", "audit.lock"
+KEYS = ("time", "action", "user", "outcome", "report", "model", "subject", "previous", "hash")
+
+
+@dataclass(frozen=True)
+class _End:
+    """Where the chain stands: how many lines there are, and the hash of the last."""
+
+    lines: int = 0
+    hash: str = FIRST
+
+
+class AuditLog:
+    """Append-only record of a service.
+
+    Parameters
+    ----------
+    folder : Path
+        Made when missing, readable by its owner alone. One service writes it at a time.
+
+    Raises
+    ------
+    ResourceError
+        TRN-04, TRN-05, or AUD-02 when another service writes there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._lock = folder, threading.Lock()
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._held = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+            fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            message, remedy = "another service writes this audit log", "Stop it, or name another folder"
+            raise ResourceError(Problem("AUD-02", message, remedy, file=str(folder))) from error
+        except OSError as error:
+            raise _cannot_write(folder, error) from error
+        self._secret = _secret(folder / KEY)
+        self._end = _read_head(folder)
+
+    def close(self) -> None:
+        """Let another service write here."""
+        os.close(self._held)
+
+    def subject(self, pseudonym: str) -> str:
+        """Return a keyed hash of a pseudonym: the same patient can be found again, and not be read out."""
+        return hmac.new(self._secret, pseudonym.encode(), hashlib.sha256).hexdigest()[:16]
+
+    def record(
+        self,
+        action: str,
+        *,
+        user: str = "",
+        outcome: str = "",
+        report: str = "",
+        model: str = "",
+        pseudonym: str = "",
+        now: datetime | None = None,
+    ) -> None:
+        """Add one line, and return only when it is on disk.
+
+        Parameters
+        ----------
+        action : str
+            One of `ACTIONS`.
+        user, outcome, report, model : str
+            Who; a kind or a code; the report's id; the model's name. Never a patient's value.
+        pseudonym : str
+            Kept as its keyed hash.
+        now : datetime, optional
+
+        Raises
+        ------
+        ResourceError
+            AUD-01: what cannot be recorded must not be answered.
+        """
+        if action not in ACTIONS:
+            raise ValueError(f"{action} is no action of the audit log.")
+        moment = now or datetime.now(UTC)
+        with self._lock:
+            entry = {
+                "time": moment.isoformat(timespec="milliseconds"),
+                "action": action,
+                "user": user,
+                "outcome": outcome,
+                "report": report,
+                "model": model,
+                "subject": self.subject(pseudonym) if pseudonym else "",
+                "previous": self._end.hash,
+            }
+            entry["hash"] = _hash(entry)
+            end = _End(self._end.lines + 1, entry["hash"])
+            try:
+                _append(self._file_of(moment), entry)
+                write_atomically(self._folder / HEAD, json.dumps(vars(end)).encode())
+            except (OSError, ResourceError) as error:
+                raise _cannot_write(self._folder, error) from error
+            self._end = end
+
+    def _file_of(self, moment: datetime) -> Path:
+        """Return the day's file, or the newest one when the clock was put back: the chain goes on at its end."""
+        today = f"{moment:%Y-%m-%d}.jsonl"
+        return self._folder / max([today, *(path.name for path in self._folder.glob(DAYS))])
+
+
+def verify_audit(folder: Path) -> tuple[int, list[Problem]]:
+    """Read the chain from its first line to its last.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Returns
+    -------
+    lines : int
+    problems : list of Problem
+        AUD-03, each with file and line: what was changed, taken out or added by another hand.
+    """
+    previous, count, problems = FIRST, 0, []
+    for path, number, line in _lines(folder):
+        count += 1
+        entry = _entry(line)
+        if entry is None or entry.get("hash") != _hash(entry):
+            problems.append(_broken("the line is not as it was written", path, number))
+        elif entry["previous"] != previous:
+            problems.append(_broken("a line before this one is missing or was changed", path, number))
+        previous = entry.get("hash", previous) if entry else previous
+    end = _read_head(folder)
+    if not problems and (end.lines, end.hash) != (count, previous):
+        message = f"the log has {count} lines and {HEAD} remembers {end.lines}"
+        problems.append(_broken(message, folder / HEAD, None))
+    return count, problems
+
+
+def _lines(folder: Path) -> Iterator[tuple[Path, int, str]]:
+    for path in sorted(folder.glob(DAYS)):
+        for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+            yield path, number, line
+
+
+def _entry(line: str) -> dict[str, str] | None:
+    try:
+        found = json.loads(line)
+    except json.JSONDecodeError:
+        return None
+    return found if isinstance(found, dict) and tuple(found) == KEYS else None
+
+
+def _hash(entry: dict[str, str]) -> str:
+    content = {key: entry[key] for key in KEYS if key != "hash"}
+    return hashlib.sha256(json.dumps(content, ensure_ascii=True).encode()).hexdigest()
+
+
+def _append(path: Path, entry: dict[str, str]) -> None:
+    new = not path.exists()
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        size = os.fstat(descriptor).st_size
+        data = (json.dumps(entry, ensure_ascii=True) + "\n").encode()
+        try:
+            _write_all(descriptor, data)
+            os.fsync(descriptor)
+        except OSError:
+            os.ftruncate(descriptor, size)  # half a line would break the chain for good
+            raise
+    finally:
+        os.close(descriptor)
+    if new:
+        sync_folder(path.parent)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    if os.write(descriptor, data) != len(data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _secret(path: Path) -> bytes:
+    if not path.exists():
+        write_atomically(path, secrets.token_bytes(32))
+        path.chmod(0o600)
+    return path.read_bytes()
+
+
+def _read_head(folder: Path) -> _End:
+    try:
+        found = json.loads((folder / HEAD).read_text(encoding="utf-8"))
+        return _End(int(found["lines"]), str(found["hash"]))
+    except FileNotFoundError:
+        return _End()
+    except (ValueError, KeyError, TypeError):
+        return _End(-1, "")
+
+
+def _broken(message: str, path: Path, line: int | None) -> Problem:
+    remedy = "Compare with a copy of the log; say who could write here, and keep this folder as it is"
+    return Problem("AUD-03", message, remedy, file=str(path), line=line)
+
+
+def _cannot_write(folder: Path, error: Exception) -> ResourceError:
+    reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "the disk refused"
+    remedy = "Free space or mend the permissions; until then no estimate is given"
+    return ResourceError(
+        Problem("AUD-01", f"the audit log cannot be written ({reason})", remedy, file=str(folder))
+    )

@@ -1,0 +1,93 @@
+"""One patient's report, and a table of answers, for the pages and the machine interface alike."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from predictor.errors import DataError, Problem
+from predictor.prediction.predicting import COLUMNS, as_records, predict_patients
+from predictor.prediction.reading import Rows
+from predictor.reports.content import PredictionReportV1
+from predictor.reports.patient import patient_views
+from predictor.service.shelf import Offered
+from predictor.service.state import Service
+from predictor.spreadsheet import without_formula
+
+__all__ = ["MOST_ROWS", "answer_table", "estimate_patient"]
+
+MOST_ROWS = 5000
+
+
+async def estimate_patient(
+    service: Service, offered: Offered, values: Mapping[str, object], *, pseudonym: str, user: str
+) -> PredictionReportV1:
+    """Give one patient's report, once it stands in the audit log that it was given.
+
+    Parameters
+    ----------
+    service : Service
+    offered : Offered
+    values : mapping of str to object
+        By input; empty or None where it was not measured.
+    pseudonym, user : str
+
+    Raises
+    ------
+    Busy, TimeoutError
+    DataError
+        PRE-01, for values that the model does not ask for.
+    ResourceError
+        AUD-01.
+    """
+    name = pseudonym or "not named"
+
+    def work() -> PredictionReportV1:
+        table = Rows(["patient", *values], [[name, *values.values()]])
+        return patient_views(offered.model, table, now=datetime.now(UTC), user_ref=user)[0]
+
+    future = asyncio.wrap_future(service.estimating.submit(work))
+    view: PredictionReportV1 = await asyncio.wait_for(future, service.estimate_seconds)
+    service.audit.record(
+        "estimate",
+        user=user,
+        outcome=view.report.kind,
+        report=view.report.id,
+        model=offered.id,
+        pseudonym=pseudonym,
+    )
+    return view
+
+
+def answer_table(offered: Offered, rows: Sequence[Mapping[str, str]]) -> str:
+    """Answer many patients: CSV with one row per row, an estimate or a reason.
+
+    Parameters
+    ----------
+    offered : Offered
+    rows : sequence of mapping
+        As `csv.DictReader` gives them.
+
+    Raises
+    ------
+    DataError
+        PRE-01, for columns that are not the model's, or more than 5,000 rows.
+    """
+    if not rows or len(rows) > MOST_ROWS:
+        message = f"1 to {MOST_ROWS} patients were expected, came {len(rows)}"
+        raise DataError(Problem("PRE-01", message, "Send several files, or use predictor predict"))
+    if any(None in row or None in row.values() for row in rows):
+        message = "a row has more or fewer cells than there are columns"
+        raise DataError(Problem("PRE-01", message, "Write one cell per column in every row"))
+    table = Rows(list(rows[0]), [list(row.values()) for row in rows])
+    found = as_records(predict_patients(offered.model, table, explain=False))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, ["patient", *COLUMNS] if "patient" in rows[0] else list(COLUMNS))
+    writer.writeheader()
+    for row, answer in zip(rows, found, strict=True):
+        own = {"patient": row["patient"]} if "patient" in row else {}
+        writer.writerow({key: without_formula(value) for key, value in (own | answer).items()})
+    return text.getvalue()

@@ -1,0 +1,121 @@
+"""What every request has to pass before any page sees it: host, size, number at once; and what every answer carries."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+__all__ = ["Guard"]
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+MOST_AT_ONCE = 32
+MOST_BYTES, BATCH_BYTES = 64 * 1024, 5 * 1024 * 1024
+BODY_SECONDS, REQUEST_SECONDS = 10.0, 15.0
+POLICY = (
+    "default-src 'none'; style-src 'self'{inline}; script-src 'self'; img-src 'self' data:; form-action 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'"
+)
+HEADERS = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-store",
+    "cross-origin-opener-policy": "same-origin",
+    "permissions-policy": "camera=(), microphone=(), geolocation=()",
+}
+
+
+class TooLargeError(Exception):
+    """The body has more bytes than its page takes."""
+
+
+class Guard:
+    """ASGI middleware around the whole service.
+
+    Parameters
+    ----------
+    app : ASGI application
+    hosts : frozenset of str
+        Names under which the service may be called; another one is an attack on the browser's own idea of hosts.
+    secure : bool
+        Reached by TLS, so that browsers may be told to stay with it.
+    """
+
+    def __init__(self, app: App, *, hosts: frozenset[str], secure: bool) -> None:
+        self._app, self._hosts, self._secure = app, hosts, secure
+        self._running = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = {key.lower(): value for key, value in scope["headers"]}
+        host = headers.get(b"host", b"").decode("latin-1").lower()
+        limit = BATCH_BYTES if scope["path"] == "/batch" else MOST_BYTES
+        if _name_of(host) not in self._hosts:
+            await _plain(send, 400, "This service does not answer to that name.")
+        elif int(headers.get(b"content-length", b"0") or 0) > limit:
+            await _plain(send, 413, "The request is too large.")
+        elif self._running >= MOST_AT_ONCE:
+            await _plain(send, 503, "The service is busy. Try again in a moment.", (b"retry-after", b"2"))
+        else:
+            self._running += 1
+            try:
+                await self._answer(scope, receive, send, limit)
+            finally:
+                self._running -= 1
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, limit: int) -> None:
+        begun = False
+        counted = 0
+
+        async def counting() -> Message:
+            nonlocal counted
+            message = await asyncio.wait_for(receive(), BODY_SECONDS)
+            counted += len(message.get("body", b""))
+            if counted > limit:
+                raise TooLargeError
+            return message
+
+        async def adding(message: Message) -> None:
+            nonlocal begun
+            if message["type"] == "http.response.start":
+                begun = True
+                message["headers"] = [*message.get("headers", []), *self._added(message)]
+            await send(message)
+
+        try:
+            await asyncio.wait_for(self._app(scope, counting, adding), REQUEST_SECONDS)
+        except TooLargeError:
+            if not begun:
+                await _plain(send, 413, "The request is too large.")
+        except TimeoutError:
+            if not begun:
+                await _plain(send, 408, "The request took too long.")
+
+    def _added(self, message: Message) -> list[tuple[bytes, bytes]]:
+        there = {bytes(key).lower() for key, _ in message.get("headers", [])}
+        wanted = HEADERS | {"content-security-policy": POLICY.format(inline="")}
+        if self._secure:
+            wanted["strict-transport-security"] = "max-age=31536000"
+        return [(key.encode(), value.encode()) for key, value in wanted.items() if key.encode() not in there]
+
+
+def _name_of(host: str) -> str:
+    """Take the port off, also of ``[::1]:8000``."""
+    if host.startswith("["):
+        return host.partition("]")[0].lstrip("[")
+    return host.partition(":")[0]
+
+
+async def _plain(send: Send, status: int, text: str, *more: tuple[bytes, bytes]) -> None:
+    added = [(key.encode(), value.encode()) for key, value in HEADERS.items()]
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), *added, *more]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": f"{text}\n".encode()})

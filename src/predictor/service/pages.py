@@ -1,0 +1,297 @@
+"""The pages: signing in, the models, the form, the report, a file of patients, and what the service is."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from starlette.exceptions import HTTPException
+
+from predictor.errors import ConfigError, PredictorError
+from predictor.reports.content import PredictionReportV1
+from predictor.reports.render import render_patient_report
+from predictor.service.accounts import ROLES
+from predictor.service.estimates import answer_table, estimate_patient
+from predictor.service.form import blank_form, read_form
+from predictor.service.guard import POLICY
+from predictor.service.sessions import Session
+from predictor.service.wall import (
+    current,
+    page,
+    read_posted,
+    require,
+    require_entry,
+    set_session,
+    state,
+    to_page,
+)
+
+__all__ = ["router"]
+
+router = APIRouter()
+DOWNLOAD = {"json": "application/json", "html": "text/html; charset=utf-8"}
+STATIC = {"service.css": "text/css; charset=utf-8"}
+
+
+@router.get("/healthz")
+async def alive() -> dict[str, str]:
+    """Say that the process runs."""
+    return {"status": "alive"}
+
+
+@router.get("/readyz")
+async def ready(request: Request) -> dict[str, object]:
+    """Say that the models are loaded and have passed their own tests."""
+    return {"status": "ready", "models": [one.id for one in state(request).shelf]}
+
+
+@router.get("/static/{name}")
+async def static(name: str) -> Response:
+    """Send the one style sheet."""
+    if name not in STATIC:
+        raise HTTPException(404)
+    from importlib.resources import files
+
+    content = files("predictor.service").joinpath("static", name).read_bytes()
+    return Response(content, media_type=STATIC[name], headers={"cache-control": "max-age=3600"})
+
+
+@router.get("/login")
+async def sign_in_page(request: Request) -> Response:
+    """Ask for name and password, or for the set-up code where there is no account yet."""
+    if state(request).accounts.set_up_code is not None:
+        return page(request, "set_up.html.j2", errors=[], name="")
+    return page(request, "sign_in.html.j2", error="", name="")
+
+
+@router.post("/login")
+async def sign_in(request: Request) -> Response:
+    """Open a session for the right password."""
+    service, form = state(request), await read_posted(request)
+    require_entry(request, form)
+    name, password = form.text("name")[:32], form.texts.get("password", "")
+    address = request.client.host if request.client else ""
+    if service.failures.spent(name, address):
+        service.audit.record("sign_in_refused", outcome="too many")
+        error = "Too many attempts. Wait 15 minutes, then try again."
+        return page(request, "sign_in.html.j2", status=429, error=error, name=name)
+    account = await asyncio.to_thread(service.accounts.check, name, password)
+    if account is None:
+        service.failures.count(name, address)
+        service.audit.record("sign_in_refused", outcome="wrong")
+        error = "Name and password do not belong together."
+        return page(request, "sign_in.html.j2", status=401, error=error, name=name)
+    service.failures.forget(name, address)
+    before = current(request)
+    if before is not None:
+        service.sessions.end(before)
+    session = service.sessions.begin(account.name, account.role)
+    service.audit.record("sign_in", user=account.name, outcome=account.role)
+    return set_session(request, to_page("/"), session)
+
+
+@router.post("/set-up")
+async def set_up(request: Request) -> Response:
+    """Make the first account for whoever has the printed code."""
+    service, form = state(request), await read_posted(request)
+    require_entry(request, form)
+    address = request.client.host if request.client else ""
+    name, password = form.text("name"), form.texts.get("password", "")
+    if service.failures.spent("set-up", address):
+        raise HTTPException(429)
+    try:
+        made = await asyncio.to_thread(service.accounts.set_up, form.text("code"), name, password)
+    except ConfigError as error:
+        errors = [f"{one.message}. {one.remedy}" for one in error.problems]
+        return page(request, "set_up.html.j2", status=422, errors=errors, name=name)
+    if made is None:
+        service.failures.count("set-up", address)
+        errors = ["That is not the code that the service printed when it started"]
+        return page(request, "set_up.html.j2", status=422, errors=errors, name=name)
+    service.audit.record("set_up", user=made.name, outcome=made.role)
+    session = service.sessions.begin(made.name, made.role)
+    return set_session(request, to_page("/"), session)
+
+
+@router.post("/logout")
+async def sign_out(request: Request) -> Response:
+    """Forget the session and all that was made in it."""
+    session = require(request)
+    await read_posted(request, session)
+    state(request).sessions.end(session)
+    state(request).audit.record("sign_out", user=session.user)
+    return set_session(request, to_page("/login"), None)
+
+
+@router.get("/")
+async def models(request: Request) -> Response:
+    """List the models."""
+    if current(request) is None:
+        return to_page("/login")
+    today = datetime.now(UTC).date()
+    return page(request, "models.html.j2", models=state(request).shelf, today=today)
+
+
+@router.get("/models/{id_}")
+async def label(request: Request, id_: str) -> Response:
+    """Show one model's label: what it predicts, for whom, how well, and what it does not cover."""
+    require(request)
+    offered = state(request).offered(id_)
+    return page(
+        request, "model.html.j2", offered=offered, card=offered.model.card, today=datetime.now(UTC).date()
+    )
+
+
+@router.get("/estimate/{id_}")
+async def form_page(request: Request, id_: str) -> Response:
+    """Show the empty form."""
+    require(request, "clinician", "admin")
+    offered = state(request).offered(id_)
+    return _form(request, offered, blank_form(offered.model), pseudonym="")
+
+
+@router.post("/estimate/{id_}")
+async def estimate(request: Request, id_: str) -> Response:
+    """Read the form: back to it with what has to be mended, or on to the report."""
+    session, service = require(request, "clinician", "admin"), state(request)
+    form = await read_posted(request, session)
+    offered = service.offered(id_)
+    filled, pseudonym = read_form(offered.model, form.texts), form.text("pseudonym")
+    if not filled.complete:
+        return _form(
+            request, offered, filled.fields, pseudonym=pseudonym, status=422, only_unusual=filled.only_unusual
+        )
+    if service.estimates.spent(session.user):
+        raise HTTPException(429)
+    service.estimates.count(session.user)
+    view = await estimate_patient(service, offered, filled.values, pseudonym=pseudonym, user=session.user)
+    return to_page(f"/r/{service.sessions.keep(session, (offered.id, view))}")
+
+
+def _form(
+    request: Request, offered: Any, fields: Any, *, pseudonym: str, status: int = 200, **more: Any
+) -> Response:
+    errors = [one for one in fields if one.error]
+    return page(
+        request,
+        "form.html.j2",
+        status=status,
+        offered=offered,
+        fields=fields,
+        groups=list(dict.fromkeys(one.group for one in fields)),
+        errors=errors,
+        pseudonym=pseudonym,
+        **({"only_unusual": False} | more),
+    )
+
+
+@router.get("/r/{name}.json")
+async def report_json(request: Request, name: str) -> Response:
+    """Send the report's content as JSON."""
+    _, view = _result(request, require(request), name)
+    headers = {"content-disposition": f'attachment; filename="{view.report.id}.json"'}
+    return Response(view.to_json(), media_type=DOWNLOAD["json"], headers=headers)
+
+
+@router.get("/r/{name}")
+async def report(request: Request, name: str) -> Response:
+    """Show the report, as it is also written to a file, with the way back above it."""
+    session = require(request)
+    id_, view = _result(request, session, name)
+    state(request).audit.record("read", user=session.user, report=view.report.id, model=id_)
+    links = [
+        ("Another patient", f"/estimate/{id_}"),
+        ("About this model", f"/models/{id_}"),
+        ("Save as JSON", f"/r/{name}.json"),
+    ]
+    text = render_patient_report(view, links=links)
+    # A report brings its own style along, so that a saved page looks the same; scripts stay forbidden.
+    policy = POLICY.format(inline=" 'unsafe-inline'").replace("script-src 'self'", "script-src 'none'")
+    return Response(text, media_type=DOWNLOAD["html"], headers={"content-security-policy": policy})
+
+
+def _result(request: Request, session: Session, name: str) -> tuple[str, PredictionReportV1]:
+    found = state(request).sessions.result(session, name)
+    if not (isinstance(found, tuple) and isinstance(found[1], PredictionReportV1)):
+        raise HTTPException(404)
+    return found
+
+
+@router.get("/batch")
+async def batch_page(request: Request) -> Response:
+    """Ask for a file of patients."""
+    require(request, "clinician", "admin")
+    return page(request, "batch.html.j2", models=state(request).shelf, errors=[])
+
+
+@router.post("/batch")
+async def batch(request: Request) -> Response:
+    """Answer a CSV file row by row."""
+    session, service = require(request, "clinician", "admin"), state(request)
+    form = await read_posted(request, session)
+    offered, content = service.offered(form.text("model")), form.files.get("patients", b"")
+    if service.batches.spent(session.user):
+        raise HTTPException(429)
+    service.batches.count(session.user)
+    try:
+        rows = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline="")))
+        text = await asyncio.wrap_future(service.estimating.submit(partial(answer_table, offered, rows)))
+    except (PredictorError, UnicodeDecodeError, csv.Error) as error:
+        problems = error.problems if isinstance(error, PredictorError) else ()
+        errors = [f"{one.message}. {one.remedy}" for one in problems] or [
+            "The file is not a CSV file in UTF-8"
+        ]
+        return page(request, "batch.html.j2", status=422, models=service.shelf, errors=errors)
+    service.audit.record("batch", user=session.user, model=offered.id, outcome=f"{len(rows)} rows")
+    headers = {"content-disposition": 'attachment; filename="answers.csv"'}
+    return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
+
+
+@router.get("/accounts")
+async def accounts_page(request: Request) -> Response:
+    """Let an admin make accounts."""
+    require(request, "admin")
+    return page(request, "accounts.html.j2", roles=ROLES, errors=[], made="", name="")
+
+
+@router.post("/accounts")
+async def make_account(request: Request) -> Response:
+    """Make an account."""
+    session, service = require(request, "admin"), state(request)
+    form = await read_posted(request, session)
+    name, role = form.text("name"), form.text("role")
+    content: Mapping[str, Any] = {"roles": ROLES, "name": name}
+    chosen = next((one for one in ROLES if one == role), None)
+    if chosen is None:
+        return page(request, "accounts.html.j2", status=422, errors=["Choose a role"], made="", **content)
+    try:
+        await asyncio.to_thread(service.accounts.add, name, form.texts.get("password", ""), chosen)
+    except ConfigError as error:
+        errors = [f"{one.message}. {one.remedy}" for one in error.problems]
+        return page(request, "accounts.html.j2", status=422, errors=errors, made="", **content)
+    service.audit.record("account_made", user=session.user, outcome=chosen)
+    return page(request, "accounts.html.j2", errors=[], made=name, roles=ROLES, name="")
+
+
+@router.get("/help")
+async def help_page(request: Request) -> Response:
+    """Say how the service is used."""
+    return page(request, "help.html.j2")
+
+
+@router.get("/privacy")
+async def privacy_page(request: Request) -> Response:
+    """Say what is kept of a patient, and where."""
+    return page(request, "privacy.html.j2")
+
+
+@router.get("/accessibility")
+async def accessibility_page(request: Request) -> Response:
+    """Say what was tested for accessibility, and what was not."""
+    return page(request, "accessibility.html.j2")
