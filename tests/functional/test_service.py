@@ -114,6 +114,7 @@ def test_a_clinician_gets_from_the_sign_in_to_a_report(
     report = browser.get(address)
     assert "would respond" in report.text
     assert "NEW-0" in report.text
+    assert "DEMONSTRATION" in report.text, "nobody has signed the model"
     view = browser.get(f"{address}.json").json()
     assert view["report"]["kind"] == "estimate"
     assert view["report"]["user_ref"] == "a-clinician"

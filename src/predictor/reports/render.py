@@ -117,7 +117,11 @@ def drawing_style() -> str:
 
 
 def render_patient_report(
-    view: PredictionReportV1, *, paper: Paper = "A4", links: Sequence[tuple[str, str]] = ()
+    view: PredictionReportV1,
+    *,
+    paper: Paper = "A4",
+    links: Sequence[tuple[str, str]] = (),
+    banner: str = "",
 ) -> str:
     """Write one patient's report: an estimate on two pages, or the group page, or a refusal.
 
@@ -129,6 +133,8 @@ def render_patient_report(
         ``A4`` or ``letter``.
     links : sequence of (str, str)
         Words and addresses of the ways on, above the page and not printed.
+    banner : str
+        What has to stand at the head of every sheet besides what the content itself asks for.
 
     Returns
     -------
@@ -141,7 +147,10 @@ def render_patient_report(
         "view": view,
         "paper": paper,
         "links": links,
-        "banners": _banners(simulated=view.simulated, research_only=view.research_only),
+        "banners": [
+            *filter(None, [banner]),
+            *_banners(simulated=view.simulated, research_only=view.research_only),
+        ],
         "page_mark": say("page_mark", pseudonym=view.patient.pseudonym, id=shortened(view.report.id, 30)),
         "title": say(f"title_{view.report.kind}"),
         "plan": plan_text(view.plan),

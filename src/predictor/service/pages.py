@@ -210,7 +210,8 @@ async def report(request: Request, name: str) -> Response:
         ("About this model", f"/models/{id_}"),
         ("Save as JSON", f"/r/{name}.json"),
     ]
-    text = render_patient_report(view, links=links)
+    banner = "" if state(request).offered(id_).signed else "DEMONSTRATION: not signed for clinical use"
+    text = render_patient_report(view, links=links, banner=banner)
     # A report brings its own style along, so that a saved page looks the same; scripts stay forbidden.
     policy = POLICY.format(inline=" 'unsafe-inline'").replace("script-src 'self'", "script-src 'none'")
     return Response(text, media_type=DOWNLOAD["html"], headers={"content-security-policy": policy})
