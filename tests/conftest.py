@@ -110,7 +110,7 @@ def no_network(network_attempts: list[str]) -> Iterator[None]:
 def format_samples() -> Path:
     """Folder of sample files that are not ours to copy, as named by PREDICTOR_FORMAT_SAMPLES."""
     folder = os.environ.get("PREDICTOR_FORMAT_SAMPLES")
-    if folder is None or not Path(folder).is_dir():
+    if not folder or not Path(folder).is_dir():
         pytest.skip("PREDICTOR_FORMAT_SAMPLES names no folder with the samples of the formats")
     return Path(folder)
 
