@@ -22,7 +22,19 @@ from predictor.errors import (
 )
 from trained_clinics import command_line
 
-COMMANDS = ("check", "describe", "train", "predict", "report", "evaluate", "init", "simulate", "sign", "serve", "ui")
+COMMANDS = (
+    "check",
+    "describe",
+    "train",
+    "predict",
+    "report",
+    "evaluate",
+    "init",
+    "simulate",
+    "sign",
+    "serve",
+    "ui",
+)
 PROGRAM = [sys.executable, "-c", "from predictor.cli import main; main()"]
 
 
