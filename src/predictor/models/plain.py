@@ -42,7 +42,7 @@ Sigmoid = tuple[float, float]
 
 CLIP = 1e-6
 NEAREST = 1e-15
-FEWEST_FOR_FUSION = 64  # patients; fewer are answered sooner by the plain way
+FEWEST_FOR_FUSION = 2000  # patients; fewer are answered sooner by the plain way, compiling counted in
 
 
 def expit(log_odds: np.ndarray) -> np.ndarray:

@@ -47,19 +47,19 @@ async def estimate_patient(
 
     def work() -> PredictionReportV1:
         table = Rows(["patient", *values], [[name, *values.values()]])
-        return patient_views(offered.model, table, now=datetime.now(UTC), user_ref=user)[0]
+        view = patient_views(offered.model, table, now=datetime.now(UTC), user_ref=user)[0]
+        service.audit.record(
+            "estimate",
+            user=user,
+            outcome=view.report.kind,
+            report=view.report.id,
+            model=offered.id,
+            pseudonym=pseudonym,
+        )
+        return view
 
     future = asyncio.wrap_future(service.estimating.submit(work))
-    view: PredictionReportV1 = await asyncio.wait_for(future, service.estimate_seconds)
-    service.audit.record(
-        "estimate",
-        user=user,
-        outcome=view.report.kind,
-        report=view.report.id,
-        model=offered.id,
-        pseudonym=pseudonym,
-    )
-    return view
+    return await asyncio.wait_for(future, service.estimate_seconds)
 
 
 def answer_table(offered: Offered, rows: Sequence[Mapping[str, str]]) -> str:

@@ -16,7 +16,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 MOST_AT_ONCE = 32
 MOST_BYTES, BATCH_BYTES = 64 * 1024, 5 * 1024 * 1024
-BODY_SECONDS, REQUEST_SECONDS = 10.0, 15.0
+BODY_SECONDS, REQUEST_SECONDS, BATCH_SECONDS = 10.0, 15.0, 120.0
 POLICY = (
     "default-src 'none'; style-src 'self'{inline}; script-src 'self'; img-src 'self' data:; form-action 'self'; "
     "frame-ancestors 'none'; base-uri 'none'"
@@ -60,7 +60,9 @@ class Guard:
         limit = BATCH_BYTES if scope["path"] == "/batch" else MOST_BYTES
         if _name_of(host) not in self._hosts:
             await _plain(send, 400, "This service does not answer to that name.")
-        elif int(headers.get(b"content-length", b"0") or 0) > limit:
+        elif not (announced := headers.get(b"content-length", b"0")).isdigit():
+            await _plain(send, 400, "The request was not understood.")
+        elif int(announced) > limit:
             await _plain(send, 413, "The request is too large.")
         elif self._running >= MOST_AT_ONCE:
             await _plain(send, 503, "The service is busy. Try again in a moment.", (b"retry-after", b"2"))
@@ -72,8 +74,8 @@ class Guard:
                 self._running -= 1
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, limit: int) -> None:
-        begun = False
-        counted = 0
+        begun, counted = False, 0
+        seconds = BATCH_SECONDS if scope["path"] == "/batch" else REQUEST_SECONDS
 
         async def counting() -> Message:
             nonlocal counted
@@ -91,7 +93,7 @@ class Guard:
             await send(message)
 
         try:
-            await asyncio.wait_for(self._app(scope, counting, adding), REQUEST_SECONDS)
+            await asyncio.wait_for(self._app(scope, counting, adding), seconds)
         except TooLargeError:
             if not begun:
                 await _plain(send, 413, "The request is too large.")

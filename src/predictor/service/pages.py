@@ -204,7 +204,10 @@ async def report(request: Request, name: str) -> Response:
     """Show the report, as it is also written to a file, with the way back above it."""
     session = require(request)
     id_, view = _result(request, session, name)
-    state(request).audit.record("read", user=session.user, report=view.report.id, model=id_)
+    recorded = partial(
+        state(request).audit.record, "read", user=session.user, report=view.report.id, model=id_
+    )
+    await asyncio.to_thread(recorded)  # it waits for the disk
     links = [
         ("Another patient", f"/estimate/{id_}"),
         ("About this model", f"/models/{id_}"),

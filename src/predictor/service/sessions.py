@@ -16,6 +16,7 @@ from predictor.service.accounts import Role
 __all__ = ["ABSOLUTE", "IDLE", "KEPT", "Session", "Sessions"]
 
 IDLE, ABSOLUTE, KEPT = 15 * 60.0, 8 * 3600.0, 30 * 60.0  # seconds
+SWEEP = 1.0  # seconds between two looks for what is over
 MOST_RESULTS = 200  # of one session: the oldest makes room
 MOST_SESSIONS = 1000
 
@@ -57,6 +58,7 @@ class Sessions:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock, self._lock = clock, threading.Lock()
         self._sessions: dict[str, Session] = {}
+        self._swept = clock()
 
     def begin(self, user: str, role: Role) -> Session:
         """Open a session under a new id, whatever the browser brought along."""
@@ -101,6 +103,9 @@ class Sessions:
 
     def _drop_old(self) -> None:
         now = self._clock()
+        if now - self._swept < SWEEP:  # every request asks, and there can be many results
+            return
+        self._swept = now
         for one in list(self._sessions.values()):
             if now - one.seen > IDLE or now - one.begun > ABSOLUTE:
                 del self._sessions[one.id]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from predictor.errors import ModelError, Problem, RefusedError
+from predictor.errors import Problem, RefusedError
 from predictor.model_folder import SIGNATURE
 from predictor.prediction_model import PredictionModel, load_prediction_model
 from predictor.reports.patient import example_patients, patient_views
@@ -77,8 +77,6 @@ def open_shelf(folders: Sequence[Path], *, demonstration: bool) -> tuple[Offered
         if not signed and not demonstration:
             raise RefusedError(_unsigned(folder))
         found.append(Offered(_free(_slug(str(model.card["name"])), found), model, signed))
-    if not found:
-        raise ModelError(Problem("ART-01", "no model was named", "Name at least one model folder"))
     return tuple(found)
 
 

@@ -10,9 +10,9 @@ from typing import Any, cast
 
 from fastapi import Request, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
-from starlette.formparsers import MultiPartParser
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from predictor.reports.wording import date_text
@@ -37,8 +37,10 @@ __all__ = [
 MOST_FIELDS = 200
 
 
-# A patient's file stays in memory: the parser would write what is larger than this to disk.
-MultiPartParser.spool_max_size = BATCH_BYTES
+class _InMemory(MultiPartParser):
+    """Keeps a patient's file in memory, where the parser as it is would write a larger one to disk."""
+
+    spool_max_size = BATCH_BYTES
 
 
 @dataclass(frozen=True)
@@ -139,14 +141,27 @@ async def read_posted(request: Request, session: Session | None = None) -> Poste
         403 for a foreign page, 400 for too many fields.
     """
     require_own_page(request)
-    async with request.form(max_fields=MOST_FIELDS, max_files=1) as form:
+    form = await _parsed(request)
+    try:
         texts = {name: value for name, value in form.multi_items() if isinstance(value, str)}
-        files = {
-            name: await value.read() for name, value in form.multi_items() if isinstance(value, UploadFile)
-        }
+        uploads = {name: value for name, value in form.multi_items() if isinstance(value, UploadFile)}
+        files = {name: await value.read() for name, value in uploads.items()}
+    finally:
+        await form.close()
     if session is not None:
         require_token(session, texts.get("token", ""))
     return Posted(texts, files)
+
+
+async def _parsed(request: Request) -> FormData:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "multipart/form-data":
+        return await request.form(max_fields=MOST_FIELDS)
+    try:
+        parser = _InMemory(request.headers, request.stream(), max_files=1, max_fields=MOST_FIELDS)
+        return await parser.parse()
+    except MultiPartException as error:
+        raise HTTPException(400) from error
 
 
 def require_token(session: Session, token: str) -> None:
