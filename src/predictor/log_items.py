@@ -83,6 +83,8 @@ Item = Param | Metric | Tag | Text | Artifact | ChildRun | Model
 
 KINDS: Mapping[str, type[Any]] = {one.__name__: one for one in (Param, Metric, Tag, Text, Artifact, Model)}
 
+PLACES: Mapping[type[Any], str] = {Artifact: "path", Model: "folder"}  # what lies in the run's folder
+
 
 def items_record(items: Iterable[Item], folder: Path) -> list[dict[str, Any]]:
     """Write items as plain data; numbers that are not finite are left out, as they are where items are sent.
@@ -133,9 +135,8 @@ def _item(record: Mapping[str, Any], folder: Path) -> Any:
         return ChildRun(record["name"], tuple(items_from(record["items"], folder)))  # type: ignore[arg-type]
     kind = KINDS[record["kind"]]
     whole = {name: value for name, value in record.items() if name != "kind"}
-    for name in ("path", "folder"):
-        if (kind, name) in ((Artifact, "path"), (Model, "folder")):
-            whole[name] = _inside(folder, whole[name])
+    if kind in PLACES:
+        whole[PLACES[kind]] = _inside(folder, whole[PLACES[kind]])
     return kind(**whole)
 
 

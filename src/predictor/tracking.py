@@ -33,14 +33,6 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 __all__ = [
-    "Artifact",
-    "ChildRun",
-    "Item",
-    "Metric",
-    "Model",
-    "Param",
-    "Tag",
-    "Text",
     "TrackingRecord",
     "check_uri",
     "embedded_uri",

@@ -33,7 +33,8 @@ pytestmark = pytest.mark.filterwarnings(
 SENDER = """
 import os, sys
 from pathlib import Path
-from predictor.tracking import ChildRun, Metric, send
+from predictor.log_items import ChildRun, Metric
+from predictor.tracking import send
 items = [Metric("auc", 0.7), ChildRun("child", (Metric("auc", 0.6),))]
 send(items, uri="embedded", experiment="e", root=Path(sys.argv[1]), run_name=sys.argv[2])
 """

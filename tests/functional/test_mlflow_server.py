@@ -16,9 +16,10 @@ import pandas as pd
 import pytest
 
 from model_examples import example_model, holders_of_canaries, patients
+from predictor.log_items import Artifact, ChildRun, Metric, Model, Param, Tag, Text
 from predictor.prediction import predict_frame
 from predictor.prediction_model import save_prediction_model
-from predictor.tracking import Artifact, ChildRun, Metric, Model, Param, Tag, Text, send, ui_command
+from predictor.tracking import send, ui_command
 
 pytestmark = [
     pytest.mark.slow,  # the server alone takes 15 to 40 s to start

@@ -15,22 +15,9 @@ import pytest
 
 from model_examples import example_model, holders_of_canaries, patients
 from predictor.errors import ConfigError, ResourceError
+from predictor.log_items import Artifact, ChildRun, Metric, Model, Param, Tag, Text
 from predictor.prediction_model import save_prediction_model
-from predictor.tracking import (
-    SAFE_ENVIRONMENT,
-    Artifact,
-    ChildRun,
-    Metric,
-    Model,
-    Param,
-    Tag,
-    Text,
-    TrackingRecord,
-    check_uri,
-    embedded_uri,
-    send,
-    ui_command,
-)
+from predictor.tracking import SAFE_ENVIRONMENT, TrackingRecord, check_uri, embedded_uri, send, ui_command
 
 pytestmark = pytest.mark.filterwarnings(
     # MLflow's own libraries warn about each other while its client, which these tests use directly, is imported.
@@ -286,7 +273,8 @@ ENVIRONMENT = {
 SENDER = """
 import sys
 from pathlib import Path
-from predictor.tracking import Metric, send
+from predictor.log_items import Metric
+from predictor.tracking import send
 record = send([Metric("auc", 0.7)], uri="embedded", experiment="e", root=Path(sys.argv[1]), run_name=sys.argv[2])
 print(record.run_id)
 """
@@ -333,7 +321,8 @@ for name in ("connect", "connect_ex", "sendto", "listen"):
 lookup = socket.getaddrinfo
 socket.getaddrinfo = lambda *args, **kwargs: tried.append("getaddrinfo") or lookup(*args, **kwargs)
 
-from predictor.tracking import Metric, Model, send
+from predictor.log_items import Metric, Model
+from predictor.tracking import send
 root = Path(sys.argv[1])
 send([Metric("auc", 0.7), Model(root / "model", "m")], uri="embedded", experiment="e", root=root, run_name="r")
 from mlflow.telemetry import get_telemetry_client

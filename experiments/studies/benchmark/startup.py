@@ -24,7 +24,8 @@ PREDICTOR = ("-c", "from predictor.cli import main; main()")
 SENT = """
 import sys
 from pathlib import Path
-from predictor.tracking import Model, send
+from predictor.log_items import Model
+from predictor.tracking import send
 send([Model(Path(sys.argv[1]), "benchmark")], uri="embedded", experiment="e", root=Path(sys.argv[2]), run_name="r")
 """
 
@@ -79,7 +80,8 @@ def logging(repeats: int) -> None:
     import mlflow
     import mlflow.sklearn
 
-    from predictor.tracking import Model, send
+    from predictor.log_items import Model
+    from predictor.tracking import send
 
     pipeline, ours, theirs = rival("elastic_net"), [], []
     with tempfile.TemporaryDirectory() as name:

@@ -33,6 +33,7 @@ from predictor.reports.figures import (
 from predictor.reports.patient_text import difference_text, estimate_texts, group_texts, plan_text
 from predictor.reports.quality_figures import range_bars, visit_timeline
 from predictor.reports.sections import contents, heading
+from predictor.reports.view import View
 from predictor.reports.wording import (
     DASH,
     count_text,
@@ -144,8 +145,6 @@ def render_patient_report(
     annex = _needs_annex(view, paper)
     flagged = [one for one in view.inputs if one.flagged]
     context: dict[str, Any] = {
-        "view": view,
-        "paper": paper,
         "links": links,
         "banners": [
             *filter(None, [banner]),
@@ -173,7 +172,7 @@ def render_patient_report(
         context |= group_texts(view.group)
         rates = view.group.arms or (view.group.rate,)
         context |= {"rates": rates, "bars": group_bars(rates)}
-    return _environment().get_template("patient.html.j2").render(context)
+    return _page("patient", view, paper, **context)
 
 
 def render_model_report(view: ModelReportV1, *, paper: Paper = "A4") -> str:
@@ -205,17 +204,18 @@ def render_model_report(view: ModelReportV1, *, paper: Paper = "A4") -> str:
         "decision_treated": _treated_curve(view),
         "instability": _instability(view),
     }
-    context: dict[str, Any] = {
-        "view": view,
-        "paper": paper,
-        "banners": _banners(simulated=view.simulated, research_only=view.research_only, draft=bool(missing)),
-        "page_mark": shortened(view.run.run_id, 60),
-        "level": f"{100 * view.verdict.level:g}",
-        "statements": statements,
-        "missing_statements": ", ".join(missing),
-        "provenance": _provenance(view),
-    }
-    return _environment().get_template("model.html.j2").render(context | figures)
+    return _page(
+        "model",
+        view,
+        paper,
+        banners=_banners(simulated=view.simulated, research_only=view.research_only, draft=bool(missing)),
+        page_mark=shortened(view.run.run_id, 60),
+        level=f"{100 * view.verdict.level:g}",
+        statements=statements,
+        missing_statements=", ".join(missing),
+        provenance=_provenance(view),
+        **figures,
+    )
 
 
 def render_checklist(view: ChecklistV1, *, paper: Paper = "A4") -> str:
@@ -232,13 +232,9 @@ def render_checklist(view: ChecklistV1, *, paper: Paper = "A4") -> str:
     str
         A complete HTML document.
     """
-    context: dict[str, Any] = {
-        "view": view,
-        "paper": paper,
-        "banners": _banners(simulated=view.simulated, research_only=False, draft=view.draft),
-        "page_mark": shortened(f"{view.title}, {view.run_id}", 80),
-    }
-    return _environment().get_template("checklist.html.j2").render(context)
+    banners = _banners(simulated=view.simulated, draft=view.draft)
+    mark = shortened(f"{view.title}, {view.run_id}", 80)
+    return _page("checklist", view, paper, banners=banners, page_mark=mark)
 
 
 def render_evaluation(view: EvaluationReportV1, *, paper: Paper = "A4") -> str:
@@ -255,14 +251,14 @@ def render_evaluation(view: EvaluationReportV1, *, paper: Paper = "A4") -> str:
     str
         A complete HTML document.
     """
-    context: dict[str, Any] = {
-        "view": view,
-        "paper": paper,
-        "banners": _banners(simulated=view.simulated, research_only=False),
-        "page_mark": shortened(view.model_name, 60),
-        "level": f"{100 * view.level:g}",
-    }
-    return _environment().get_template("evaluation.html.j2").render(context)
+    return _page(
+        "evaluation",
+        view,
+        paper,
+        banners=_banners(simulated=view.simulated),
+        page_mark=shortened(view.model_name, 60),
+        level=f"{100 * view.level:g}",
+    )
 
 
 def render_data_quality(view: DataQualityV1, *, paper: Paper = "A4") -> str:
@@ -279,18 +275,23 @@ def render_data_quality(view: DataQualityV1, *, paper: Paper = "A4") -> str:
     str
         A complete HTML document.
     """
-    context: dict[str, Any] = {
-        "view": view,
-        "paper": paper,
-        "banners": _banners(simulated=view.simulated, research_only=False),
-        "page_mark": shortened(view.experiment, 60),
-        "bars": {
-            f"{row.table}.{row.column}": range_bars(row.bars, name=f"bars{i}")
-            for i, row in enumerate(view.columns)
-        },
-        "timeline": visit_timeline(view),
+    bars = {
+        f"{row.table}.{row.column}": range_bars(row.bars, name=f"bars{i}")
+        for i, row in enumerate(view.columns)
     }
-    return _environment().get_template("quality.html.j2").render(context)
+    return _page(
+        "quality",
+        view,
+        paper,
+        banners=_banners(simulated=view.simulated),
+        page_mark=shortened(view.experiment, 60),
+        bars=bars,
+        timeline=visit_timeline(view),
+    )
+
+
+def _page(template: str, view: View, paper: Paper, **content: Any) -> str:
+    return _environment().get_template(f"{template}.html.j2").render(view=view, paper=paper, **content)
 
 
 def _treated_curve(view: ModelReportV1) -> Drawing | None:
@@ -305,7 +306,7 @@ def _instability(view: ModelReportV1) -> Drawing | None:
     return instability_plot(stability.curve) if stability and len(stability.curve) > 1 else None
 
 
-def _banners(*, simulated: bool, research_only: bool, draft: bool = False) -> Sequence[str]:
+def _banners(*, simulated: bool, research_only: bool = False, draft: bool = False) -> Sequence[str]:
     """Name what every page has to carry: fixed texts only, for they also stand in the page margins."""
     marks = (("simulated", simulated), ("research_only", research_only), ("draft", draft))
     return [say(name) for name, applies in marks if applies]
