@@ -11,7 +11,8 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import differences
@@ -35,77 +36,110 @@ def show(table: pd.DataFrame) -> None:
     print(table.to_string(index=False, float_format=lambda value: f"{value:.4f}"))
 
 
-def fixed(arguments: argparse.Namespace) -> None:
-    """Cover what a fixed rule is worth: 2,000 data sets in each cell."""
-    batches = range((arguments.sets or 2000) // fixed_rules.BATCH)
-    wanted = [(cell, batch) for batch in batches for cell in fixed_rules.CELLS]
-    show(coverage(run_missing(arguments.out / "fixed_rules.csv", wanted, fixed_rules.batch)))
+@dataclass(frozen=True)
+class Study:
+    """One table: its file, what a batch of it is, how many data sets each cell gets, and how it is summed up."""
+
+    about: str
+    file: str
+    batch: Callable[..., pd.DataFrame]
+    size: int
+    cells: Iterable[str]
+    sets: int
+    summaries: tuple[Callable[[pd.DataFrame], pd.DataFrame], ...] = (coverage,)
+    nulls: Iterable[str] | None = None  # where given, every other cell gets `SIGNALS` trials
+
+    def wanted(self, sets: int) -> list[tuple[str, int]]:
+        """List the batches, so that all cells grow alike."""
+        return [
+            (cell, batch)
+            for batch in range(sets // self.size)
+            for cell in self.cells
+            if self.nulls is None or cell in self.nulls or batch < SIGNALS // self.size
+        ]
+
+    def run(self, arguments: argparse.Namespace) -> None:
+        """Compute what is missing, and print."""
+        wanted = self.wanted(arguments.sets or self.sets)
+        rows = run_missing(arguments.out / f"{self.file}.csv", wanted, self.batch)
+        for summary in self.summaries:
+            show(summary(rows))
 
 
-def differences_of_rules(arguments: argparse.Namespace) -> None:
-    """Cover differences of fixed rules and the value of treating by one: 2,000 data sets in each cell."""
-    batches = range((arguments.sets or 2000) // differences.BATCH)
-    wanted = [(cell, batch) for batch in batches for cell in fixed_rules.CELLS]
-    show(coverage(run_missing(arguments.out / "differences.csv", wanted, differences.batch)))
-
-
-def summary_over_sites(arguments: argparse.Namespace) -> None:
-    """Cover the mean over sites and the AUC of a further site: 2,000 data sets in each cell."""
-    batches = range((arguments.sets or 2000) // sites.BATCH)
-    wanted = [(cell, batch) for batch in batches for cell in sites.CELLS]
-    show(coverage(run_missing(arguments.out / "sites.csv", wanted, sites.batch)))
-
-
-def smooth_errors(arguments: argparse.Namespace) -> None:
-    """Cover the smooth calibration errors: 500 data sets in each cell."""
-    batches = range((arguments.sets or 500) // smooth.BATCH)
-    wanted = [(cell, batch) for batch in batches for cell in smooth.NAMES]
-    show(coverage(run_missing(arguments.out / "smooth.csv", wanted, smooth.batch)))
-
-
-def increment(arguments: argparse.Namespace) -> None:
-    """Count how often a block is shown to add: 500 trials of each null, 100 of each signal."""
-    wanted = [
-        (law, batch)
-        for batch in range((arguments.sets or 500) // increments.BATCH)
-        for law in increments.LAWS
-        if law in increments.NULLS or batch < SIGNALS // increments.BATCH
-    ]
-    show(increments.summary(run_missing(arguments.out / "increments.csv", wanted, increments.batch)))
-
-
-def several_blocks(arguments: argparse.Namespace) -> None:
-    """Count how often any of three blocks of noise is shown: 500 trials of each null, 100 with one strong block."""
-    wanted = [
-        (law, batch)
-        for batch in range((arguments.sets or 500) // several.BATCH)
-        for law in several.LAWS
-        if law in several.NULLS or batch < SIGNALS // several.BATCH
-    ]
-    show(several.summary(run_missing(arguments.out / "several.csv", wanted, several.batch)))
-
-
-def closed_tests(arguments: argparse.Namespace) -> None:
-    """Count how often the closed test of `predictor evaluate` changes a model: 1,000 data sets in each cell."""
-    batches = range((arguments.sets or 1000) // updates.BATCH)
-    wanted = [(cell, batch) for batch in batches for cell in updates.CELLS]
-    show(updates.summary(run_missing(arguments.out / "updates.csv", wanted, updates.batch)))
-
-
-def whole(arguments: argparse.Namespace) -> None:
-    """Judge a whole procedure by nested cross-validation and by the optimism bootstrap: 200 trials of each kind."""
-    batches = range((arguments.sets or 200) // pipeline.BATCH)
-    wanted = [(law, batch) for batch in batches for law in pipeline.LAWS]
-    rows = run_missing(arguments.out / "pipeline.csv", wanted, pipeline.batch)
-    show(pipeline.coverage(rows))
-    show(pipeline.bias(rows))
-
-
-def refits(arguments: argparse.Namespace) -> None:
-    """Hold the range of refits against true probabilities: 200 trials of each kind."""
-    batches = range((arguments.sets or 200) // ranges.BATCH)
-    wanted = [(law, batch) for batch in batches for law in pipeline.LAWS]
-    show(ranges.summary(run_missing(arguments.out / "ranges.csv", wanted, ranges.batch)))
+STUDIES = {
+    "fixed": Study(
+        "what a fixed rule is worth",
+        "fixed_rules",
+        fixed_rules.batch,
+        fixed_rules.BATCH,
+        fixed_rules.CELLS,
+        2000,
+    ),
+    "differences": Study(
+        "differences of fixed rules, and treating by one",
+        "differences",
+        differences.batch,
+        differences.BATCH,
+        fixed_rules.CELLS,
+        2000,
+    ),
+    "sites": Study(
+        "the mean over sites and the AUC of a further site",
+        "sites",
+        sites.batch,
+        sites.BATCH,
+        sites.CELLS,
+        2000,
+    ),
+    "smooth": Study("the smooth calibration errors", "smooth", smooth.batch, smooth.BATCH, smooth.NAMES, 500),
+    "increment": Study(
+        "how often a block is shown to add",
+        "increments",
+        increments.batch,
+        increments.BATCH,
+        increments.LAWS,
+        500,
+        (increments.summary,),
+        increments.NULLS,
+    ),
+    "several": Study(
+        "how often any of three blocks of noise is shown",
+        "several",
+        several.batch,
+        several.BATCH,
+        several.LAWS,
+        500,
+        (several.summary,),
+        several.NULLS,
+    ),
+    "updates": Study(
+        "how often the closed test of `predictor evaluate` changes a model",
+        "updates",
+        updates.batch,
+        updates.BATCH,
+        updates.CELLS,
+        1000,
+        (updates.summary,),
+    ),
+    "pipeline": Study(
+        "a whole procedure, by nested cross-validation and by the optimism bootstrap",
+        "pipeline",
+        pipeline.batch,
+        pipeline.BATCH,
+        pipeline.LAWS,
+        200,
+        (pipeline.coverage, pipeline.bias),
+    ),
+    "ranges": Study(
+        "the range of refits against true probabilities",
+        "ranges",
+        ranges.batch,
+        ranges.BATCH,
+        pipeline.LAWS,
+        200,
+        (ranges.summary,),
+    ),
+}
 
 
 def report(arguments: argparse.Namespace) -> None:
@@ -117,30 +151,20 @@ def report(arguments: argparse.Namespace) -> None:
         fill(HERE / "README.md", found)
 
 
-COMMANDS = {
-    "fixed": fixed,
-    "differences": differences_of_rules,
-    "sites": summary_over_sites,
-    "smooth": smooth_errors,
-    "increment": increment,
-    "several": several_blocks,
-    "updates": closed_tests,
-    "pipeline": whole,
-    "ranges": refits,
-    "report": report,
-}
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     """Run what is missing and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("command", choices=COMMANDS)
+    about = "; ".join(f"{name}: {one.about}" for name, one in STUDIES.items())
+    parser.add_argument("command", choices=[*STUDIES, "report"], help=about)
     parser.add_argument(
         "--sets", type=int, help="data sets of each cell; the command's own number without it"
     )
     parser.add_argument("--out", type=Path, default=HERE / "results")
     arguments = parser.parse_args(argv)
-    COMMANDS[arguments.command](arguments)
+    if arguments.command == "report":
+        report(arguments)
+    else:
+        STUDIES[arguments.command].run(arguments)
 
 
 if __name__ == "__main__":

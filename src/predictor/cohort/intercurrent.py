@@ -14,6 +14,8 @@ from predictor.config.schema import IntercurrentEvent, Window
 
 __all__ = ["FirstEvents", "find_first_events", "last_scores_before"]
 
+AFTER_DAY0 = Window(first_day=1, last_day=10**6)
+
 
 @dataclass(frozen=True)
 class FirstEvents:
@@ -67,7 +69,7 @@ def _days(timeline: Timeline, event: IntercurrentEvent) -> np.ndarray:
     """First day after day 0 on which the event holds; day 1 where it has no day, inf where it never does."""
     days = np.full(len(timeline.units), np.inf)
     plain = attribute(timeline, event.column)
-    dated = rows_in_window(timeline, event.column, Window(first_day=1, last_day=10**6))
+    dated = rows_in_window(timeline, event.column, AFTER_DAY0)
     if plain is not None and not len(dated):
         days[meets(plain, event)[0]] = 1.0
         return days
@@ -92,7 +94,7 @@ def last_scores_before(timeline: Timeline, measure: str, day: np.ndarray) -> tup
     scores, days : ndarray of float of shape (units,)
         NaN where there is none.
     """
-    rows = rows_in_window(timeline, measure, Window(first_day=1, last_day=10**6))
+    rows = rows_in_window(timeline, measure, AFTER_DAY0)
     inside = rows.loc[rows["day"].to_numpy(float) <= day[rows["unit"].to_numpy(int)]]
     last = inside.drop_duplicates("unit", keep="last").set_index("unit")
     whole = last.reindex(pd.RangeIndex(len(timeline.units)))

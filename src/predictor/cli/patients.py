@@ -1,0 +1,305 @@
+"""Commands about a finished model and patients: predict, report, evaluate, sign."""
+
+from __future__ import annotations
+
+import sys
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from predictor.cli.base import (
+    AsOf,
+    ConfigFile,
+    DataFolder,
+    Json,
+    ModelPath,
+    Patients,
+    Set,
+    app,
+    day_of,
+    fail_usage,
+    must_be_new,
+    rows_of,
+    show,
+)
+
+if TYPE_CHECKING:
+    from predictor.execution import Execution
+
+__all__ = ["evaluate", "predict", "report", "sign"]
+
+
+MOST_WITH_RANGE = 20_000
+
+
+@app.command()
+def predict(
+    model: ModelPath,
+    patients: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[PATIENTS]", help="CSV or Parquet, one row per patient; or, with --as-of, an export"
+        ),
+    ] = None,
+    as_of: AsOf = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write the answers to this file; Parquet for Parquet")
+    ] = None,
+    template: Annotated[
+        Path | None, typer.Option("--template", help="Write an empty table for PATIENTS and stop")
+    ] = None,
+    ranges: Annotated[
+        bool | None,
+        typer.Option(
+            "--range/--no-range",
+            help="Give the range over refits, at 200 times the cost (default: for up to 20,000 patients)",
+        ),
+    ] = None,
+    contributions: Annotated[
+        Path | None,
+        typer.Option(
+            "--contributions", help="Of a Parquet file: also write what moved each estimate to this one"
+        ),
+    ] = None,
+    workers: Annotated[
+        int, typer.Option("--workers", min=1, help="Of a Parquet file: processes of this machine")
+    ] = 1,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            "--cluster",
+            metavar="ADDRESS",
+            help="Of a Parquet file: scheduler of a dask cluster that sees the same folders, tcp://127.0.0.1:8786",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Predict new patients: one answer per row, an estimate or the reason why there is none."""
+    from predictor.api import model_folder
+
+    folder = model_folder(model)
+    if template is not None:
+        _write_template(folder, template, model)
+    elif patients is None:
+        fail_usage("PATIENTS is missing", "Give a file, or --template FILE to get an empty one")
+    elif patients.suffix.lower() == ".parquet" and as_of is not None:
+        fail_usage("an export is not a Parquet file", "Leave --as-of out, or give the export", path="--as-of")
+    elif patients.suffix.lower() == ".parquet":
+        execution = _where(workers, cluster)
+        _score_parquet(
+            folder, patients, out, contributions, ranges=ranges, execution=execution, as_json=as_json
+        )
+    elif cluster is not None:
+        fail_usage("a cluster is for a Parquet file", "Leave --cluster out", path="--cluster")
+    elif contributions is not None:
+        fail_usage(
+            "contributions are written of a Parquet file",
+            "Use report for single patients",
+            path="--contributions",
+        )
+    else:
+        _predict_table(folder, patients, day_of(as_of), out, ranges=ranges, as_json=as_json)
+
+
+def _write_template(folder: Path, template: Path, model: str) -> None:
+    from predictor.api import write_table
+    from predictor.prediction.reading import template as empty_table
+    from predictor.prediction_model import load_prediction_model
+
+    loaded = load_prediction_model(folder)
+    if template.exists():
+        fail_usage("the file exists already", "Name a new one", path=str(template), code="CFG-10")
+    write_table(empty_table(loaded), template)
+    show(f"Fill in {template}, one row per patient, then: predictor predict {model} {template}")
+
+
+def _predict_table(
+    folder: Path, patients: Path, as_of: date | None, out: Path | None, *, ranges: bool | None, as_json: bool
+) -> None:
+    from predictor import answers
+    from predictor.api import read_new_patients, write_text
+    from predictor.prediction import as_records, predict_patients
+    from predictor.prediction.predicting import COLUMNS
+    from predictor.prediction_model import load_prediction_model
+
+    loaded = load_prediction_model(folder)
+    if out is not None:
+        must_be_new(out, patients)
+    rows = read_new_patients(loaded, patients, as_of=as_of)
+    wanted = len(rows) <= MOST_WITH_RANGE if ranges is None else ranges
+    found = predict_patients(loaded, rows, explain=False, ranges=wanted)
+    records = as_records(found)
+    if out is not None:
+        write_text(answers.answers_csv(records, COLUMNS), out)
+    if as_json:
+        show(answers.answers_record(records, loaded.card))
+    else:
+        show(answers.answers_text(records, loaded.card, out=out))
+        if ranges is None and not wanted:
+            show(f"More than {MOST_WITH_RANGE:,} patients: without the range over refits; --range gives it")
+    if found and not any(one.readable for one in found):
+        raise typer.Exit(3)
+
+
+def _where(workers: int, cluster: str | None) -> Execution:
+    from predictor.errors import ConfigError
+    from predictor.execution import Execution, address_problem
+
+    problem = address_problem(cluster, path="--cluster") if cluster is not None else None
+    if problem is not None:
+        raise ConfigError(problem)
+    return Execution("local" if cluster is None else "dask", workers=workers, address=cluster)
+
+
+def _score_parquet(
+    folder: Path,
+    patients: Path,
+    out: Path | None,
+    contributions: Path | None,
+    *,
+    ranges: bool | None,
+    execution: Execution,
+    as_json: bool,
+) -> None:
+    from predictor import answers
+    from predictor.progress import ProgressBars
+    from predictor.scoring import score_file
+
+    if out is None or out.suffix.lower() != ".parquet":
+        fail_usage(
+            "the answers to a Parquet file are another one", "Name it: --out FILE.parquet", path="--out"
+        )
+    for target in (out, contributions):
+        if target is not None:
+            must_be_new(target, patients)
+    with ProgressBars() as bars:
+        scored = score_file(
+            folder,
+            patients,
+            out,
+            contributions=contributions,
+            ranges=ranges,
+            execution=execution,
+            progress=bars.show,
+        )
+    if as_json:
+        show(scored.record())
+        return
+    lines = [answers.WATERMARK] if scored.simulated else []
+    lines += [answers.counts_text(scored.counts), f"All {scored.rows} answers: {out}"]
+    if contributions is not None:
+        lines.append(f"What moved each estimate: {contributions}")
+    if not scored.ranges:
+        lines.append("Without the range over refits; --range gives it, at 200 times the cost")
+    if scored.resumed:
+        lines.append(
+            f"{scored.resumed} of {scored.partitions} parts were there already from an earlier start"
+        )
+    show("\n".join(lines))
+
+
+@app.command()
+def report(
+    model: ModelPath,
+    patients: Patients,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the reports")] = Path("patient_reports"),
+    rows: Annotated[
+        str | None, typer.Option("--rows", help="Which patients, e.g. 1-3,7 (default: all)")
+    ] = None,
+    as_of: AsOf = None,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Print each page as PDF as well")] = False,
+    paper: Annotated[
+        Literal["A4", "letter"] | None, typer.Option("--paper", help="Default: that of the model's config")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write one report per patient: a page to read beside the patient, and the same as JSON."""
+    from predictor.api import model_folder
+    from predictor.api import report as write_reports
+
+    written = write_reports(
+        model_folder(model),
+        patients,
+        out,
+        as_of=day_of(as_of),
+        rows=rows_of(rows),
+        paper=paper,
+        pdf=pdf,
+        notify=lambda line: print(line, file=sys.stderr),
+    )
+    if as_json:
+        show({"reports": [str(path) for path in written]})
+    else:
+        show(
+            f"{len(written)} reports in {out}: {written[0].name} … {written[-1].name}"
+            if written
+            else "No patient, no report"
+        )
+
+
+@app.command()
+def evaluate(
+    model: ModelPath,
+    config: ConfigFile,
+    overrides: Set = None,
+    data_folder: DataFolder = None,
+    out: Annotated[Path, typer.Option("--out", help="New or empty folder for tables and page")] = Path(
+        "evaluation"
+    ),
+    save_updated: Annotated[
+        Path | None,
+        typer.Option(
+            "--save-updated",
+            metavar="NEWFOLDER",
+            help="Write the recalibrated model, if the closed test asks for a new intercept or slope",
+        ),
+    ] = None,
+    developed_on: Annotated[
+        Path | None,
+        typer.Option(
+            "--developed-on",
+            metavar="CONFIG",
+            help="Config of the model's training, where its data are at hand: patients who are in both are refused",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Evaluate a finished model on other patients: performance, case mix, and whether it has to change."""
+    from predictor import evaluation_page
+    from predictor.api import evaluate_model, model_folder
+    from predictor.config.loading import load_config
+
+    loaded = load_config(config, overrides=overrides or (), data_folder=data_folder)
+    own = load_config(developed_on, data_folder=data_folder) if developed_on else None
+    found = evaluate_model(model_folder(model), loaded, out, save_updated=save_updated, developed_on=own)
+    written = save_updated if save_updated is not None and save_updated.exists() else None
+    if as_json:
+        record = {"folder": str(out), "updated_model": str(written) if written else None}
+        show(evaluation_page.evaluation_record(found) | record)
+        return
+    lines = [evaluation_page.evaluation_text(found), "", f"Tables and page  {out}"]
+    if written is not None:
+        lines.append(f"Updated model    {written}")
+    elif save_updated is not None:
+        lines.append("No updated model was written: no recalibration was chosen")
+    show("\n".join(lines))
+
+
+@app.command()
+def sign(
+    model: ModelPath,
+    key: Annotated[Path, typer.Option("--key", help="Private key, a PEM file that stays with you")],
+    new_key: Annotated[bool, typer.Option("--new-key", help="Make the key first, in a new file")] = False,
+) -> None:
+    """Sign a model's folder, after it has passed every check, for clinics whose policy names the key."""
+    from predictor.api import model_folder
+    from predictor.prediction_model import sign_prediction_model
+    from predictor.signature import create_key
+
+    folder = model_folder(model)
+    if new_key:
+        show(f"Public key for the policy file: {create_key(key)}")
+    sign_prediction_model(folder, key)
+    show(f"Signed: {folder}")
