@@ -17,6 +17,7 @@ from predictor.cohort.windows import withheld_values
 from predictor.config.confirmations import open_confirmations
 from predictor.config.loading import LoadedConfig, load_config
 from predictor.data.frames import rows_of
+from predictor.data.unit_guard import unguarded
 from predictor.errors import Problem, RefusedError
 from predictor.models.catalog import FAMILIES
 from predictor.study import Study, about_imputation, count_fits, prepare_study, site_proxies
@@ -187,10 +188,21 @@ def _notices(study: Study) -> Sequence[str]:
     found += [f"{name}: {notice}" for name, table in study.tables.items() for notice in table.notices]
     found += [str(proxy) for proxy in site_proxies(study)]
     found += [about_imputation(study)] if study.dataset.X.isna().any(axis=None) else []
+    found += _about_units(study)
     found += _withheld(study)
     found += _about_rules(study)
     found += _strangers(study)
     return found
+
+
+def _about_units(study: Study) -> list[str]:
+    names = unguarded(study.loaded.dictionary)
+    if not names:
+        return []
+    return [
+        f"the units of {', '.join(names)} were not compared with others that they may be in: "
+        'pip install "response-predictor[units]"'
+    ]
 
 
 def _withheld(study: Study) -> list[str]:

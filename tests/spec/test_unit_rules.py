@@ -18,7 +18,7 @@ from predictor.data.analytes import ANALYTES
 from predictor.data.conform import ConformedTable, conform_table
 from predictor.data.conversion import UnitError, convert
 from predictor.data.sources.csv import TextTable
-from predictor.data.unit_guard import find_suspect_units
+from predictor.data.unit_guard import find_suspect_units, unguarded
 from predictor.errors import DataError, ResourceError
 
 
@@ -271,6 +271,15 @@ def test_without_the_extra_the_message_says_what_to_install(monkeypatch):
         convert(np.ones(1), "mg/dL", "mg/L", ANALYTES["crp"])
     assert suspicions(drawn(1.3), CRP) == []  # nothing to convert, nothing to install
     monkeypatch.undo()
+
+
+def test_without_the_extra_the_columns_that_are_not_compared_are_named(monkeypatch):
+    declared = dictionary(
+        {"x": CRP, "y": CRP | {"unit_confirmed": True}, "z": {"type": "number", "range": [0, 9]}}
+    )
+    assert unguarded(declared) == []
+    monkeypatch.setattr("predictor.data.conversion.find_spec", lambda name: None)
+    assert unguarded(declared) == ["labs.x"]
 
 
 def test_assays_are_measures_of_their_own():

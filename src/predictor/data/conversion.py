@@ -7,6 +7,7 @@ analyte's molar mass is used. Both packages belong to the extra ``units`` and ar
 from __future__ import annotations
 
 from functools import cache
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from predictor.errors import Problem, ResourceError
 if TYPE_CHECKING:
     from predictor.data.analytes import Analyte
 
-__all__ = ["UnitError", "convert", "is_unit"]
+__all__ = ["UnitError", "can_convert", "convert", "is_unit"]
 
 
 class UnitError(ValueError):
@@ -61,6 +62,11 @@ def convert(values: np.ndarray, given: str, wanted: str, analyte: Analyte | None
         factor, offset = linear[wanted]
         return np.asarray((values - offset) / factor)
     return np.asarray(values * _factor(given, wanted, analyte.molar_mass if analyte is not None else None))
+
+
+def can_convert() -> bool:
+    """Say whether the extra ``units`` is installed."""
+    return all(find_spec(name) is not None for name in ("pint", "ucumvert"))
 
 
 def is_unit(code: str) -> bool:

@@ -16,10 +16,10 @@ from predictor.config.dictionary import Column, Dictionary
 from predictor.data.analytes import Analyte, named_analyte
 from predictor.data.columns import measured
 from predictor.data.conform import ConformedTable
-from predictor.data.conversion import UnitError, convert
+from predictor.data.conversion import UnitError, can_convert, convert
 from predictor.errors import DataError, Problem, ResourceError
 
-__all__ = ["check_units", "find_suspect_units"]
+__all__ = ["check_units", "find_suspect_units", "unguarded"]
 
 FEWEST, FEWEST_AT_SITE = 20, 10
 NEAR = np.log(1.5)  # how far two medians may lie from a unit's factor
@@ -77,6 +77,23 @@ def check_units(
     problems = list(find_suspect_units(tables, dictionary, site=site))
     if problems:
         raise DataError(problems)
+
+
+def unguarded(dictionary: Dictionary) -> list[str]:
+    """Name the columns whose units cannot be compared with others, because the extra ``units`` is not installed.
+
+    Parameters
+    ----------
+    dictionary : Dictionary
+    """
+    if can_convert():
+        return []
+    return [
+        f"{table}.{name}"
+        for table, declared in dictionary.tables()
+        for name, column in declared.columns.items()
+        if column.unit and not column.unit_confirmed and named_analyte(column) is not None
+    ]
 
 
 def find_suspect_units(
