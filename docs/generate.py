@@ -74,7 +74,7 @@ CODE_FAMILIES = {
     "UNI": ("Units", "3"),
     "SIZ": ("Sample size", "6"),
     "PRE": ("New patients", "3"),
-    "ART": ("Prediction models", "4, 5 for ART-15, and 6 for ART-20"),
+    "ART": ("Prediction models", "4, 5 for ART-15 and ART-23, and 6 for ART-20 and ART-22"),
     "RUN": ("Run folders", "2, and 4 for RUN-03 to RUN-05"),
     "TRK": ("Tracking", "2 for an address; TRK-02 is a notice at the end of a run"),
     "TRN": ("Disk, memory, locks and clusters", "5; TRN-16 is a notice; 6 for TRN-18"),

@@ -543,6 +543,24 @@ CODE_PAGES: Mapping[str, CodePage] = MappingProxyType(
             "Have the person who answers for the model sign it, and put the public key into the policy file of "
             "the machine that serves it.",
         ),
+        "ART-21": CodePage(
+            "model/sign_off.json: ART-21 the clinical sign-off was changed after it was given. Restore the folder "
+            "from a copy, or train again.",
+            "Restore `sign_off.json` from a copy, or take it away and have the model signed off anew; until then the "
+            "model is not loaded.",
+        ),
+        "ART-22": CodePage(
+            "model: ART-22 the model is not offered to clinicians: its clinical sign-off ended on 2027-11-26. Record "
+            "one (predictor sign MODEL --by NAME, ROLE --evidence FILE --key KEY); --demonstration serves it on this "
+            "machine only, marked on every page.",
+            "Have the clinician who answers for the model look at the evidence and sign it off; a demonstration is "
+            "for trying the service.",
+        ),
+        "ART-23": CodePage(
+            "model/sign_off.json: ART-23 the model has a clinical sign-off already. Give --replace to put a new one in "
+            "its place; the new one names the old.",
+            "Look at who signed it, and when, before you replace it.",
+        ),
         "RUN-01": CodePage(
             "experiments/runs: RUN-01 no finished run begins with '2026'. List the folder for the runs "
             "there are.",

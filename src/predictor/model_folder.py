@@ -28,6 +28,7 @@ __all__ = [
     "REFITS",
     "SCORER",
     "SIGNATURE",
+    "SIGN_OFF",
     "TEXTS",
     "build_estimator",
     "read_folder",
@@ -39,11 +40,12 @@ __all__ = [
 
 KIND, FORMAT = "response-predictor model", 2
 MANIFEST, ESTIMATOR, SCORER, REFITS = "manifest.json", "model.skops", "scorer.json", "refits.npz"
-SIGNATURE = "manifest.sig"
+# What is written beside the manifest after the training, each bound to it and proven by itself.
+SIGNATURE, SIGN_OFF = "manifest.sig", "sign_off.json"
 TEXTS = ("schema.json", "applicability.json", "explain.json", "card.json", "metrics.json", "golden.json")
 REQUIRED = frozenset({ESTIMATOR, SCORER, *TEXTS})
 MOST_FILES, MOST_BYTES_OF_A_FILE, MOST_BYTES = 40, 200_000_000, 500_000_000
-MOST_BYTES_OF_A_SIGNATURE = 10_000
+MOST_BYTES_OF_A_SIGNATURE, MOST_BYTES_OF_A_SIGN_OFF = 10_000, 100_000
 MOST_MEMBERS, MOST_UNPACKED, MOST_RATIO, HARMLESS = 10_000, 1_000_000_000, 100, 10_000_000
 
 CENTRAL_RECORD = b"PK\x01\x02"  # with which every entry of a zip file's directory begins
@@ -151,7 +153,7 @@ def read_folder(
     -------
     manifest : dict
     content : dict of str to bytes
-        Every other file by name.
+        Every other file by name, the clinical sign-off included where there is one.
 
     Raises
     ------
@@ -166,7 +168,7 @@ def read_folder(
         _check_archive(folder / name, content[name])
     _check_version(folder, manifest)
     _check_types(folder / ESTIMATOR, content[ESTIMATOR])
-    return manifest, content
+    return manifest, content | _read_sign_off(folder)
 
 
 def refuse(code: str, place: Path, message: str, cause: BaseException | None = None) -> NoReturn:
@@ -243,7 +245,7 @@ def _read_files(folder: Path, manifest: Mapping[str, Any]) -> dict[str, bytes]:
         refuse("ART-02", folder / name, "the manifest lists other files than a model has")
     for name in sorted(listed - there):
         refuse("ART-02", folder / name, "the file is missing")
-    for _ in sorted(there - listed - {MANIFEST, SIGNATURE}):
+    for _ in sorted(there - listed - {MANIFEST, SIGNATURE, SIGN_OFF}):
         refuse("ART-02", folder, "the folder has a file that the manifest does not list")
     content = {name: _read(folder / name) for name in sorted(listed)}
     for name, data in content.items():
@@ -260,6 +262,17 @@ def _check_signature(folder: Path, manifest: bytes, policy: ModelPolicy) -> None
     complaint = signature_complaint(manifest, signature, policy)
     if complaint:
         refuse("ART-08", path, complaint)
+
+
+def _read_sign_off(folder: Path) -> dict[str, bytes]:
+    """Read the clinical sign-off, which `predictor.sign_off` believes or refuses."""
+    path = folder / SIGN_OFF
+    if not path.is_file():
+        return {}
+    data = _read(path)
+    if len(data) > MOST_BYTES_OF_A_SIGN_OFF:
+        refuse("ART-21", path, "the clinical sign-off is too large")
+    return {SIGN_OFF: data}
 
 
 def _check_archive(path: Path, data: bytes) -> None:

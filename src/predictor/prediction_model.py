@@ -36,6 +36,7 @@ from predictor.model_folder import (
     MANIFEST,
     REFITS,
     SCORER,
+    SIGN_OFF,
     SIGNATURE,
     TEXTS,
     build_estimator,
@@ -50,6 +51,7 @@ from predictor.model_trial import try_estimator
 from predictor.models.archive import load_compact, save_compact
 from predictor.models.plain import CompactModel, from_plain, to_plain
 from predictor.models.soundness import require_sound
+from predictor.sign_off import SignOff, read_sign_off
 from predictor.signature import ModelPolicy, current_policy, describe_signature, read_key
 
 if TYPE_CHECKING:
@@ -178,6 +180,8 @@ class PredictionModel:
         What the manifest shall hold besides; saving adds name, creation, files, hashes, versions and types.
     distance : Distance or None
         How the development patients were distributed; None where there were too few to say.
+    sign_off : SignOff or None
+        Who answers for its clinical use, as the folder says; saving writes none.
     """
 
     build: Callable[[], AveragedClassifier]
@@ -195,6 +199,7 @@ class PredictionModel:
     card: dict[str, Any]
     manifest: dict[str, Any]
     distance: Distance | None = None
+    sign_off: SignOff | None = None
 
     @cached_property
     def estimator(self) -> AveragedClassifier:
@@ -412,10 +417,11 @@ def load_prediction_model(
         ART-12 place, links, number or size of files; ART-03 not a model's folder or another format; ART-02 a file
         missing or added, or the manifest edited; ART-01 a file damaged; ART-08 the signature; ART-06 an archive
         beyond its limits; ART-07 another scikit-learn; ART-04 a type outside the allow-list; ART-09 a made-up
-        patient's probability not reproduced; ART-10 past its date.
+        patient's probability not reproduced; ART-10 past its date; ART-21 the clinical sign-off.
     """
     policy = current_policy() if policy is None else policy
     manifest, content = read_folder(folder, inside or policy.models, policy)
+    sign_off = read_sign_off(folder, content.pop(SIGN_OFF, None), manifest["sha256"], policy)
     try:
         model = _build(folder, content, manifest, trial=trial)
         difference = _golden_difference(model, read_json(content["golden.json"]))
@@ -426,7 +432,7 @@ def load_prediction_model(
     _require_golden(folder, difference)
     if today is not None and until is not None and today > until:
         refuse("ART-10", folder, f"the model was valid until {until}")
-    return model
+    return replace(model, sign_off=sign_off)
 
 
 def _require_golden(folder: Path, difference: np.ndarray) -> None:

@@ -30,6 +30,7 @@ from predictor.durable import (
 )
 from predictor.errors import ConfigError, Problem
 from predictor.locks import LOCK, FolderLock
+from predictor.model_folder import SIGN_OFF, SIGNATURE
 from predictor.spreadsheet import without_formula
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ HASHES = "hashes.json"
 JOURNAL = "journal.jsonl"
 UNITS = "units"
 TRACKING = "tracking.json"
+# Of a model: whoever vouches for it comes after the run. They are proven when the model is loaded.
+ADDED_LATER = {f"model/{name}" for name in (SIGNATURE, SIGN_OFF)}
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -362,7 +365,7 @@ def verify_run(folder: Path) -> tuple[Problem, ...]:
     found = _hashes(folder)
     changes = {
         "is missing": expected.keys() - found.keys(),
-        "was added after the run": found.keys() - expected.keys(),
+        "was added after the run": found.keys() - expected.keys() - ADDED_LATER,
         "was changed after the run": {
             name for name in expected.keys() & found.keys() if expected[name] != found[name]
         },

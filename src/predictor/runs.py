@@ -13,9 +13,22 @@ from predictor.locks import folder_held, holder
 from predictor.log_items import Item, items_from
 from predictor.resuming import unfinished_runs
 from predictor.run_store import NAME, PARTIAL, TRACKING, leftovers, read_journal, remove, verify_run
-from predictor.tracking import EMBEDDED, TrackingRecord, check_uri, reap_orphans, send
+from predictor.sign_off import SignOff
+from predictor.tracking import EMBEDDED, TrackingRecord, check_uri, reap_orphans, send, tag_version
 
-__all__ = ["Repaired", "RunState", "finished_runs", "list_runs", "repair_runs", "send_run", "verify_runs"]
+__all__ = [
+    "Repaired",
+    "RunState",
+    "finished_runs",
+    "list_runs",
+    "repair_runs",
+    "send_run",
+    "tell_sign_off",
+    "verify_runs",
+]
+
+
+LONGEST_TAG = 4000  # characters that the registry keeps
 
 
 @dataclass(frozen=True)
@@ -154,6 +167,54 @@ def send_run(
             allowed_hosts=allowed_hosts,
             once=once,
         )
+
+
+def tell_sign_off(
+    folder: Path, sign_off: SignOff, *, root: Path, allowed_hosts: Sequence[str] = ()
+) -> str | None:
+    """Write a clinical sign-off on the run's registered model: who, when, until when, on what, and the record's hash.
+
+    Parameters
+    ----------
+    folder : Path
+        A finished run.
+    sign_off : SignOff
+    root, allowed_hosts
+        See `send_run`.
+
+    Returns
+    -------
+    str or None
+        ``NAME version N``; None where no store knows the run.
+
+    Raises
+    ------
+    ConfigError, ResourceError
+        As `send_run`.
+    """
+    if not (folder / TRACKING).exists():
+        return None
+    told = _told(folder)
+    evidence = "; ".join(f"{one.reference} (sha256 {one.sha256})" for one in sign_off.evidence)
+    tags = {
+        "by": f"{sign_off.by}, {sign_off.role}",
+        "signed_utc": sign_off.signed.isoformat(),
+        "expires": sign_off.expires.isoformat(),
+        "scope": sign_off.scope,
+        "statement": sign_off.statement,
+        "evidence": evidence[:LONGEST_TAG],
+        "demonstration": str(sign_off.demonstration).lower(),
+        "sha256": sign_off.sha256,
+    }
+    return tag_version(
+        {f"sign_off.{name}": value for name, value in tags.items() if value},
+        alias="demonstration" if sign_off.demonstration else "clinical",
+        uri=told.uri,
+        experiment=told.experiment,
+        root=root,
+        run_name=folder.name,
+        allowed_hosts=allowed_hosts,
+    )
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,9 @@ __all__ = [
     "describe_signature",
     "read_key",
     "read_policy",
+    "sign_for",
     "signature_complaint",
+    "signed_complaint",
 ]
 
 POLICY_VARIABLE = "PREDICTOR_POLICY"
@@ -178,7 +180,25 @@ def describe_signature(manifest: bytes, key: Ed25519PrivateKey) -> bytes:
     bytes
         The content of ``manifest.sig``.
     """
-    return _written(_public(key), key.sign(PURPOSE + manifest))
+    return _written(sign_for(PURPOSE, manifest, key))
+
+
+def sign_for(purpose: bytes, content: bytes, key: Ed25519PrivateKey) -> dict[str, str]:
+    """Sign content for one purpose, so that the signature is none of anything else.
+
+    Parameters
+    ----------
+    purpose : bytes
+        Line that says what the signature is of.
+    content : bytes
+    key : Ed25519PrivateKey
+
+    Returns
+    -------
+    dict of str to str
+        Algorithm, public key and signature, as they are written.
+    """
+    return _described(_public(key), key.sign(purpose + content))
 
 
 def signature_complaint(manifest: bytes, signature: bytes | None, policy: ModelPolicy) -> str:
@@ -203,17 +223,48 @@ def signature_complaint(manifest: bytes, signature: bytes | None, policy: ModelP
         )
     try:
         content = json.loads(signature)
-        named, signed = _decoded(content["key"], KEY_BYTES), _decoded(content["signature"], SIGNATURE_BYTES)
-    except (ValueError, KeyError, TypeError, RecursionError):
+        damaged = _written(content) != signature
+    except (ValueError, TypeError, RecursionError):
+        damaged = True
+    if damaged:
         return "the signature is damaged"
-    if _written(named, signed) != signature:
+    return signed_complaint(PURPOSE, manifest, content, policy, of="manifest")
+
+
+def signed_complaint(purpose: bytes, content: bytes, signature: Any, policy: ModelPolicy, *, of: str) -> str:
+    """Say what is wrong with a signature that `sign_for` made; empty where nothing is.
+
+    Parameters
+    ----------
+    purpose, content : bytes
+        What was signed.
+    signature : object
+        What was read, of any shape.
+    policy : ModelPolicy
+    of : str
+        What the content is, for the message.
+
+    Raises
+    ------
+    ResourceError
+        ENV-02, if a policy with keys cannot be followed without the package ``cryptography``.
+    """
+    try:
+        named, signed = (
+            _decoded(signature["key"], KEY_BYTES),
+            _decoded(signature["signature"], SIGNATURE_BYTES),
+        )
+    except (ValueError, KeyError, TypeError):
+        return "the signature is damaged"
+    if _described(named, signed) != signature:
         return "the signature is damaged"
     if policy.keys and named not in policy.keys.values():
-        return "the folder is signed with a key that the policy does not name"
-    return "" if _fits(named, signed, manifest, policy) else "the signature is not one of this manifest"
+        signed_what = "the folder" if of == "manifest" else f"the {of}"
+        return f"{signed_what} is signed with a key that the policy does not name"
+    return "" if _fits(named, signed, purpose + content, policy) else f"the signature is not one of this {of}"
 
 
-def _fits(public: bytes, signed: bytes, manifest: bytes, policy: ModelPolicy) -> bool:
+def _fits(public: bytes, signed: bytes, message: bytes, policy: ModelPolicy) -> bool:
     try:
         _, ed25519, invalid = _cryptography()
     except ResourceError:
@@ -221,7 +272,7 @@ def _fits(public: bytes, signed: bytes, manifest: bytes, policy: ModelPolicy) ->
             raise
         return True  # nobody asked for it, and the hashes hold without it
     try:
-        ed25519.Ed25519PublicKey.from_public_bytes(public).verify(signed, PURPOSE + manifest)
+        ed25519.Ed25519PublicKey.from_public_bytes(public).verify(signed, message)
     except (invalid, ValueError):
         return False
     return True
@@ -243,9 +294,12 @@ def _public(key: Ed25519PrivateKey) -> bytes:
     return key.public_key().public_bytes_raw()
 
 
-def _written(public: bytes, signed: bytes) -> bytes:
-    content = {"algorithm": "Ed25519", "key": _text(public), "signature": _text(signed)}
-    return (json.dumps(content, indent=1) + "\n").encode()
+def _described(public: bytes, signed: bytes) -> dict[str, str]:
+    return {"algorithm": "Ed25519", "key": _text(public), "signature": _text(signed)}
+
+
+def _written(signature: Mapping[str, str]) -> bytes:
+    return (json.dumps(signature, indent=1) + "\n").encode()
 
 
 def _text(data: bytes) -> str:

@@ -38,6 +38,7 @@ __all__ = [
     "embedded_uri",
     "reap_orphans",
     "send",
+    "tag_version",
     "ui_command",
 ]
 
@@ -164,6 +165,50 @@ def send(
         if found is not None:
             return TrackingRecord(found, experiment_id, None, place, found=True)
         return _send_parent(client, list(items), experiment_id, run_name, place)
+
+
+def tag_version(
+    tags: Mapping[str, str],
+    *,
+    alias: str,
+    uri: str,
+    experiment: str,
+    root: Path,
+    run_name: str,
+    allowed_hosts: Sequence[str] = (),
+) -> str | None:
+    """Write tags and an alias on the registered version of one training's model.
+
+    Parameters
+    ----------
+    tags : mapping of str to str
+    alias : str
+        Moves to this version from any other of the same model.
+    uri, experiment, root, run_name, allowed_hosts
+        As in `send`, where the training was told of.
+
+    Returns
+    -------
+    str or None
+        ``NAME version N``; None where there is no store, or it does not know the training.
+
+    Raises
+    ------
+    ConfigError, ResourceError
+        As in `send`.
+    """
+    check_uri(uri, allowed_hosts)
+    if uri == EMBEDDED and not (root / STORE).exists():
+        return None
+    with _opened(uri, root) as (client, _):
+        found = client.get_experiment_by_name(experiment)
+        run_id = None if found is None else _complete(client, str(found.experiment_id), run_name)
+        versions = [] if run_id is None else list(client.search_model_versions(f"run_id = '{run_id}'"))
+        for one in versions:
+            for name, value in tags.items():
+                client.set_model_version_tag(one.name, str(one.version), name, value)
+            client.set_registered_model_alias(one.name, alias, str(one.version))
+    return f"{versions[0].name} version {versions[0].version}" if versions else None
 
 
 def reap_orphans(uri: str, root: Path, allowed_hosts: Sequence[str] = ()) -> int:

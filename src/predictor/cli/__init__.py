@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import NoReturn
 
-from predictor.cli import experiments, patients, runs, service  # noqa: F401 - each adds its commands
+from predictor.cli import experiments, patients, runs, service, signing  # noqa: F401 - each adds its commands
 from predictor.cli.base import app, show
 from predictor.errors import PredictorError
 from predictor.stopping import Stopped

@@ -1,4 +1,4 @@
-"""Commands about a finished model and patients: predict, report, evaluate, sign."""
+"""Commands about a finished model and patients: predict, report, evaluate."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from predictor.cli.base import (
 if TYPE_CHECKING:
     from predictor.execution import Execution
 
-__all__ = ["evaluate", "predict", "report", "sign"]
+__all__ = ["evaluate", "predict", "report"]
 
 
 MOST_WITH_RANGE = 20_000
@@ -285,21 +285,3 @@ def evaluate(
     elif save_updated is not None:
         lines.append("No updated model was written: no recalibration was chosen")
     show("\n".join(lines))
-
-
-@app.command()
-def sign(
-    model: ModelPath,
-    key: Annotated[Path, typer.Option("--key", help="Private key, a PEM file that stays with you")],
-    new_key: Annotated[bool, typer.Option("--new-key", help="Make the key first, in a new file")] = False,
-) -> None:
-    """Sign a model's folder, after it has passed every check, for clinics whose policy names the key."""
-    from predictor.api import model_folder
-    from predictor.prediction_model import sign_prediction_model
-    from predictor.signature import create_key
-
-    folder = model_folder(model)
-    if new_key:
-        show(f"Public key for the policy file: {create_key(key)}")
-    sign_prediction_model(folder, key)
-    show(f"Signed: {folder}")

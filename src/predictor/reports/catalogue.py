@@ -22,6 +22,7 @@ MESSAGES: Mapping[str, str] = MappingProxyType(
         "title_refusal": "No estimate can be given for this patient",
         "simulated": "SIMULATED DATA: not real patients",
         "research_only": "RESEARCH ONLY: not shown to be better than the group's rate",
+        "demonstration": "DEMONSTRATION: not signed for clinical use",
         "draft": "DRAFT: statements of the responsible people are not provided",
         "page_title": "{title}, report {id}",
         "page_mark": "Patient {pseudonym}, report {id}",
@@ -235,6 +236,7 @@ MESSAGES: Mapping[str, str] = MappingProxyType(
         "predicted at all.",
         # footer
         "research_use": "Research use; not a cleared medical device.",
+        "local_use": "Signed off by {by}, {role}, {day} to {until}; not a cleared medical device.",
         "same_inputs": "Same inputs and model give the same report.",
         # reasons and verdicts; `{matters}` comes from `what_matters`
         "matters_none": "nothing recorded here was shown to tell who responds better than the group's rate "

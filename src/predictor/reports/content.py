@@ -53,6 +53,7 @@ __all__ = [
     "Reason",
     "ReportLabel",
     "SafetyPrompt",
+    "SignedOff",
     "Tried",
     "View",
     "WhatIf",
@@ -85,6 +86,17 @@ class Patient(View):
     assessed_on: date | None = None
 
 
+class SignedOff(View):
+    """Who answers for the model's clinical use; `checked`: signed with a key that this machine trusts."""
+
+    by: str
+    role: str
+    day: Day
+    until: Day
+    demonstration: bool = False
+    checked: bool = False
+
+
 class ModelLabel(View):
     """Which model made it, and whom to ask."""
 
@@ -96,6 +108,16 @@ class ModelLabel(View):
     contact: str
     valid_until: date | None = None
     status: Literal["research", "local-approved"] = "research"
+    sign_off: SignedOff | None = None
+
+    @model_validator(mode="after")
+    def _approved_by_somebody(self) -> Self:
+        given = self.sign_off
+        if self.status == "local-approved" and not (given and given.checked and not given.demonstration):
+            raise ValueError(
+                "A model is approved by a clinical sign-off that was checked, or it is for research"
+            )
+        return self
 
 
 class Outcome(View):

@@ -25,12 +25,14 @@ from predictor.reports.content import (
     PredictionReportV1,
     ReportLabel,
     SafetyPrompt,
+    SignedOff,
 )
 from predictor.reports.patient_estimate import applicability, estimate_parts
 from predictor.reports.patient_group import group_part, refusal_reasons
 from predictor.reports.pseudonym import LONGEST_PSEUDONYM
 from predictor.reports.values import value_text
 from predictor.reports.wording import capitalised, outward, say, shortened
+from predictor.sign_off import SignOff
 
 __all__ = ["example_patients", "patient_views"]
 
@@ -117,15 +119,7 @@ def _view(
         research_reason=str(model.policy.get("reason", "")) if prediction.research_only else "",
         override=str(card.get("override", "")),
         patient=_patient(model, pseudonym, values, now.date()),
-        model=ModelLabel(
-            id=str(card["name"]),
-            version=str(card["created"]),
-            bundle_sha256=str(model.manifest.get("sha256", "")),
-            title=str(card["title"]),
-            owner=str(card["owner"]),
-            contact=str(card["contact"]),
-            valid_until=date.fromisoformat(str(card["valid_until"])),
-        ),
+        model=_label(model, now.date()),
         outcome=_outcome(model),
         plan=_plan(model, values),
         inputs=tuple(_input(model, one, prediction) for one in prediction.inputs),
@@ -133,6 +127,32 @@ def _view(
         not_covered=str(card.get("not_covered", "")),
         limits=tuple(str(limit) for limit in card["limits"]),
         **parts,
+    )
+
+
+def _label(model: PredictionModel, today: date) -> ModelLabel:
+    card, given = model.card, model.sign_off
+    return ModelLabel(
+        id=str(card["name"]),
+        version=str(card["created"]),
+        bundle_sha256=str(model.manifest.get("sha256", "")),
+        title=str(card["title"]),
+        owner=str(card["owner"]),
+        contact=str(card["contact"]),
+        valid_until=date.fromisoformat(str(card["valid_until"])),
+        status="local-approved" if given and not given.complaint(today) else "research",
+        sign_off=given and _signed_off(given),
+    )
+
+
+def _signed_off(given: SignOff) -> SignedOff:
+    return SignedOff(
+        by=given.by,
+        role=given.role,
+        day=given.signed.date(),
+        until=given.expires,
+        demonstration=given.demonstration,
+        checked=given.vouched,
     )
 
 

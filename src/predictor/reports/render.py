@@ -146,10 +146,7 @@ def render_patient_report(
     flagged = [one for one in view.inputs if one.flagged]
     context: dict[str, Any] = {
         "links": links,
-        "banners": [
-            *filter(None, [banner]),
-            *_banners(simulated=view.simulated, research_only=view.research_only),
-        ],
+        "banners": _patient_banners(view, banner),
         "page_mark": say("page_mark", pseudonym=view.patient.pseudonym, id=shortened(view.report.id, 30)),
         "title": say(f"title_{view.report.kind}"),
         "plan": plan_text(view.plan),
@@ -304,6 +301,14 @@ def _instability(view: ModelReportV1) -> Drawing | None:
     """Draw the refits' curves where there are at least two points of them."""
     stability = view.evidence.stability
     return instability_plot(stability.curve) if stability and len(stability.curve) > 1 else None
+
+
+def _patient_banners(view: PredictionReportV1, banner: str) -> Sequence[str]:
+    """Name each mark once, whether the content or whoever prints the page asks for it."""
+    given = view.model.sign_off
+    demonstration = say("demonstration") if given and given.demonstration else ""
+    own = _banners(simulated=view.simulated, research_only=view.research_only)
+    return list(dict.fromkeys(filter(None, [banner, demonstration, *own])))
 
 
 def _banners(*, simulated: bool, research_only: bool = False, draft: bool = False) -> Sequence[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -27,7 +27,7 @@ class Offered:
         Small letters, digits and hyphens.
     model : PredictionModel
     signed : bool
-        By a key that the policy names.
+        Folder and clinical sign-off, by keys that the policy names; what is not is shown as a demonstration.
     """
 
     id: str
@@ -61,14 +61,19 @@ def open_shelf(folders: Sequence[Path], *, demonstration: bool) -> tuple[Offered
     Raises
     ------
     ModelError
-        A gate that a folder does not pass.
+        A gate that a folder does not pass, that of its sign-off included.
     RefusedError
-        ART-20, for a model that nobody signed whom the policy names.
+        ART-20, for a model that nobody signed whom the policy names; ART-22, for one without a clinical sign-off that
+        holds today.
     """
     keys = current_policy().keys
+    today = datetime.now(UTC).date()
     found: list[Offered] = []
     for folder in folders:
         model = load_prediction_model(folder)
+        complaint = model.sign_off.complaint(today) if model.sign_off else "it has no clinical sign-off"
+        if not complaint:
+            model = _until_sign_off(model)
         _ = model.estimator  # built now: what cannot be built must not be offered
         # An invented patient through the whole way, so that the first real one does not wait for imports and tables.
         patient_views(model, example_patients(model), now=datetime.now(UTC), user_ref="start")
@@ -76,8 +81,18 @@ def open_shelf(folders: Sequence[Path], *, demonstration: bool) -> tuple[Offered
         signed = bool(keys) and (folder / SIGNATURE).exists()
         if not signed and not demonstration:
             raise RefusedError(_unsigned(folder))
-        found.append(Offered(_free(_slug(str(model.card["name"])), found), model, signed))
+        if complaint and not demonstration:
+            raise RefusedError(_not_signed_off(folder, complaint))
+        offered = Offered(_free(_slug(str(model.card["name"])), found), model, signed and not complaint)
+        found.append(offered)
     return tuple(found)
+
+
+def _until_sign_off(model: PredictionModel) -> PredictionModel:
+    """End the model's time with its sign-off, so that a service that runs on refuses from the day after."""
+    assert model.sign_off is not None
+    until = min(str(model.card["valid_until"]), model.sign_off.expires.isoformat())
+    return replace(model, card={**model.card, "valid_until": until})
 
 
 def _unsigned(folder: Path) -> Problem:
@@ -86,6 +101,15 @@ def _unsigned(folder: Path) -> Problem:
         "--demonstration serves it on this machine only, marked on every page"
     )
     return Problem("ART-20", "an unsigned model is not offered to clinicians", remedy, file=str(folder))
+
+
+def _not_signed_off(folder: Path, complaint: str) -> Problem:
+    remedy = (
+        "Record one (predictor sign MODEL --by NAME, ROLE --evidence FILE --key KEY); "
+        "--demonstration serves it on this machine only, marked on every page"
+    )
+    message = f"the model is not offered to clinicians: {complaint}"
+    return Problem("ART-22", message, remedy, file=str(folder))
 
 
 def _slug(name: str) -> str:
