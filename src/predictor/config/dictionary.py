@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, RootModel, Tag
 
+from predictor.config.coded import Coded
 from predictor.config.declared import Declared
 from predictor.config.derivations import AnyDerivation
 from predictor.config.source import Source
@@ -102,6 +103,8 @@ class Column(Declared):
     """How a cell such as ``>1500`` is read: as 1500. Without it such a cell is an error."""
     derive: AnyDerivation | None = None
     """The column is not in the file but computed from others of it, or from another table, by this rule."""
+    fhir: Coded | None = None
+    """Where one patient's FHIR resources hold the value, for the service and ``predict --fhir``."""
     sensitive: bool = False
     """Ethnicity, genotype and the like: never listed among the reasons on a patient's page, only summed with the
     other inputs, because a reader could take an association for an explanation."""

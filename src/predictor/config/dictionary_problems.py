@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterator
 from typing import Any
 
+from predictor.config.coding_problems import find_coding_problems
 from predictor.config.derivation_problems import find_derivation_problems
 from predictor.config.dictionary import Column, DateKnown, Dictionary, Table
 from predictor.config.messages import suggestion
@@ -41,6 +42,7 @@ def find_dictionary_problems(dictionary: Dictionary, *, lost: Container[str] = (
             yield from _limits(place, column)
             yield from _known(place, table, column)
             yield from _unit(place, column)
+            yield from find_coding_problems(f"{place}.fhir", column)
             yield from find_derivation_problems(dictionary, name, header, column)
 
 

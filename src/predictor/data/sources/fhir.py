@@ -9,22 +9,21 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from predictor.config.source import Fhir
 from predictor.data.findings import Findings
+from predictor.data.sources.fhir_models import find_faults
 from predictor.data.sources.fhir_rows import Row, date_written, rows_of_resource
 from predictor.data.sources.files import read_bytes
-from predictor.data.sources.optional import import_optional
 from predictor.data.sources.text_table import TextTable, check_names, refuse, table_of_records
 
 __all__ = ["read_fhir"]
 
 PER_BYTE = 12  # bytes of memory for one byte of JSON, as Python's objects
-PACKAGES = {"R4": "R4B", "STU3": "STU3"}
 Placed = tuple[int, dict[str, Any]]
 
 
@@ -117,31 +116,13 @@ def _no_constant(name: str) -> Any:
 
 def _check(wanted: Sequence[Placed], fhir: Fhir, shown_as: str) -> None:
     """Report what does not fit the models, by the place in the resource and never by its value."""
-    package = PACKAGES[fhir.version]
-    module = import_optional(
-        f"fhir.resources.{package}.{fhir.resource.lower()}", extra="fhir", what="FHIR files"
-    )
-    model = getattr(module, fhir.resource)
     found = Findings(shown_as)
     remedy = "Mend it where it comes from, or write `version:` if it is of another version"
     for row, resource in wanted:
-        for place, kind in _faults(model, resource):
+        for place, kind in find_faults(resource, fhir.resource, fhir.version):
             message = f"the resource does not fit FHIR {fhir.version} ({kind})"
             found.add("DAT-42", message, remedy, row=row, column=f"{fhir.resource}{place}")
     found.raise_if_any()
-
-
-def _faults(model: Any, resource: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    try:
-        model.model_validate(resource)
-    except ValueError as error:
-        errors = getattr(error, "errors", None)
-        for one in errors() if callable(errors) else [{"loc": (), "type": "not valid"}]:
-            # Names of the standard and positions only: an unknown key could be a patient's word.
-            known = [
-                str(part) for part in one["loc"] if isinstance(part, int) or str(part) in model.model_fields
-            ]
-            yield "".join(f".{part}" for part in known), str(one["type"])
 
 
 def _rows(
