@@ -42,7 +42,7 @@ class Moment:
         return self.first <= other.last and other.first <= self.last
 
 
-def read_moment(text: str, zone: tzinfo) -> Moment:
+def read_moment(text: str, zone: tzinfo | None) -> Moment:
     """Read a date or a time.
 
     A leap second counts as the second before it. A time is converted to the clinic's zone, a date is the clinic's.
@@ -50,8 +50,8 @@ def read_moment(text: str, zone: tzinfo) -> Moment:
     Parameters
     ----------
     text : str
-    zone : tzinfo
-        Of the clinic.
+    zone : tzinfo or None
+        Of the clinic; None for that of this machine.
 
     Raises
     ------
