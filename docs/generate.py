@@ -81,6 +81,7 @@ CODE_FAMILIES = {
     "AUD": ("Audit log", "5, and 4 for AUD-03"),
     "ACC": ("Accounts", "2, and 5 for ACC-02"),
     "WEB": ("Service", "2"),
+    "FHI": ("Patients' FHIR resources", "3"),
     "ENV": ("The machine", "5"),
 }
 

@@ -683,6 +683,47 @@ CODE_PAGES: Mapping[str, CodePage] = MappingProxyType(
             "Passwords and patients' values must not travel in the clear. A hospital's proxy usually ends TLS: name "
             "its address.",
         ),
+        "FHI-02": CodePage(
+            "bundle.json: Bundle.entry[2]: crp: FHI-02 a quantity without a UCUM code. Send valueQuantity with system "
+            "http://unitsofmeasure.org and code mg/L.",
+            "A unit in words is not read: the same word stands for different units. The sending system has the code, "
+            "or its interface can add it.",
+        ),
+        "FHI-03": CodePage(
+            "bundle.json: Bundle.entry[2]: crp: FHI-03 it is not final. Send it when its status is final, amended, "
+            "corrected.",
+            "Wait for the final result, or leave the resource out: the input then counts as missing. What was entered "
+            "in error is left out without a word.",
+        ),
+        "FHI-04": CodePage(
+            "bundle.json: crp: FHI-04 two values of one time differ (Bundle.entry[2] of 2026-03-01 and "
+            "Bundle.entry[3] of 2026-03-01). Mend the record.",
+            "Nobody can say which of the two is right but the clinic. A date without a time of day meets every value "
+            "of its day.",
+        ),
+        "FHI-05": CodePage(
+            "bundle.json: Bundle.entry[4]: FHI-05 a resource of another patient; nothing of the request was used. "
+            "Send the resources of one patient.",
+            "Treat it as an incident of the sending system: it mixed two patients. References are compared as they "
+            "are written.",
+        ),
+        "FHI-06": CodePage(
+            "bundle.json: Bundle.link: FHI-06 the Bundle is one page of several. Send all of the patient's resources "
+            "in one Bundle; nothing is fetched.",
+            "Ask for fewer resources, by the codes that the model needs, and put all pages into one Bundle.",
+        ),
+        "FHI-07": CodePage(
+            "bundle.json: Bundle.entry[1].status: FHI-07 the Observation does not fit FHIR R4 (missing). Send it as "
+            "FHIR R4 (4.0.1).",
+            "Other versions of FHIR and XML are not read. For a code that is not declared, add it to the column's "
+            "`fhir: values:` once somebody has confirmed it.",
+        ),
+        "FHI-08": CodePage(
+            "bundle.json: Bundle.entry[0]: age: FHI-08 birthDate is not exact enough: it leaves two ages open. Send "
+            "the month or the day, or enter the age.",
+            "A year or a month is used only where it decides nothing; a time is converted to the clinic's zone, and a "
+            "leap second counts as the second before it.",
+        ),
         "ENV-01": CodePage(
             "ENV-01 LightGBM does not load: the system's OpenMP library is missing. Install it: libgomp1 "
             "on Debian and Ubuntu, libgomp on Fedora, libomp by Homebrew on macOS.",

@@ -74,6 +74,14 @@ def predict(
             help="Of a Parquet file: scheduler of a dask cluster that sees the same folders, tcp://127.0.0.1:8786",
         ),
     ] = None,
+    fhir: Annotated[
+        bool,
+        typer.Option(
+            "--fhir",
+            help="PATIENTS is a FHIR R4 Bundle of one patient, assessed on --as-of (default: today); "
+            "--out gets a RiskAssessment",
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Predict new patients: one answer per row, an estimate or the reason why there is none."""
@@ -84,6 +92,8 @@ def predict(
         _write_template(folder, template, model)
     elif patients is None:
         fail_usage("PATIENTS is missing", "Give a file, or --template FILE to get an empty one")
+    elif fhir:
+        _predict_bundle(folder, patients, day_of(as_of), out, as_json=as_json)
     elif patients.suffix.lower() == ".parquet" and as_of is not None:
         fail_usage("an export is not a Parquet file", "Leave --as-of out, or give the export", path="--as-of")
     elif patients.suffix.lower() == ".parquet":
@@ -141,6 +151,23 @@ def _predict_table(
             show(f"More than {MOST_WITH_RANGE:,} patients: without the range over refits; --range gives it")
     if found and not any(one.readable for one in found):
         raise typer.Exit(3)
+
+
+def _predict_bundle(
+    folder: Path, patients: Path, as_of: date | None, out: Path | None, *, as_json: bool
+) -> None:
+    import json
+
+    from predictor.api import write_text
+    from predictor.interoperability.files import report_of_bundle
+    from predictor.prediction_model import load_prediction_model
+
+    if out is not None:
+        must_be_new(out, patients)
+    written, said = report_of_bundle(load_prediction_model(folder), patients, as_of=as_of)
+    if out is not None:
+        write_text(json.dumps(written, indent=2, ensure_ascii=False) + "\n", out)
+    show(written if as_json else said)
 
 
 def _where(workers: int, cluster: str | None) -> Execution:

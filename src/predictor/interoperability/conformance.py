@@ -1,7 +1,7 @@
 """Whether what we send is FHIR R4: the standard's own models, and rules that no validator alone keeps.
 
-Source: HL7, FHIR R4 (4.0.1): JSON format (no empty value, no null outside of a primitive's list), RiskAssessment with its
-value sets and reference types.
+Source: HL7, FHIR R4 (4.0.1): JSON format (no empty value, no null outside of a primitive's list), RiskAssessment with
+its value sets and reference types.
 """
 
 from __future__ import annotations
@@ -94,9 +94,12 @@ def _of_prediction(prediction: Mapping[str, Any]) -> Iterator[str]:
     if len(given) > 1:
         yield "RiskAssessment.prediction: both choices of the probability"
     value = prediction.get("probabilityDecimal")
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if "probabilityDecimal" in prediction and not (number and 0 <= value <= 100):
+    if "probabilityDecimal" in prediction and not _is_percentage(value):
         yield "RiskAssessment.prediction.probabilityDecimal: no number from 0 to 100"
+
+
+def _is_percentage(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 100
 
 
 def _referred(reference: Any) -> tuple[str, bool]:

@@ -11,7 +11,7 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 from predictor.errors import ResourceError
-from predictor.service import machine, pages
+from predictor.service import fhir, machine, pages
 from predictor.service.guard import Guard
 from predictor.service.state import Busy, Service
 from predictor.service.wall import page
@@ -37,6 +37,7 @@ def create_app(service: Service, *, hosts: frozenset[str]) -> Guard:
     """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, title="response-predictor")
     app.state.service = service
+    app.include_router(fhir.router)  # before the pages: `/r/NAME.fhir.json` ends like one of theirs
     app.include_router(pages.router)
     app.include_router(machine.router)
     app.add_exception_handler(HTTPException, _told)

@@ -16,6 +16,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 MOST_AT_ONCE = 32
 MOST_BYTES, BATCH_BYTES = 64 * 1024, 5 * 1024 * 1024
+FHIR_BYTES = 1024 * 1024
+LIMITS = {"/batch": BATCH_BYTES, "/api/v1/estimate/fhir": FHIR_BYTES}
 BODY_SECONDS, REQUEST_SECONDS, BATCH_SECONDS = 10.0, 15.0, 120.0
 POLICY = (
     "default-src 'none'; style-src 'self'{inline}; script-src 'self'; img-src 'self' data:; form-action 'self'; "
@@ -57,7 +59,7 @@ class Guard:
             return
         headers = {key.lower(): value for key, value in scope["headers"]}
         host = headers.get(b"host", b"").decode("latin-1").lower()
-        limit = BATCH_BYTES if scope["path"] == "/batch" else MOST_BYTES
+        limit = LIMITS.get(scope["path"], MOST_BYTES)
         if _name_of(host) not in self._hosts:
             await _plain(send, 400, "This service does not answer to that name.")
         elif not (announced := headers.get(b"content-length", b"0")).isdigit():

@@ -212,6 +212,7 @@ async def report(request: Request, name: str) -> Response:
         ("Another patient", f"/estimate/{id_}"),
         ("About this model", f"/models/{id_}"),
         ("Save as JSON", f"/r/{name}.json"),
+        ("Save as FHIR", f"/r/{name}.fhir.json"),
     ]
     banner = "" if state(request).offered(id_).signed else "DEMONSTRATION: not signed for clinical use"
     text = render_patient_report(view, links=links, banner=banner)
@@ -224,7 +225,7 @@ def _result(request: Request, session: Session, name: str) -> tuple[str, Predict
     found = state(request).sessions.result(session, name)
     if not (isinstance(found, tuple) and isinstance(found[1], PredictionReportV1)):
         raise HTTPException(404)
-    return found
+    return str(found[0]), found[1]
 
 
 @router.get("/batch")
