@@ -13,7 +13,7 @@ from typing import Any
 
 from predictor.data.sources.fhir_models import find_faults
 
-__all__ = ["find_deviations"]
+__all__ = ["find_deviations", "find_empty"]
 
 STATUS = (
     "registered",
@@ -50,7 +50,7 @@ def find_deviations(resource: Mapping[str, Any]) -> Iterator[str]:
         ENV-02 without the package ``fhir.resources``.
     """
     kind = str(resource.get("resourceType", ""))
-    yield from _shape(resource, kind)
+    yield from find_empty(resource, kind)
     if kind == "Bundle":
         for entry in resource.get("entry", []):
             yield from find_deviations(entry.get("resource", {}))
@@ -61,18 +61,25 @@ def find_deviations(resource: Mapping[str, Any]) -> Iterator[str]:
         yield from _of_risk(resource)
 
 
-def _shape(value: Any, place: str) -> Iterator[str]:
-    """Find empty objects and lists, nulls, and ids that are none, at any depth."""
+def find_empty(value: Any, place: str) -> Iterator[str]:
+    """Yield where there are empty objects and lists, nulls, and ids that are none, at any depth.
+
+    Parameters
+    ----------
+    value : object
+    place : str
+        Where it stands.
+    """
     if value is None or value in ({}, []):
         yield f"{place}: empty"
     elif isinstance(value, Mapping):
         if "resourceType" in value and "id" in value and not ID.fullmatch(str(value["id"])):
             yield f"{place}.id: not of its form"
         for key, inner in value.items():
-            yield from _shape(inner, f"{place}.{key}")
+            yield from find_empty(inner, f"{place}.{key}")
     elif isinstance(value, list):
         for i, inner in enumerate(value):
-            yield from _shape(inner, f"{place}[{i}]")
+            yield from find_empty(inner, f"{place}[{i}]")
 
 
 def _of_risk(risk: Mapping[str, Any]) -> Iterator[str]:

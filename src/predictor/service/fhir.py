@@ -45,7 +45,9 @@ class FromFhir:
     inputs: PatientInputs
 
 
-def fhir_answer(content: dict[str, Any], status: int = 200, **headers: str) -> Response:
+def fhir_answer(
+    content: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None
+) -> Response:
     """Answer with a resource."""
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     return Response(text, status, headers=headers, media_type=MEDIA)
@@ -79,7 +81,7 @@ async def estimate(request: Request, model: str) -> Response:
     source: dict[str, Any] = {"subject": found.inputs.subject, "basis": found.inputs.basis}
     name = service.sessions.keep(session, (offered.id, found.view, source))
     written = patient_resources(found.view, **source)
-    return fhir_answer(written, location=f"/r/{name}")
+    return fhir_answer(written, headers={"location": f"/r/{name}"})
 
 
 def _check_type(header: str) -> None:
@@ -150,4 +152,4 @@ async def report_resources(request: Request, name: str) -> Response:
         raise HTTPException(404)
     view, source = found[1], found[2] if len(found) > 2 else {}
     headers = {"content-disposition": f'attachment; filename="{view.report.id}.fhir.json"'}
-    return fhir_answer(patient_resources(view, **source), **headers)
+    return fhir_answer(patient_resources(view, **source), headers=headers)
