@@ -123,3 +123,16 @@ def postgres() -> Iterator[Server]:
         (pytest.fail if on_ci() else pytest.skip)(reason)
     with running_server() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def fhir_tools() -> Path:
+    """Folder with the other implementations of FHIR (tests/interoperability/package.json), named by FHIR_TOOLS."""
+    folder = Path(os.environ.get("FHIR_TOOLS", "/nowhere"))
+    if shutil.which("node") is None or not (folder / "node_modules" / "fhir").is_dir():
+        reason = (
+            "FHIR_TOOLS names no folder with node_modules. Copy tests/interoperability/package*.json into a folder, "
+            "run `npm ci --ignore-scripts` there, and set FHIR_TOOLS to it."
+        )
+        (pytest.fail if on_ci() else pytest.skip)(reason)
+    return folder

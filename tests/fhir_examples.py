@@ -28,11 +28,11 @@ MADRS_FORM = "http://clinic.example/Questionnaire/madrs"
 CODES = {
     "label: Age}": "label: Age, fhir: {resource: Patient, element: birthDate}}",
     "label: Sex}": "label: Sex, fhir: {resource: Patient, element: gender}}",
-    "label: Site}": "label: Site, fhir: {codes: ['%s|%s'], values: {'urn:test|N': north, 'urn:test|S': south}}}"
-    % (LOINC, SITE),
+    "label: Site}": f"label: Site, fhir: {{codes: ['{LOINC}|{SITE}'], values: {{'urn:test|N': north, 'urn:test|S': "
+    "south}}}",
     "label: C-reactive protein}": f"label: C-reactive protein, fhir: {{codes: ['{LOINC}|{CRP}']}}}}",
-    "label: Treatment}": "label: Treatment, fhir: {resource: MedicationRequest, values: {'%s|%s': ketamine, '%s|%s': "
-    "midazolam}}}" % (RXNORM, KETAMINE, RXNORM, MIDAZOLAM),
+    "label: Treatment}": "label: Treatment, fhir: {resource: MedicationRequest, values: "
+    f"{{'{RXNORM}|{KETAMINE}': ketamine, '{RXNORM}|{MIDAZOLAM}': midazolam}}}}}}",
     "MADRS: {instrument: madrs}": f"MADRS: {{instrument: madrs, fhir: {{codes: ['{LOINC}|{MADRS}']}}}}",
 }
 
