@@ -49,6 +49,7 @@ from predictor.model_folder import (
 from predictor.model_shape import require_shape
 from predictor.model_trial import try_estimator
 from predictor.models.archive import load_compact, save_compact
+from predictor.models.joined import JoinedModels, join_models
 from predictor.models.plain import CompactModel, from_plain, to_plain
 from predictor.models.soundness import require_sound
 from predictor.sign_off import SignOff, read_sign_off
@@ -205,6 +206,11 @@ class PredictionModel:
     def estimator(self) -> AveragedClassifier:
         """The scikit-learn estimator, built when first asked for and compared with the plain numbers."""
         return self.build()
+
+    @cached_property
+    def joined_refits(self) -> JoinedModels:
+        """The refits side by side, for the few patients of a page; laid out when first asked for."""
+        return join_models(self.refits)
 
     @cached_property
     def explainer(self) -> Explainer:

@@ -7,6 +7,7 @@ import platform
 import re
 import subprocess
 from contextlib import suppress
+from functools import cache
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
@@ -16,6 +17,7 @@ PACKAGES = ("scikit-learn", "numpy", "scipy", "pandas", "skops", "shap", "mlflow
 FURTHER = ("lightgbm", "pyarrow")  # what a result depends on, and a prediction does not
 
 
+@cache  # the metadata are a file, which every report would read anew
 def software_version() -> str:
     """Return the installed version of this package."""
     return version("response-predictor")

@@ -30,6 +30,7 @@ __all__ = ["TreeShap"]
 
 MOST_BITS, FEWER_BITS = 10, 8  # nodes of a table: 1,024 or 256 ways
 MANY_PATIENTS = 16_384  # from here on the longer tables pay
+FEW = 8  # patients who are added up one by one
 FEWEST_FOR_TABLES = 512  # patients; fewer are answered sooner than tables are made
 MOST_KEPT = 64_000_000  # bytes of tables that are kept for the next patients
 ROWS_AT_ONCE, LEAVES_AT_ONCE = 256, 512
@@ -132,7 +133,11 @@ class TreeShap:
                 asked = X[:, rows][some.feature]
                 holds = (asked > some.low[:, :, None]) & (asked <= some.high[:, :, None])
                 holds |= (some.feature < 0)[:, :, None]
-                for feature, part in zip(some.feature, _shapley(holds, some), strict=True):
+                parts = _shapley(holds, some)
+                if parts.shape[2] <= FEW:
+                    _count_by_feature(total[:, rows], some.feature, parts)
+                    continue
+                for feature, part in zip(some.feature, parts, strict=True):
                     _add_by_feature(total[:, rows], feature, part)
 
     def _each_table(self, bits: int) -> Iterator[_Table | _Leaves]:
@@ -234,6 +239,13 @@ def _quadrature(points: int) -> tuple[tuple[float, float], ...]:
     """Points and weights of Gauss and Legendre on (0, 1)."""
     at, weights = np.polynomial.legendre.leggauss(points)
     return tuple(zip((at + 1.0) / 2.0, weights / 2.0, strict=True))
+
+
+def _count_by_feature(total: np.ndarray, feature: np.ndarray, parts: np.ndarray) -> None:
+    """Add all parts, shape (depth, leaves, n), of a few patients, one patient after another."""
+    used = feature >= 0
+    for own, part in zip(total.T, parts[used].T, strict=True):
+        own += np.bincount(feature[used], weights=part, minlength=len(total))
 
 
 def _add_by_feature(total: np.ndarray, feature: np.ndarray, part: np.ndarray) -> None:

@@ -71,13 +71,15 @@ class Distance:
     def _precision(self) -> np.ndarray:
         return np.asarray(np.linalg.inv(self.covariance))
 
-    def less_typical(self, raw: RawColumns) -> int | None:
+    def less_typical(self, raw: RawColumns, squared: float) -> int | None:
         """Count, of 100 development patients, those who lay further out than one patient.
 
         Parameters
         ----------
         raw : mapping of str to ndarray or Categories
             Of one patient.
+        squared : float
+            Its squared distance.
 
         Returns
         -------
@@ -86,7 +88,7 @@ class Distance:
         """
         if not self.hundredths or np.isnan(_encoded(self.columns, raw, 1)).any():
             return None
-        return len(self.hundredths) - int(np.searchsorted(self.hundredths, self.squared(raw, 1)[0]))
+        return len(self.hundredths) - int(np.searchsorted(self.hundredths, squared))
 
     def unusual(self, raw: RawColumns) -> list[str]:
         """Name the two features of one patient without which the distance shrinks most.

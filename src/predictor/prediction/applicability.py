@@ -164,7 +164,7 @@ def _typical_check(model: PredictionModel, patient: Patient) -> Check | None:
         return None
     raw = raw_columns(model.features, [patient.values])
     (squared,) = distance.squared(raw, 1)
-    less = distance.less_typical(raw)
+    less = distance.less_typical(raw, float(squared))
     share = "" if less is None else f"Of 100 development patients, {less} were less typical than this one"
     if squared <= distance.caution:
         meaning = share or "The model has seen such patients"

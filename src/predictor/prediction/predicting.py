@@ -13,8 +13,8 @@ import numpy as np
 
 from predictor.features.columns import RawColumns
 from predictor.prediction.applicability import judge_patient
-from predictor.prediction.plans import add_plans
-from predictor.prediction.ranges import range_limits, spread_over_gaps
+from predictor.prediction.plans import add_plans, rows_by_plan
+from predictor.prediction.ranges import range_limits, refit_probabilities, spread_over_gaps
 from predictor.prediction.reading import Rows, learned_text, read_patients
 from predictor.prediction.records import Contribution, Patient, Prediction
 from predictor.prediction_model import PredictionModel, load_prediction_model, raw_columns
@@ -178,24 +178,41 @@ def predict_patients(
     numbered = [i for i, p in enumerate(judged) if p.kind == "estimate"]
     if numbered:
         chosen = [patients[i] for i in numbered]
-        estimates = _estimate(model, chosen, [judged[i] for i in numbered], ranges=ranges)
+        by_plan = [_refits_by_plan(model, one) for one in chosen] if explain and model.refits else None
+        refits = None if by_plan is None else np.stack([one[:, 0] for one in by_plan], axis=1)
+        estimates = _estimate(model, chosen, [judged[i] for i in numbered], ranges=ranges, refits=refits)
         if explain:
             explained = _explain(model, chosen, estimates)
-            estimates = [add_plans(model, one, e) for one, e in zip(chosen, explained, strict=True)]
+            answers: Sequence[np.ndarray | None] = by_plan or [None] * len(chosen)
+            estimates = [
+                add_plans(model, one, e, a) for one, e, a in zip(chosen, explained, answers, strict=True)
+            ]
         for i, estimate in zip(numbered, estimates, strict=True):
             judged[i] = estimate
     return judged
 
 
+def _refits_by_plan(model: PredictionModel, patient: Patient) -> np.ndarray:
+    """Ask every refit about a patient under each plan at once, shape (refits, plans), the planned one first."""
+    rows = rows_by_plan(model, patient)
+    return refit_probabilities(model, raw_columns(model.features, rows), len(rows))
+
+
 def _estimate(
-    model: PredictionModel, patients: Sequence[Patient], judged: Sequence[Prediction], *, ranges: bool
+    model: PredictionModel,
+    patients: Sequence[Patient],
+    judged: Sequence[Prediction],
+    *,
+    ranges: bool,
+    refits: np.ndarray | None = None,
 ) -> list[Prediction]:
     raw, n = _raw(model, patients), len(patients)
     probability, spread = model.scorer.probability(raw, n), spread_over_gaps(model, raw, n)
     low: Sequence[float | None] = [None] * n
     high = low
     if ranges and model.refits:
-        ends = range_limits(model, raw, probability, spread)
+        answers = refit_probabilities(model, raw, n) if refits is None else refits
+        ends = range_limits(answers, probability, spread)
         low, high = ends[0].tolist(), ends[1].tolist()
     rows = zip(
         judged, probability.tolist(), low, high, spread.low.tolist(), spread.high.tolist(), strict=True

@@ -6,16 +6,19 @@ was not measured, or other places: see ``experiments/studies/intervals/README.md
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from predictor.features.columns import Categories, RawColumns, rows_of
+from predictor.models.plain import FEWEST_FOR_FUSION
 from predictor.prediction_model import InputField, PredictionModel
 
-__all__ = ["RANGE", "Spread", "range_limits", "spread_over_gaps"]
+__all__ = ["RANGE", "Spread", "range_limits", "refit_probabilities", "spread_over_gaps"]
 
 RANGE = (2.5, 97.5)
+MOST_SIDE_BY_SIDE = 64  # patients; for more, one refit after another is the shorter way
 DRAWS, SEED = 40, 40
 
 
@@ -36,20 +39,34 @@ class Spread:
     draws: int
 
 
+def refit_probabilities(model: PredictionModel, raw: RawColumns, n: int) -> np.ndarray:
+    """Evaluate what every refit says, shape (refits, n).
+
+    Parameters
+    ----------
+    model : PredictionModel
+        With refits.
+    raw : mapping of str to ndarray or Categories
+    n : int
+    """
+    if n <= MOST_SIDE_BY_SIDE:
+        return model.joined_refits.probability(raw, n)
+    return np.array([refit.probability(raw, n) for refit in model.refits])
+
+
 def range_limits(
-    model: PredictionModel, raw: RawColumns, probability: np.ndarray, spread: Spread
+    refits: np.ndarray, probability: np.ndarray, spread: Spread
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the 2.5 and 97.5 percentile over the refits, widened to hold the estimate and the spread over gaps.
 
     Parameters
     ----------
-    model : PredictionModel
-    raw : mapping of str to ndarray or Categories
+    refits : ndarray of shape (refits, n)
+        From `refit_probabilities`.
     probability : ndarray of shape (n,)
     spread : Spread
         From `spread_over_gaps`.
     """
-    refits = np.array([refit.probability(raw, len(probability)) for refit in model.refits])
     low, high = np.percentile(refits, RANGE, axis=0)
     return (
         np.fmin(np.minimum(low, probability), spread.low),
@@ -103,10 +120,32 @@ def _by_value(
     """Evaluate with every gap filled, shape (draws, n), each option of an input in turn."""
     rng = np.random.default_rng(SEED)
     drawn = {name: rng.permutation(np.resize(np.arange(len(all_)), DRAWS)) for name, all_ in options.items()}
-    filled = (
-        {name: _filled(raw[name], options[name][drawn[name][i]]) for name in options} for i in range(DRAWS)
-    )
-    return np.array([model.scorer.probability({**raw, **one}, n) for one in filled])
+    at_once = max(1, min(DRAWS, FEWEST_FOR_FUSION // n - 1))  # few patients take all draws together
+    found = []
+    for start in range(0, DRAWS, at_once):
+        draws = range(start, min(start + at_once, DRAWS))
+        rows = np.tile(np.arange(n), len(draws))
+        filled = {
+            name: _joined(_filled(raw[name], options[name][drawn[name][i]]) for i in draws)
+            for name in options
+        }
+        tiled = {name: rows_of(values, rows) for name, values in raw.items() if name not in filled}
+        found.append(model.scorer.probability({**tiled, **filled}, len(rows)).reshape(-1, n))
+    return np.concatenate(found)
+
+
+def _joined(parts: Iterable[np.ndarray | Categories]) -> np.ndarray | Categories:
+    """Lay columns one after another."""
+    several = list(parts)
+    if not isinstance(several[0], Categories):
+        return np.concatenate(several)  # type: ignore[arg-type]
+    levels: list[object] = []
+    codes = []
+    for one in several:
+        assert isinstance(one, Categories)
+        codes.append(np.where(one.codes < 0, -1, one.codes + len(levels)))
+        levels += one.levels
+    return Categories(np.concatenate(codes), levels)
 
 
 def _filled(values: np.ndarray | Categories, by: float | str) -> np.ndarray | Categories:

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from predictor.features.columns import Categories, RawColumns, rows_of
 from predictor.prediction import as_records, predict_patients
 from predictor.prediction.predicting import COLUMNS
-from predictor.prediction.ranges import range_limits, spread_over_gaps
+from predictor.prediction.ranges import range_limits, refit_probabilities, spread_over_gaps
 from predictor.prediction.reading import Rows, read_patients
 from predictor.prediction_model import InputField, PredictionModel, raw_columns
 from predictor.scoring.screening import plans_of, sound_rows
@@ -197,7 +197,7 @@ def _answer_sound(model: PredictionModel, found: _Found, answers: _Answers, *, r
         columns["probability"][rows] = probability
         if ranges and model.refits:
             spread = spread_over_gaps(model, found.raw, len(rows))
-            limits = range_limits(model, found.raw, probability, spread)
+            limits = range_limits(refit_probabilities(model, found.raw, len(rows)), probability, spread)
             columns["low"][rows], columns["high"][rows] = limits
 
 
