@@ -177,19 +177,29 @@ def predict_patients(
     judged = [judge_patient(model, patient, today=today or date.today()) for patient in patients]
     numbered = [i for i, p in enumerate(judged) if p.kind == "estimate"]
     if numbered:
-        chosen = [patients[i] for i in numbered]
-        by_plan = [_refits_by_plan(model, one) for one in chosen] if explain and model.refits else None
-        refits = None if by_plan is None else np.stack([one[:, 0] for one in by_plan], axis=1)
-        estimates = _estimate(model, chosen, [judged[i] for i in numbered], ranges=ranges, refits=refits)
-        if explain:
-            explained = _explain(model, chosen, estimates)
-            answers: Sequence[np.ndarray | None] = by_plan or [None] * len(chosen)
-            estimates = [
-                add_plans(model, one, e, a) for one, e, a in zip(chosen, explained, answers, strict=True)
-            ]
+        chosen, asked = [patients[i] for i in numbered], [judged[i] for i in numbered]
+        estimates = (
+            _explained(model, chosen, asked, ranges=ranges)
+            if explain
+            else _estimate(model, chosen, asked, ranges=ranges)
+        )
         for i, estimate in zip(numbered, estimates, strict=True):
             judged[i] = estimate
     return judged
+
+
+def _explained(
+    model: PredictionModel, patients: Sequence[Patient], judged: Sequence[Prediction], *, ranges: bool
+) -> list[Prediction]:
+    """Estimate, explain, and put each patient under the other plans."""
+    answers: list[np.ndarray | None] = [None] * len(patients)
+    refits = None
+    if model.refits:
+        by_plan = [_refits_by_plan(model, one) for one in patients]
+        answers, refits = [*by_plan], np.stack([one[:, 0] for one in by_plan], axis=1)
+    estimates = _estimate(model, patients, judged, ranges=ranges, refits=refits)
+    explained = _explain(model, patients, estimates)
+    return [add_plans(model, *one) for one in zip(patients, explained, answers, strict=True)]
 
 
 def _refits_by_plan(model: PredictionModel, patient: Patient) -> np.ndarray:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import date, datetime
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from predictor.data.instruments import INSTRUMENTS
 from predictor.data.scales import SUICIDALITY
@@ -34,7 +32,10 @@ from predictor.reports.values import value_text
 from predictor.reports.wording import capitalised, outward, say, shortened
 from predictor.sign_off import SignOff
 
-__all__ = ["example_patients", "patient_views"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["example_patients", "example_rows", "patient_views"]
 
 
 def example_patients(model: PredictionModel, *, day: date | None = None) -> pd.DataFrame:
@@ -46,6 +47,21 @@ def example_patients(model: PredictionModel, *, day: date | None = None) -> pd.D
     day : date or None
         When their values were recorded, those that can grow old.
     """
+    import pandas as pd
+
+    rows = example_rows(model)
+    frame = pd.DataFrame(rows, columns=["patient", *(one.name for one in model.inputs)])
+    dates: dict[str, Any] = {f"{one.name}{DATE}": day for one in model.inputs if day and one.max_age_days}
+    return frame.assign(**dates)
+
+
+def example_rows(model: PredictionModel) -> list[dict[str, object]]:
+    """Return the same patients as plain rows, without the days of their values.
+
+    Parameters
+    ----------
+    model : PredictionModel
+    """
     plan_input = model.plan.get("input")
     rows: list[dict[str, object]] = []
     for plan in sorted(model.baselines):
@@ -55,9 +71,7 @@ def example_patients(model: PredictionModel, *, day: date | None = None) -> pd.D
         if plan_input and not model.plan.get("bands"):
             row[str(plan_input)] = plan
         rows.append(row)
-    frame = pd.DataFrame(rows, columns=["patient", *(one.name for one in model.inputs)])
-    dates: dict[str, Any] = {f"{one.name}{DATE}": day for one in model.inputs if day and one.max_age_days}
-    return frame.assign(**dates)
+    return rows
 
 
 def patient_views(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -126,7 +126,9 @@ def _readable(level: str) -> str:
     return level.replace("_", " ").capitalize() if level.islower() else level
 
 
-def read_form(model: PredictionModel, typed: Mapping[str, str]) -> Filled:
+def read_form(
+    model: PredictionModel, typed: Mapping[str, str], *, questions: Sequence[FormField] | None = None
+) -> Filled:
     """Read what was typed, and say beside each question what is wrong with it.
 
     Parameters
@@ -134,10 +136,12 @@ def read_form(model: PredictionModel, typed: Mapping[str, str]) -> Filled:
     model : PredictionModel
     typed : mapping of str to str
         By input; ``<input>__missing`` where "Not measured" was chosen, and ``confirmed`` for unusual values.
+    questions : sequence of FormField, optional
+        From `blank_form`, where they are laid out already.
     """
     inputs = {one.name: one for one in model.inputs}
     read, values, unusual = [], {}, []
-    for question in blank_form(model):
+    for question in questions or blank_form(model):
         one, text = inputs[question.name], typed.get(question.name, "").strip()
         missing = not question.required and question.name + MISSING in typed
         error, outside = ("", False) if missing else _complaint(one, text)

@@ -18,7 +18,7 @@ from predictor.reports.content import PredictionReportV1
 from predictor.reports.render import render_patient_report
 from predictor.service.accounts import ROLES
 from predictor.service.estimates import answer_table, estimate_patient
-from predictor.service.form import blank_form, read_form
+from predictor.service.form import read_form
 from predictor.service.guard import POLICY
 from predictor.service.sessions import Session
 from predictor.service.wall import (
@@ -153,7 +153,7 @@ async def form_page(request: Request, id_: str) -> Response:
     """Show the empty form."""
     require(request, "clinician", "admin")
     offered = state(request).offered(id_)
-    return _form(request, offered, blank_form(offered.model), pseudonym="")
+    return _form(request, offered, offered.questions, pseudonym="")
 
 
 @router.post("/estimate/{id_}")
@@ -162,7 +162,8 @@ async def estimate(request: Request, id_: str) -> Response:
     session, service = require(request, "clinician", "admin"), state(request)
     form = await read_posted(request, session)
     offered = service.offered(id_)
-    filled, pseudonym = read_form(offered.model, form.texts), form.text("pseudonym")
+    filled = read_form(offered.model, form.texts, questions=offered.questions)
+    pseudonym = form.text("pseudonym")
     if not filled.complete:
         return _form(
             request, offered, filled.fields, pseudonym=pseudonym, status=422, only_unusual=filled.only_unusual

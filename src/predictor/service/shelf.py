@@ -6,12 +6,17 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from functools import cached_property
 from pathlib import Path
 
 from predictor.errors import Problem, RefusedError
-from predictor.model_folder import SIGNATURE
+from predictor.model_folder import ESTIMATOR, SIGNATURE
+from predictor.model_trial import try_estimator
+from predictor.prediction.reading import Rows
 from predictor.prediction_model import PredictionModel, load_prediction_model
-from predictor.reports.patient import example_patients, patient_views
+from predictor.reports.patient import example_rows, patient_views
+from predictor.reports.render import render_patient_report
+from predictor.service.form import FormField, blank_form
 from predictor.signature import current_policy
 
 __all__ = ["Offered", "open_shelf"]
@@ -44,6 +49,11 @@ class Offered:
         """Whether it gives personal numbers, as it was shown to be better or is released for research."""
         return bool(self.model.refits)
 
+    @cached_property
+    def questions(self) -> tuple[FormField, ...]:
+        """Its empty form, laid out once."""
+        return blank_form(self.model)
+
     def expired(self, today: date) -> bool:
         """Whether its time is over: then it answers with a refusal."""
         return date.fromisoformat(str(self.model.card["valid_until"])) < today
@@ -74,9 +84,10 @@ def open_shelf(folders: Sequence[Path], *, demonstration: bool) -> tuple[Offered
         complaint = model.sign_off.complaint(today) if model.sign_off else "it has no clinical sign-off"
         if not complaint:
             model = _until_sign_off(model)
-        _ = model.estimator  # built now: what cannot be built must not be offered
-        # An invented patient through the whole way, so that the first real one does not wait for imports and tables.
-        patient_views(model, example_patients(model), now=datetime.now(UTC), user_ref="start")
+        # What cannot be built must not be offered. It is built in a process of its own: answers come from the plain
+        # numbers, and the libraries of the estimator would take half of the memory.
+        try_estimator(folder / ESTIMATOR, (folder / ESTIMATOR).read_bytes())
+        _warm_up(model)
         # With keys in the policy, a signature of anybody else has not passed the load.
         signed = bool(keys) and (folder / SIGNATURE).exists()
         if not signed and not demonstration:
@@ -93,6 +104,14 @@ def _until_sign_off(model: PredictionModel) -> PredictionModel:
     assert model.sign_off is not None
     until = min(str(model.card["valid_until"]), model.sign_off.expires.isoformat())
     return replace(model, card={**model.card, "valid_until": until})
+
+
+def _warm_up(model: PredictionModel) -> None:
+    """Lead invented patients through the whole way, so that the first real one waits for no import and no table."""
+    invented = example_rows(model)
+    table = Rows(list(invented[0]), [list(row.values()) for row in invented])
+    for view in patient_views(model, table, now=datetime.now(UTC), user_ref="start"):
+        render_patient_report(view)
 
 
 def _unsigned(folder: Path) -> Problem:
