@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 __all__ = ["Answers", "Client", "Lost", "run_clients"]
 
 SECONDS = 30.0  # for one answer
+Answer = tuple[int, dict[str, str], bytes]
 
 
 class Lost(Exception):  # noqa: N818 - not a mistake of anybody
@@ -33,7 +34,7 @@ class Client:
     token: str = ""
     _streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    async def ask(self, method: str, path: str, form: Mapping[str, str] | None = None) -> tuple[int, dict[str, str], bytes]:
+    async def ask(self, method: str, path: str, form: Mapping[str, str] | None = None) -> Answer:
         """Send one request and read its answer: status, headers, body.
 
         Raises
@@ -60,7 +61,7 @@ class Client:
                 await self._streams[1].wait_closed()
             self._streams = None
 
-    async def _exchange(self, sent: bytes) -> tuple[int, dict[str, str], bytes]:
+    async def _exchange(self, sent: bytes) -> Answer:
         if self._streams is None or self._streams[0].at_eof():
             self._streams = await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 20)
         reader, writer = self._streams

@@ -140,9 +140,7 @@ async def measure_cpu(service: Running, options: argparse.Namespace) -> dict[str
 async def measure_throughput(service: Running, options: argparse.Namespace) -> dict[str, Any]:
     """Estimates per second that 16 clients get."""
     clients = await warmed(service, 16)
-    runs = [
-        await run_clients(lambda i: service.report(clients[i]), 16, seconds=10) for _ in range(RUNS)
-    ]
+    runs = [await run_clients(lambda i: service.report(clients[i]), 16, seconds=10) for _ in range(RUNS)]
     rates = [run.statuses.get(200, 0) / run.wall for run in runs]
     return {"per_second": _middle(rates), "per_second_worst": min(rates), "statuses": _statuses(runs)}
 
@@ -150,9 +148,7 @@ async def measure_throughput(service: Running, options: argparse.Namespace) -> d
 async def measure_latency(service: Running, options: argparse.Namespace) -> dict[str, Any]:
     """How long 4 clients wait from sending the form to the whole report."""
     clients = await warmed(service, 4)
-    runs = [
-        await run_clients(lambda i: service.report(clients[i]), 4, requests=200) for _ in range(RUNS)
-    ]
+    runs = [await run_clients(lambda i: service.report(clients[i]), 4, requests=200) for _ in range(RUNS)]
     middle = [1000 * run.quantile(0.5) for run in runs]
     late = [1000 * run.quantile(0.99) for run in runs]
     return {"p50_ms": _middle(middle), "p99_ms": _middle(late), "p99_ms_worst": max(late)}
@@ -194,7 +190,7 @@ async def measure_memory(service: Running, options: argparse.Namespace) -> dict[
 
 
 async def measure_overload(service: Running, options: argparse.Namespace) -> dict[str, Any]:
-    """What 48 clients get, three times the 16 of the goal, and how soon one client is answered again."""
+    """Count what 48 clients get, three times the 16 of the goal, and how soon one client is answered again."""
     clients = await warmed(service, 48)
     memory = service.mebibytes("VmRSS")
     run = await run_clients(
@@ -238,7 +234,11 @@ def _statuses(runs: list[Answers]) -> dict[str, int]:
 def _machine() -> dict[str, Any]:
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     names = {line.partition(": ")[2] for line in lines if line.startswith("model name")}
-    return {"processor": ", ".join(sorted(names)), "cores": os.cpu_count(), "python": platform.python_version()}
+    return {
+        "processor": ", ".join(sorted(names)),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+    }
 
 
 def _rounded(found: dict[str, Any]) -> dict[str, Any]:
@@ -247,11 +247,17 @@ def _rounded(found: dict[str, Any]) -> dict[str, Any]:
 
 def table(results: dict[str, Any]) -> str:
     """Write the results as the table of the README."""
-    head = [
-        "| model | CPU per estimate, ms (worst of 3) | memory, MiB | estimates/s, 16 clients | p50 / p99, 4 clients, ms "
-        "| form / style sheet p99, ms | growth over requests | overload |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+    columns = (
+        "model",
+        "CPU per estimate, ms (worst of 3)",
+        "memory, MiB",
+        "estimates/s, 16 clients",
+        "p50 / p99, 4 clients, ms",
+        "form / style sheet p99, ms",
+        "growth over requests",
+        "three times the load",
+    )
+    head = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     return "\n".join([*head, *(_row(kind, results["measured"].get(kind, {})) for kind in KINDS)])
 
 
@@ -274,7 +280,9 @@ def _row(kind: str, found: dict[str, Any]) -> str:
 
 def main() -> None:
     """Measure what is not measured yet, and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", type=Path, default=HERE)
     parser.add_argument("--place", type=Path, default=Path(tempfile.gettempdir()) / "service-load-models")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
