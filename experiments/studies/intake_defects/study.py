@@ -1,0 +1,131 @@
+"""Plant each defect by itself in a SIMULATED export and see whether `predictor check` finds it, and the clean twin clean."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import csv
+import io
+import os
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from clinic import Export, write_export
+from defects import DEFECTS, Defect, Place
+
+from predictor.cli import main as predictor
+
+HERE = Path(__file__).parent
+COLUMNS = ("seed", "defect", "kind", "fault", "planted", "code", "found", "line")
+CODE = re.compile(r"\b[A-Z]{3}-\d{2}\b|\bP0\d\d\b")
+# What `check` says of every export: what it left out because nobody declared it, and that these patients are invented.
+HARMLESS = re.compile(
+    r"columns are not declared in this table|rows are not of this table by|'provenance' has the same value|^- overridden"
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What `predictor check` and `predictor describe` say."""
+
+    code: int
+    lines: tuple[str, ...]
+
+    @property
+    def alarms(self) -> tuple[str, ...]:
+        """Lines that question the export: errors, findings, and notices that are not said of every export."""
+        return tuple(line for line in self.lines if not HARMLESS.search(line))
+
+
+def ask(export: Export, *commands: str) -> Answer:
+    """Run a command on an export, as a user would, and keep its errors, findings and notices."""
+    out, err = io.StringIO(), io.StringIO()
+    argv, sys.argv = sys.argv, ["predictor", *commands]
+    try:
+        with contextlib.chdir(export.folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            predictor()
+    except SystemExit as end:
+        said = [line for line in out.getvalue().splitlines() if line.startswith("- ") or CODE.search(line[:80])]
+        errors = [line for line in err.getvalue().splitlines() if not line.startswith("Explained in ")]
+        return Answer(int(end.code or 0), tuple([*errors, *said]))
+    finally:
+        sys.argv = argv
+    raise AssertionError("the command line did not end")
+
+
+def names(line: str, place: Place) -> bool:
+    """Whether a line names the file, the column, and where there is one the row."""
+    text = line.removeprefix("- ")
+    if place.file not in text or not re.search(rf"(?<![A-Za-z0-9_]){re.escape(place.column)}(?![A-Za-z0-9])", text):
+        return False
+    numbers = {int(number) for number in re.findall(r"(?<![\d.\w])\d+(?![\d.]*\w)", text)}
+    return not place.rows or bool(numbers & set(place.rows))
+
+
+def planted(defect: Defect, folder: Path, *, seed: int) -> tuple[Export, Place]:
+    """Write an export with one defect."""
+    export = write_export(folder, seed=seed)
+    return export, defect.plant(export, np.random.default_rng([seed, DEFECTS.index(defect)]))
+
+
+def examine(defect: Defect, folder: Path, twin: Answer, *, seed: int) -> dict[str, object]:
+    """Plant a defect and say by which line it is found."""
+    export, place = planted(defect, folder, seed=seed)
+    answer = ask(export, "check", "config.yaml")
+    own = [line for line in answer.alarms if line not in twin.lines and names(line, place)]
+    code = next((found[0] for line in own if (found := CODE.search(line))), "notice" if own else "")
+    row = f" row {place.rows[0]}" if place.rows else ""
+    shown = own[0] if own else ""
+    return {
+        "seed": seed,
+        "defect": defect.name,
+        "kind": defect.kind,
+        "fault": defect.fault,
+        "planted": f"{place.file}{row} {place.column}".strip(),
+        "code": code,
+        "found": int(bool(own)),
+        "line": shown,
+    }
+
+
+def run(seed: int, folder: Path) -> Iterator[dict[str, object]]:
+    """Yield a line for the clean twin and for every defect."""
+    clean = write_export(folder / "twin", seed=seed)
+    twin = ask(clean, "check", "config.yaml")
+    false = [*twin.alarms, *ask(clean, "describe", "config.yaml", "--out", "quality").alarms]
+    yield {
+        "seed": seed,
+        "defect": "none: the clean twin",
+        "found": len(false) + (twin.code != 0),
+        "line": "; ".join(false),
+    }
+    for number, defect in enumerate(DEFECTS):
+        yield examine(defect, folder / f"{number:02d}", twin, seed=seed)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write results.csv."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, nargs="*", default=[1, 2, 3])
+    parser.add_argument("--out", type=Path, default=HERE / "results.csv")
+    given = parser.parse_args(arguments)
+    began = time.process_time()
+    with given.out.open("w", encoding="utf-8", newline="") as file, tempfile.TemporaryDirectory() as folder:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n", restval="")
+        writer.writeheader()
+        for seed in given.seeds:
+            for line in run(seed, Path(folder) / str(seed)):
+                writer.writerow(line)
+                print(f"{line['found']} {line['defect']}: {line.get('code', '')} {line['line']}")
+    print(f"{time.process_time() - began:.0f} s of CPU")
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    main()
