@@ -1,4 +1,4 @@
-"""Forty-eight defects of real exports, each with the place where it has to be found.
+"""Sixty-two defects of real exports, each with the place where it has to be found.
 
 A defect changes files of a SIMULATED export as an accident would and says what a line about it must hold: the file with
 the row, where there is one, and the column. Nothing says how it is found.
@@ -151,7 +151,8 @@ def _(export: Export, rng: Rng) -> Place:
 
 @defect("a whole report pasted into a cell", "file", "DAT-10")
 def _(export: Export, rng: Rng) -> Place:
-    return _cell("courses.csv", "provenance", "SIMULATED " * 4000)(export, rng)
+    place = _cell("courses.csv", "provenance", "SIMULATED " * 4000)(export, rng)
+    return Place(place.file, rows=place.rows)
 
 
 @defect("an export of headers only", "file", "DAT-11")
@@ -190,7 +191,7 @@ def _in_workbook(export: Export, column: str, row: int, value: object) -> Place:
     book = load_workbook(export.path("history.xlsx"))
     book.active[f"{column}{row}"] = value
     book.save(export.path("history.xlsx"))
-    return Place("history.xlsx", str(book.active[f"{column}1"].value), (row,))
+    return Place("history.xlsx", f"{column}{row}", (row,))
 
 
 # Cells
@@ -392,26 +393,18 @@ def _(export: Export, rng: Rng) -> Place:
 # Leaks
 
 
-@defect("a rating after the infusion under the date of before it", "leak", "LEA-04")
+@defect("a column of the last visit in the place of the first visit's", "leak", "LEA-04")
 def _(export: Export, rng: Rng) -> Place:
-    """The health economics form, filled in at the end, among what is known at the baseline."""
+    """The weight of another form, of the last visit, which follows the score."""
     ratings = export.read("ratings.csv")
     after = ratings.groupby("patient")["madrs"].last().astype(int)
     noise = pd.Series(rng.normal(0, 1.2, len(after)).round().astype(int), index=after.index)
-    late = (after + noise).clip(5, 80)
-    export.change("trauma.csv", lambda table: table)
-    _as_quality_of_life(export, late)
+    late = (60 + (after + noise) / 2).round(1)
+    export.change("patients.csv", lambda table: table.assign(weight=[str(late[key]) for key in table["patient"]]))
     return Place("patients.csv", "weight")
 
 
-def _as_quality_of_life(export: Export, late: pd.Series) -> None:
-    export.change(
-        "patients.csv",
-        lambda table: table.assign(weight=[f"{60 + int(late[key]) / 2:.1f}" for key in table["patient"]]),
-    )
-
-
-@defect("bloods recorded after the infusion under a date before it", "leak", "LEA-03")
+@defect("ratings entered after the infusion under a date before it", "leak", "LEA-03")
 def _(export: Export, rng: Rng) -> Place:
     table = export.read("ratings.csv")
     first = ~table["patient"].duplicated()
@@ -426,7 +419,7 @@ def _(export: Export, rng: Rng) -> Place:
     scores = ratings.groupby("patient")["madrs"]
     responds = scores.last() <= 0.5 * scores.first()
     export.change("patients.csv", lambda table: table.assign(site=np.where(table["patient"].map(responds), "north", "south")))
-    return Place("patients.csv", "site")
+    return Place("patients", "site")
 
 
 @defect("patients sorted by what became of them", "leak", "")
@@ -435,7 +428,7 @@ def _(export: Export, rng: Rng) -> Place:
     scores = ratings.groupby("patient")["madrs"]
     responds = scores.last() <= 0.5 * scores.first()
     export.change("patients.csv", lambda table: table.sort_values("patient", key=lambda keys: keys.map(responds), kind="stable"))
-    return Place("patients.csv")
+    return Place("patients")
 
 
 @defect("nobody came back within the window", "leak", "DAT-22")
@@ -446,7 +439,7 @@ def _(export: Export, rng: Rng) -> Place:
         moved = [str(date.fromisoformat(day) + timedelta(days=365)) for day in table[column]]
         table[column] = table[column].where(~again, moved)
     export.write("ratings.csv", table)
-    return Place("config.yaml", "response")
+    return Place("outcomes", "response")
 
 
 # REDCap

@@ -8,6 +8,7 @@ import csv
 import io
 import os
 import re
+import shutil
 import sys
 import tempfile
 import time
@@ -68,15 +69,17 @@ def names(line: str, place: Place) -> bool:
     return not place.rows or bool(numbers & set(place.rows))
 
 
-def planted(defect: Defect, folder: Path, *, seed: int) -> tuple[Export, Place]:
-    """Write an export with one defect."""
-    export = write_export(folder, seed=seed)
+def planted(defect: Defect, folder: Path, *, seed: int, clean: Export) -> tuple[Export, Place]:
+    """Copy the clean export and plant one defect in it."""
+    export = Export(Path(shutil.copytree(clean.folder, folder)))
     return export, defect.plant(export, np.random.default_rng([seed, DEFECTS.index(defect)]))
 
 
-def examine(defect: Defect, folder: Path, twin: Answer, *, seed: int) -> dict[str, object]:
+def examine(
+    defect: Defect, folder: Path, twin: Answer, *, seed: int, clean: Export
+) -> dict[str, object]:
     """Plant a defect and say by which line it is found."""
-    export, place = planted(defect, folder, seed=seed)
+    export, place = planted(defect, folder, seed=seed, clean=clean)
     answer = ask(export, "check", "config.yaml")
     own = [line for line in answer.alarms if line not in twin.lines and names(line, place)]
     code = next((found[0] for line in own if (found := CODE.search(line))), "notice" if own else "")
@@ -99,6 +102,7 @@ def run(seed: int, folder: Path) -> Iterator[dict[str, object]]:
     clean = write_export(folder / "twin", seed=seed)
     twin = ask(clean, "check", "config.yaml")
     false = [*twin.alarms, *ask(clean, "describe", "config.yaml", "--out", "quality").alarms]
+    shutil.rmtree(clean.path("quality"))
     yield {
         "seed": seed,
         "defect": "none: the clean twin",
@@ -106,7 +110,7 @@ def run(seed: int, folder: Path) -> Iterator[dict[str, object]]:
         "line": "; ".join(false),
     }
     for number, defect in enumerate(DEFECTS):
-        yield examine(defect, folder / f"{number:02d}", twin, seed=seed)
+        yield examine(defect, folder / f"{number:02d}", twin, seed=seed, clean=clean)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

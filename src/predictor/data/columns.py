@@ -18,6 +18,7 @@ from predictor.data.unit_columns import check_unit, convert_rows, note_limits, o
 __all__ = [
     "STANDS_ALREADY",
     "convert_columns",
+    "date_headers",
     "declared_headers",
     "keep_declared_names",
     "measured",

@@ -27,7 +27,9 @@ from predictor.data.columns import (
 from predictor.data.derived import Counted, add_derived, counted_by
 from predictor.data.findings import Findings
 from predictor.data.item_scores import add_scores
+from predictor.data.lone_dates import note_lone_dates
 from predictor.data.reading import Reading
+from predictor.data.repeats import note_repeats
 from predictor.data.rows import keep_own_rows
 from predictor.data.sources.reading import read_source
 from predictor.data.sources.text_table import TextTable
@@ -227,6 +229,9 @@ def conform_table(
     if table.layout == "long":
         reading = keep_declared_names(reading)
     frame = convert_columns(reading, absent)
+    if learning and not found:
+        note_repeats(reading, frame)
+        note_lone_dates(reading, frame)
     if not found:
         frame = add_derived(frame, reading, counted or {})
     if not found:

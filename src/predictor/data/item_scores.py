@@ -17,6 +17,7 @@ from predictor.data.columns import structural_headers
 from predictor.data.instruments import Instrument, find_instrument
 from predictor.data.rating import attainable_totals, rate_items
 from predictor.data.reading import Reading
+from predictor.data.repeats import rows_in_words
 from predictor.data.scales import SUICIDALITY, TOTAL, Rating
 
 __all__ = ["add_scores"]
@@ -140,6 +141,16 @@ def _compare(
         message = f"the items of this assessment do not make this total of {assessment.scale.name}"
         remedy = "Mend the items or the total; the scoring is on the page of the instruments"
         reading.found.add("DAT-19", message, remedy, row=int(row), column=column)
+    _note_counted_as_zero(assessment, rows[answered][(total <= low) & (low < high)], column, reading)
+
+
+def _note_counted_as_zero(assessment: Assessment, rows: np.ndarray, column: str, reading: Reading) -> None:
+    """Say where a total is the least that missing items leave open, as a form makes it that adds blanks as 0."""
+    if len(rows):
+        reading.notices.append(
+            f"{reading.found.file}: {len(rows)} totals in {column!r} stand although items of {assessment.scale.name} "
+            f"are missing, and are as small as can be ({rows_in_words(rows)}): were blanks counted as 0?"
+        )
 
 
 def _scores(

@@ -90,7 +90,11 @@ def test_exact_copies_are_dropped_where_declared_and_named_where_not():
     columns, dated = {"madrs": {"instrument": "madrs"}}, {"known": {"date": "seen"}}
     table = conformed(cells, declare(columns, **dated, duplicates="drop_exact"))
     assert table.rows.tolist() == [2, 4, 5]
-    assert table.notices == ("t.csv: 1 rows are exact copies of another row and were dropped",)
+    assert table.notices == (
+        "t.csv: 1 rows are exact copies of another row and were dropped",
+        "t.csv: 1 values of 'madrs' differ from an earlier one of the same patient and time (rows 2, 4); "
+        "nothing says which is right",
+    )
     assert problems(cells, declare(columns, **dated)) == [
         "t.csv:3: id: DAT-05 an exact copy of an earlier row. "
         "Delete it, or write duplicates: drop_exact in the dictionary."
