@@ -172,7 +172,7 @@ INPUTS = (
         unit_text="pg/mL",
         date=date(2026, 9, 12),
         source="laboratory",
-        note="72 days old; limit 30",
+        note="measured 72 days ago; the model needs 30 days or fewer",
     ),
 )
 
@@ -289,8 +289,8 @@ CHECKS = (
         id="fresh_inputs",
         label="Up-to-date inputs",
         status="check",
-        result="1 too old",
-        meaning="IL-6 is 72 days old (limit 30).",
+        result="1 not in time",
+        meaning="IL-6 was measured 72 days ago; the model needs 30 days or fewer.",
     ),
     Check(
         id="typical",

@@ -44,7 +44,7 @@ def answers_text(records: Sequence[Record], card: Mapping[str, Any], *, out: Pat
     parts = [WATERMARK] if card.get("simulated") else []
     parts.append(counts_text(counts))
     parts.append(_table(records if out is None else records[:SHOWN]))
-    parts += _reasons(records)
+    parts += [*_rows_of(records, "reason"), *_rows_of(records, "notes")]
     if out is not None:
         parts.append(f"All {len(records)} answers: {out}")
     return "\n".join(parts)
@@ -95,7 +95,7 @@ def counts_text(counts: Mapping[str, int]) -> str:
 def _table(records: Sequence[Record]) -> str:
     if not records:
         return "(none)"
-    names = [name for name in records[0] if name != "reason"]
+    names = [name for name in records[0] if name not in ("reason", "notes")]
     lines = [names, *([_cell(record[name]) for name in names] for record in records)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
@@ -109,14 +109,15 @@ def _cell(value: object) -> str:
     return str(round(value, 3)) if isinstance(value, float) else str(value)
 
 
-def _reasons(records: Sequence[Record]) -> list[str]:
+def _rows_of(records: Sequence[Record], column: str) -> list[str]:
+    """Say of each text of a column in how many rows it stands, and in which."""
     rows: dict[str, list[int]] = {}
     for record in records:
-        if record["reason"]:
-            rows.setdefault(record["reason"], []).append(record["row"])
+        if record.get(column):
+            rows.setdefault(record[column], []).append(record["row"])
     return [
-        f"{len(found)} row{'s' if len(found) > 1 else ''} ({_named(found)}): {reason}"
-        for reason, found in rows.items()
+        f"{len(found)} row{'s' if len(found) > 1 else ''} ({_named(found)}): {text}"
+        for text, found in rows.items()
     ]
 
 

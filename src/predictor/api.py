@@ -125,7 +125,11 @@ def report(
         if notify and doubt:
             notify(f"row {row}: {doubt}")
     views = patient_views(
-        loaded, frame.iloc[[row - 1 for row in chosen]], now=now or datetime.now(UTC), user_ref="command line"
+        loaded,
+        frame.iloc[[row - 1 for row in chosen]],
+        now=now or datetime.now(UTC),
+        user_ref="command line",
+        day0=as_of,
     )
     written = []
     with _writing(folder):

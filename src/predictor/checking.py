@@ -20,6 +20,7 @@ from predictor.data.frames import rows_of
 from predictor.data.unit_guard import unguarded
 from predictor.errors import Problem, RefusedError
 from predictor.models.catalog import FAMILIES
+from predictor.staleness import old_values
 from predictor.study import Study, about_imputation, count_fits, prepare_study, site_proxies
 from predictor.validation.verdict import FEWEST
 
@@ -190,6 +191,7 @@ def _notices(study: Study) -> Sequence[str]:
     found += [about_imputation(study)] if study.dataset.X.isna().any(axis=None) else []
     found += _about_units(study)
     found += _withheld(study)
+    found += old_values(study)
     found += _about_rules(study)
     found += _strangers(study)
     return found

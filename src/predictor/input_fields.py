@@ -162,9 +162,13 @@ def _deciles(numbers: pd.Series) -> tuple[float, ...]:
 
 
 def _max_age(study: Study, source: str) -> int | None:
-    """Say how old a value may be: as old as development took it, where values of this column have days."""
-    dated = attribute(study.cohort.timeline, source) is None
-    return -study.loaded.config.cohort.baseline.first_day if dated else None
+    """Say how old a value may be: as the column declares, else as old as development took it, where it has days."""
+    if attribute(study.cohort.timeline, source) is not None:
+        return None
+    window = -study.loaded.config.cohort.baseline.first_day
+    found = study.loaded.dictionary.find(source)
+    declared = found[2].max_age_days if found is not None else None
+    return window if declared is None else min(window, declared)
 
 
 def _learned(numbers: pd.Series, limits: tuple[float | None, float | None]) -> tuple[float, float]:

@@ -104,7 +104,8 @@ class InputField:
     deciles : tuple of float
         Nine values that cut the development patients' into tenths; empty where fewer than 20 had one.
     max_age_days : int or None
-        How old a value may be at day 0, where values have days: as old as development took them.
+        How old a value may be at day 0, where values have days: as the dictionary says, else as old as development
+        took them.
     """
 
     name: str

@@ -120,7 +120,7 @@ def test_r1_more_inputs_add_one_annex_page(printed: Callable[[str], Path], count
     assert len(text) == 3
     assert "Annex: inputs" in text[2]
     assert all((one.value_text or "— Missing") in text[2] for one in inputs(count))
-    assert "72 days old" in text[1]
+    assert "72 days ago" in text[1]
 
 
 def test_r1_letter_paper(printed: Callable[[str], Path]) -> None:

@@ -1,4 +1,4 @@
-"""Sixty-two defects of real exports, each with the place where it has to be found.
+"""Sixty-three defects of real exports, each with the place where it has to be found.
 
 A defect changes files of a SIMULATED export as an accident would and says what a line about it must hold: the file with
 the row, where there is one, and the column. Nothing says how it is found.
@@ -12,7 +12,8 @@ from datetime import date, timedelta
 
 import numpy as np
 import pandas as pd
-from clinic import Export
+
+from export import Export
 
 __all__ = ["DEFECTS", "Defect", "Place"]
 
@@ -80,7 +81,9 @@ def _cell(file: str, column: str, text: str) -> Plant:
 
     def plant(export: Export, rng: Rng) -> Place:
         at = _some(export, file, rng)
-        export.change(file, lambda table: table.__setitem__(column, table[column].where(table.index != at, text)))
+        export.change(
+            file, lambda table: table.__setitem__(column, table[column].where(table.index != at, text))
+        )
         return Place(file, column, (at + 2,))
 
     return plant
@@ -89,12 +92,12 @@ def _cell(file: str, column: str, text: str) -> Plant:
 def _convert(file: str, column: str, factor: float, *, only: Mapping[str, list[str]] | None = None) -> Plant:
     """Multiply numbers of a column, of the whole file or of the patients of a list."""
 
-    def plant(export: Export, rng: Rng) -> Place:  # noqa: ARG001 - of the whole column, nothing is drawn
+    def plant(export: Export, rng: Rng) -> Place:
         table = export.read(file)
         chosen = np.ones(len(table), dtype=bool)
         if only is not None:
             people = export.read("patients.csv")
-            (own, wanted), = only.items()
+            ((own, wanted),) = only.items()
             chosen = table["patient"].isin(people.loc[people[own].isin(wanted), "patient"]).to_numpy(bool)
         values = table[column].astype(float) * np.where(chosen, factor, 1.0)
         export.write(file, table.assign(**{column: [f"{value:.4g}" for value in values]}))
@@ -109,7 +112,11 @@ def _convert(file: str, column: str, factor: float, *, only: Mapping[str, list[s
 @defect("a remark with an unquoted comma", "file", "DAT-01")
 def _(export: Export, rng: Rng) -> Place:
     at = _some(export, "patients.csv", rng)
-    _lines(export, "patients.csv", lambda lines: [line + ",late" if i == at + 1 else line for i, line in enumerate(lines)])
+    _lines(
+        export,
+        "patients.csv",
+        lambda lines: [line + ",late" if i == at + 1 else line for i, line in enumerate(lines)],
+    )
     return Place("patients.csv", rows=(at + 2,))
 
 
@@ -145,7 +152,11 @@ def _(export: Export, rng: Rng) -> Place:
 @defect("a quotation mark that is not closed", "file", "DAT-09")
 def _(export: Export, rng: Rng) -> Place:
     at = _some(export, "patients.csv", rng)
-    _lines(export, "patients.csv", lambda lines: [f'"{line}' if i == at + 1 else line for i, line in enumerate(lines)])
+    _lines(
+        export,
+        "patients.csv",
+        lambda lines: [f'"{line}' if i == at + 1 else line for i, line in enumerate(lines)],
+    )
     return Place("patients.csv", rows=(at + 2,))
 
 
@@ -227,12 +238,19 @@ def _(export: Export, rng: Rng) -> Place:
 
 DEFECTS += [
     Defect("a date with slashes", "date", "DAT-16", _cell("bloods.csv", "drawn", "03/04/2024")),
-    Defect("a day that the calendar does not have", "date", "DAT-16", _cell("ratings.csv", "rated", "2023-02-29")),
+    Defect(
+        "a day that the calendar does not have", "date", "DAT-16", _cell("ratings.csv", "rated", "2023-02-29")
+    ),
     Defect("a date that Excel made a number", "date", "DAT-16", _cell("ratings.csv", "rated", "45085")),
     Defect("a time with a zone", "date", "DAT-16", _cell("courses.csv", "started", "2024-03-04T10:30Z")),
     Defect("a year typed wrong by a century", "date", "", _cell("bloods.csv", "drawn", "1923-05-04")),
-    Defect("a year typed wrong by two decades", "date", "", _cell("questionnaires.csv", "filled_in", "2043-05-04")),
-]  # fmt: skip
+    Defect(
+        "a year typed wrong by two decades",
+        "date",
+        "",
+        _cell("questionnaires.csv", "filled_in", "2043-05-04"),
+    ),
+]
 
 
 @defect("a course that ends before it starts", "date", "DAT-17")
@@ -283,7 +301,7 @@ def _(export: Export, rng: Rng) -> Place:
 
 @defect("reversed items that were not turned round", "score", "DAT-19")
 def _(export: Export, rng: Rng) -> Place:
-    from clinic import DENIAL
+    from export import DENIAL
 
     table = export.read("trauma.csv")
     summed = [f"q{i}" for i in range(1, 29) if i not in DENIAL]
@@ -310,20 +328,36 @@ def _(export: Export, rng: Rng) -> Place:
 DEFECTS += [
     Defect("CRP in mg/dL", "unit", "UNI-01", _convert("bloods.csv", "crp", 0.1)),
     Defect("creatinine in mg/dL", "unit", "UNI-02", _convert("bloods.csv", "creatinine", 1 / 88.42)),
-    Defect("vitamin D of one site in ng/mL", "unit", "UNI-03", _convert("bloods.csv", "vitamin_d", 1 / 2.496, only={"site": ["south"]})),
+    Defect(
+        "vitamin D of one site in ng/mL",
+        "unit",
+        "UNI-03",
+        _convert("bloods.csv", "vitamin_d", 1 / 2.496, only={"site": ["south"]}),
+    ),
     Defect("weight in pounds", "unit", "UNI-07", _convert("patients.csv", "weight", 2.2046)),
     Defect("height in inches", "unit", "UNI-07", _convert("patients.csv", "height", 1 / 2.54)),
     Defect("the dose in mg", "unit", "UNI-08", _convert("courses.csv", "dose", 80.0)),
-]  # fmt: skip
+]
 
 
-@defect("bloods of last year", "unit", "UNI-10")
-def _(export: Export, rng: Rng) -> Place:
-    table = export.read("bloods.csv")
-    rows = rng.choice(len(table), 9, replace=False)
-    table.loc[rows, "drawn"] = [str(date.fromisoformat(day) - timedelta(days=365)) for day in table["drawn"][rows]]
-    export.write("bloods.csv", table)
-    return Place("bloods.csv", "crp")
+def _draw_earlier(days: int) -> Plant:
+    """Move some blood draws back."""
+
+    def plant(export: Export, rng: Rng) -> Place:
+        table = export.read("bloods.csv")
+        rows = rng.choice(len(table), 9, replace=False)
+        earlier = [str(date.fromisoformat(day) - timedelta(days=days)) for day in table["drawn"][rows]]
+        table.loc[rows, "drawn"] = earlier
+        export.write("bloods.csv", table)
+        return Place("bloods.csv", "crp")
+
+    return plant
+
+
+DEFECTS += [
+    Defect("bloods of six weeks ago", "unit", "UNI-10", _draw_earlier(40)),
+    Defect("bloods of last year", "unit", "UNI-10", _draw_earlier(365)),
+]
 
 
 # Patients and merges
@@ -332,14 +366,24 @@ def _(export: Export, rng: Rng) -> Place:
 @defect("a key whose zeros a spreadsheet took away", "merge", "DAT-05")
 def _(export: Export, rng: Rng) -> Place:
     at = _some(export, "bloods.csv", rng)
-    export.change("bloods.csv", lambda table: table.__setitem__("patient", table["patient"].where(table.index != at, table["patient"].str.lstrip("0"))))
+    export.change(
+        "bloods.csv",
+        lambda table: table.__setitem__(
+            "patient", table["patient"].where(table.index != at, table["patient"].str.lstrip("0"))
+        ),
+    )
     return Place("bloods.csv", "patient", (at + 2,))
 
 
 @defect("a key with a space after it", "merge", "DAT-05")
 def _(export: Export, rng: Rng) -> Place:
     at = _some(export, "trauma.csv", rng)
-    export.change("trauma.csv", lambda table: table.__setitem__("patient", table["patient"].where(table.index != at, table["patient"] + " ")))
+    export.change(
+        "trauma.csv",
+        lambda table: table.__setitem__(
+            "patient", table["patient"].where(table.index != at, table["patient"] + " ")
+        ),
+    )
     return Place("trauma.csv", "patient", (at + 2,))
 
 
@@ -354,7 +398,10 @@ def _(export: Export, rng: Rng) -> Place:
 def _(export: Export, rng: Rng) -> Place:
     at = _some(export, "patients.csv", rng)
     turned = {"F": "M", "M": "F"}
-    export.change("patients.csv", lambda table: pd.concat([table, table.iloc[[at]].assign(sex=lambda own: own["sex"].map(turned))]))
+    export.change(
+        "patients.csv",
+        lambda table: pd.concat([table, table.iloc[[at]].assign(sex=lambda own: own["sex"].map(turned))]),
+    )
     return Place("patients.csv", "patient", (len(export.read("patients.csv")) + 1,))
 
 
@@ -377,16 +424,30 @@ def _(export: Export, rng: Rng) -> Place:
 
 @defect("a table of other patients", "merge", "")
 def _(export: Export, rng: Rng) -> Place:
-    export.change("trauma.csv", lambda table: table.assign(patient=["9" + key[1:] for key in table["patient"]]))
+    export.change(
+        "trauma.csv", lambda table: table.assign(patient=["9" + key[1:] for key in table["patient"]])
+    )
     return Place("trauma")
 
 
 @defect("one patient under two keys", "merge", "LEA-01")
 def _(export: Export, rng: Rng) -> Place:
     key = export.read("patients.csv")["patient"][_some(export, "patients.csv", rng)]
-    for file in ("patients.csv", "courses.csv", "ratings.csv", "questionnaires.csv", "trauma.csv", "bloods.csv"):
-        export.change(file, lambda table: pd.concat([table, table.loc[table["patient"] == key].assign(patient="00099")]))
-    export.change("redcap.csv", lambda table: pd.concat([table, table.loc[table["record_id"] == key].assign(record_id="00099")]))
+    for file in (
+        "patients.csv",
+        "courses.csv",
+        "ratings.csv",
+        "questionnaires.csv",
+        "trauma.csv",
+        "bloods.csv",
+    ):
+        export.change(
+            file, lambda table: pd.concat([table, table.loc[table["patient"] == key].assign(patient="00099")])
+        )
+    export.change(
+        "redcap.csv",
+        lambda table: pd.concat([table, table.loc[table["record_id"] == key].assign(record_id="00099")]),
+    )
     return Place("patients.csv", rows=(len(export.read("patients.csv")) + 1,))
 
 
@@ -395,12 +456,14 @@ def _(export: Export, rng: Rng) -> Place:
 
 @defect("a column of the last visit in the place of the first visit's", "leak", "LEA-04")
 def _(export: Export, rng: Rng) -> Place:
-    """The weight of another form, of the last visit, which follows the score."""
+    """Take the weight of the last visit, which follows the score."""
     ratings = export.read("ratings.csv")
     after = ratings.groupby("patient")["madrs"].last().astype(int)
     noise = pd.Series(rng.normal(0, 1.2, len(after)).round().astype(int), index=after.index)
     late = (60 + (after + noise) / 2).round(1)
-    export.change("patients.csv", lambda table: table.assign(weight=[str(late[key]) for key in table["patient"]]))
+    export.change(
+        "patients.csv", lambda table: table.assign(weight=[str(late[key]) for key in table["patient"]])
+    )
     return Place("patients.csv", "weight")
 
 
@@ -409,7 +472,10 @@ def _(export: Export, rng: Rng) -> Place:
     table = export.read("ratings.csv")
     first = ~table["patient"].duplicated()
     late = [str(date.fromisoformat(day) + timedelta(days=60)) for day in table["rated"]]
-    export.write("ratings.csv", table.assign(entered=table["entered"].where(~first | (np.arange(len(table)) > 40), late)))
+    export.write(
+        "ratings.csv",
+        table.assign(entered=table["entered"].where(~first | (np.arange(len(table)) > 40), late)),
+    )
     return Place("ratings", "madrs")
 
 
@@ -418,7 +484,10 @@ def _(export: Export, rng: Rng) -> Place:
     ratings = export.read("ratings.csv").astype({"madrs": int})
     scores = ratings.groupby("patient")["madrs"]
     responds = scores.last() <= 0.5 * scores.first()
-    export.change("patients.csv", lambda table: table.assign(site=np.where(table["patient"].map(responds), "north", "south")))
+    export.change(
+        "patients.csv",
+        lambda table: table.assign(site=np.where(table["patient"].map(responds), "north", "south")),
+    )
     return Place("patients", "site")
 
 
@@ -427,7 +496,10 @@ def _(export: Export, rng: Rng) -> Place:
     ratings = export.read("ratings.csv").astype({"madrs": int})
     scores = ratings.groupby("patient")["madrs"]
     responds = scores.last() <= 0.5 * scores.first()
-    export.change("patients.csv", lambda table: table.sort_values("patient", key=lambda keys: keys.map(responds), kind="stable"))
+    export.change(
+        "patients.csv",
+        lambda table: table.sort_values("patient", key=lambda keys: keys.map(responds), kind="stable"),
+    )
     return Place("patients")
 
 
@@ -455,14 +527,23 @@ def _(export: Export, rng: Rng) -> Place:
 
 @defect("a column that the data dictionary of another day lacks", "REDCap", "")
 def _(export: Export, rng: Rng) -> Place:
-    _lines(export, "redcap_dictionary.csv", lambda lines: [line for line in lines if not line.startswith("employed,")])
+    _lines(
+        export,
+        "redcap_dictionary.csv",
+        lambda lines: [line for line in lines if not line.startswith("employed,")],
+    )
     return Place("redcap.csv", "employed", (1,))
 
 
 @defect("an event that was renamed", "REDCap", "")
 def _(export: Export, rng: Rng) -> Place:
     at = _some(export, "redcap.csv", rng)
-    export.change("redcap.csv", lambda table: table.__setitem__("redcap_event_name", table["redcap_event_name"].where(table.index != at, "visit_0_arm_1")))
+    export.change(
+        "redcap.csv",
+        lambda table: table.__setitem__(
+            "redcap_event_name", table["redcap_event_name"].where(table.index != at, "visit_0_arm_1")
+        ),
+    )
     return Place("redcap.csv", "redcap_event_name", (at + 2,))
 
 

@@ -1,4 +1,4 @@
-"""Plant each defect by itself in a SIMULATED export and see whether `predictor check` finds it, and the clean twin clean."""
+"""Plant each defect by itself in a SIMULATED export; see what `predictor check` says of it and of the clean twin."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from clinic import Export, write_export
 from defects import DEFECTS, Defect, Place
 
+from export import Export, write_export
 from predictor.cli import main as predictor
 
 HERE = Path(__file__).parent
@@ -27,7 +27,8 @@ COLUMNS = ("seed", "defect", "kind", "fault", "planted", "code", "found", "line"
 CODE = re.compile(r"\b[A-Z]{3}-\d{2}\b|\bP0\d\d\b")
 # What `check` says of every export: what it left out because nobody declared it, and that these patients are invented.
 HARMLESS = re.compile(
-    r"columns are not declared in this table|rows are not of this table by|'provenance' has the same value|^- overridden"
+    r"columns are not declared in this table|rows are not of this table by|^- overridden"
+    r"|'provenance' has the same value"
 )
 
 
@@ -49,12 +50,18 @@ def ask(export: Export, *commands: str) -> Answer:
     out, err = io.StringIO(), io.StringIO()
     argv, sys.argv = sys.argv, ["predictor", *commands]
     try:
-        with contextlib.chdir(export.folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        with (
+            contextlib.chdir(export.folder),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
             predictor()
     except SystemExit as end:
-        said = [line for line in out.getvalue().splitlines() if line.startswith("- ") or CODE.search(line[:80])]
+        said = [
+            line for line in out.getvalue().splitlines() if line.startswith("- ") or CODE.search(line[:80])
+        ]
         errors = [line for line in err.getvalue().splitlines() if not line.startswith("Explained in ")]
-        return Answer(int(end.code or 0), tuple([*errors, *said]))
+        return Answer(int(end.code or 0), (*errors, *said))
     finally:
         sys.argv = argv
     raise AssertionError("the command line did not end")
@@ -63,7 +70,9 @@ def ask(export: Export, *commands: str) -> Answer:
 def names(line: str, place: Place) -> bool:
     """Whether a line names the file, the column, and where there is one the row."""
     text = line.removeprefix("- ")
-    if place.file not in text or not re.search(rf"(?<![A-Za-z0-9_]){re.escape(place.column)}(?![A-Za-z0-9])", text):
+    if place.file not in text or not re.search(
+        rf"(?<![A-Za-z0-9_]){re.escape(place.column)}(?![A-Za-z0-9])", text
+    ):
         return False
     numbers = {int(number) for number in re.findall(r"(?<![\d.\w])\d+(?![\d.]*\w)", text)}
     return not place.rows or bool(numbers & set(place.rows))
@@ -75,9 +84,7 @@ def planted(defect: Defect, folder: Path, *, seed: int, clean: Export) -> tuple[
     return export, defect.plant(export, np.random.default_rng([seed, DEFECTS.index(defect)]))
 
 
-def examine(
-    defect: Defect, folder: Path, twin: Answer, *, seed: int, clean: Export
-) -> dict[str, object]:
+def examine(defect: Defect, folder: Path, twin: Answer, *, seed: int, clean: Export) -> dict[str, object]:
     """Plant a defect and say by which line it is found."""
     export, place = planted(defect, folder, seed=seed, clean=clean)
     answer = ask(export, "check", "config.yaml")

@@ -131,7 +131,7 @@ def _predict_table(
     from predictor import answers
     from predictor.api import read_new_patients, write_text
     from predictor.prediction import as_records, predict_patients
-    from predictor.prediction.predicting import COLUMNS
+    from predictor.prediction.predicting import NOTED
     from predictor.prediction_model import load_prediction_model
 
     loaded = load_prediction_model(folder)
@@ -139,10 +139,10 @@ def _predict_table(
         must_be_new(out, patients)
     rows = read_new_patients(loaded, patients, as_of=as_of)
     wanted = len(rows) <= MOST_WITH_RANGE if ranges is None else ranges
-    found = predict_patients(loaded, rows, explain=False, ranges=wanted)
+    found = predict_patients(loaded, rows, explain=False, ranges=wanted, day0=as_of)
     records = as_records(found)
     if out is not None:
-        write_text(answers.answers_csv(records, COLUMNS), out)
+        write_text(answers.answers_csv(records, NOTED), out)
     if as_json:
         show(answers.answers_record(records, loaded.card))
     else:

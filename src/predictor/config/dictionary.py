@@ -97,6 +97,9 @@ class Column(Declared):
     """Any other quantity. Columns of one quantity are one measure."""
     day: int | None = None
     """For wide files: the day relative to day 0 on which this column was measured."""
+    max_age_days: Annotated[int, Field(ge=0)] | None = None
+    """Age in days, on day 0, up to which a value counts as current: `check` counts older ones, and a patient's page
+    warns. They are used all the same; the baseline window says what is not. Needs a date or a day."""
     below_limit: Literal["half", "sqrt2", "limit"] | None = None
     """How a cell such as ``<0.4`` is read: 0.2, 0.4/√2 or 0.4. Without it such a cell is an error."""
     above_limit: Literal["limit"] | None = None

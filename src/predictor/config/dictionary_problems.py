@@ -40,6 +40,7 @@ def find_dictionary_problems(dictionary: Dictionary, *, lost: Container[str] = (
             yield from _type(place, column)
             yield from _part(place, column)
             yield from _limits(place, column)
+            yield from _age(place, table, column)
             yield from _known(place, table, column)
             yield from _unit(place, column)
             yield from find_coding_problems(f"{place}.fhir", column)
@@ -127,6 +128,18 @@ def _part(place: str, column: Column) -> Iterator[Problem]:
     ):
         message = f"a score is computed from items, so {word} says nothing about it"
         yield Problem("CFG-38", message, f"Delete `{word}:`", f"{place}.{word}")
+
+
+def _age(place: str, table: Table, column: Column) -> Iterator[Problem]:
+    if column.max_age_days is None:
+        return
+    dated = (
+        isinstance(table.known_of(column), DateKnown) or table.visits is not None or column.day is not None
+    )
+    if not dated:
+        message = "a value has an age only where something says when it was measured"
+        remedy = "Write `known: {date: COLUMN}`, or delete `max_age_days:`"
+        yield Problem("CFG-38", message, remedy, f"{place}.max_age_days")
 
 
 def _limits(place: str, column: Column) -> Iterator[Problem]:

@@ -18,11 +18,24 @@ __all__ = ["judge_patient"]
 NEWER = "Ask the model's owner for one that was checked on newer patients"
 
 
-def judge_patient(model: PredictionModel, patient: Patient, *, today: date) -> Prediction:
-    """Decide between estimate, group page and refusal, before any number is made."""
+def judge_patient(
+    model: PredictionModel, patient: Patient, *, today: date, day0: date | None = None
+) -> Prediction:
+    """Decide between estimate, group page and refusal, before any number is made.
+
+    Parameters
+    ----------
+    model : PredictionModel
+    patient : Patient
+    today : date
+        On which the model has to be in date.
+    day0 : date, optional
+        From which the age of values counts; default today.
+    """
+    day0 = day0 or today
     research = model.policy.get("release") == "research"
     better = model.card.get("verdict", {}).get("label") == "better"
-    checks = _checks(model, patient, today, personal=better or research)
+    checks = _checks(model, patient, today, day0, personal=better or research)
     failed = [check for check in checks if check.status == "fail"]
     kind: Kind = "estimate"
     reasons: tuple[str, ...] = ()
@@ -37,19 +50,21 @@ def judge_patient(model: PredictionModel, patient: Patient, *, today: date) -> P
         group=next((g for g in model.group_rates if g.plan == patient.plan), None),
         checks=tuple(checks),
         reasons=reasons,
-        inputs=tuple(_input_value(one, patient, today) for one in model.inputs),
+        inputs=tuple(_input_value(one, patient, day0) for one in model.inputs),
         research_only=research and not better,
         readable=not patient.unreadable,
     )
 
 
-def _checks(model: PredictionModel, patient: Patient, today: date, *, personal: bool) -> list[Check]:
+def _checks(
+    model: PredictionModel, patient: Patient, today: date, day0: date, *, personal: bool
+) -> list[Check]:
     """Ask every question, in the order of the page."""
     asked = [
         _entry_check(model, patient),
         check_ranges(model, patient),
         _complete_check(model, patient, personal=personal),
-        check_freshness(model, patient, today=today),
+        check_freshness(model, patient, today=day0),
         _typical_check(model, patient),
         _site_check(model),
         _plan_check(model, patient),
@@ -58,13 +73,13 @@ def _checks(model: PredictionModel, patient: Patient, today: date, *, personal: 
     return [check for check in asked if check is not None]
 
 
-def _input_value(one: InputField, patient: Patient, today: date) -> InputValue:
+def _input_value(one: InputField, patient: Patient, day0: date) -> InputValue:
     value = patient.values[one.name]
     recorded = patient.recorded.get(one.name, Recorded())
     note = patient.unreadable.get(one.name, "")
     if value is None and not note:
         note = "Missing: filled in" if one.role != "entry" else "Missing"
-    notes = [text for text in (note, recorded.note, age_note(one, patient, today=today)) if text]
+    notes = [text for text in (note, recorded.note, age_note(one, patient, today=day0)) if text]
     recorded = recorded if value is not None else replace(recorded, day=None, source="")
     readable = one.name not in patient.unreadable
     said = "; ".join(notes)

@@ -31,7 +31,7 @@ def check_freshness(model: PredictionModel, patient: Patient, *, today: date) ->
     ageing = [one for one in model.inputs if one.max_age_days and patient.values[one.name] is not None]
     if not ageing:
         return None
-    old = [f"{one.label}: {note}" for one in ageing if (note := age_note(one, patient, today=today))]
+    old = [f"{one.label} was {note}" for one in ageing if (note := age_note(one, patient, today=today))]
     undated = [one.label for one in ageing if _day(one, patient) is None]
     if not old and not undated:
         return Check("fresh_inputs", LABEL, "ok", "All in time", "As recent as in development")
@@ -55,7 +55,9 @@ def age_note(one: InputField, patient: Patient, *, today: date) -> str:
     age = (today - day).days
     if age < 0:
         return "dated after the assessment"
-    return f"{age} days old; limit {one.max_age_days}" if age > one.max_age_days else ""
+    if age <= one.max_age_days:
+        return ""
+    return f"measured {age} days ago; the model needs {one.max_age_days} days or fewer"
 
 
 def _day(one: InputField, patient: Patient) -> date | None:

@@ -36,6 +36,8 @@ COLUMNS = (
     "group_high",
     "reason",
 )
+NOTED = (*COLUMNS, "notes")
+"""With what a reader of the number has to know: values that are older than the model needs, or of unknown age."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ def as_frame(predictions: Sequence[Prediction]) -> pd.DataFrame:
 
 
 def as_records(predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
-    """Return predictions as plain data, one mapping of `COLUMNS` each.
+    """Return predictions as plain data, one mapping of `NOTED` each.
 
     Parameters
     ----------
@@ -142,8 +144,11 @@ def _record(one: Prediction) -> dict[str, Any]:
     group = one.group if one.kind != "refusal" else None
     observed = (None, None, None) if group is None else (group.rate, group.low, group.high)
     estimated = (one.probability, one.low, one.high)
-    found = (one.row, one.kind, *estimated, one.plan, *observed, "; ".join(one.reasons))
-    return dict(zip(COLUMNS, found, strict=True))
+    old = "; ".join(
+        check.meaning for check in one.checks if (check.id, check.status) == ("fresh_inputs", "check")
+    )
+    found = (one.row, one.kind, *estimated, one.plan, *observed, "; ".join(one.reasons), old)
+    return dict(zip(NOTED, found, strict=True))
 
 
 def predict_patients(
@@ -153,6 +158,7 @@ def predict_patients(
     explain: bool = True,
     ranges: bool = True,
     today: date | None = None,
+    day0: date | None = None,
 ) -> list[Prediction]:
     """Predict each patient, or say why not.
 
@@ -167,6 +173,8 @@ def predict_patients(
         Whether the range over the refits is wanted, which costs two hundred times the estimate.
     today : date or None
         For the check that the model is in date; default today.
+    day0 : date or None
+        From which the age of values counts; default ``today``.
 
     Raises
     ------
@@ -174,7 +182,8 @@ def predict_patients(
         If columns are missing, unknown or doubled.
     """
     patients = read_patients(model, frame)
-    judged = [judge_patient(model, patient, today=today or date.today()) for patient in patients]
+    today = today or date.today()
+    judged = [judge_patient(model, patient, today=today, day0=day0) for patient in patients]
     numbered = [i for i, p in enumerate(judged) if p.kind == "estimate"]
     if numbered:
         chosen, asked = [patients[i] for i in numbered], [judged[i] for i in numbered]

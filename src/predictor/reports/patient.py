@@ -75,7 +75,12 @@ def example_rows(model: PredictionModel) -> list[dict[str, object]]:
 
 
 def patient_views(
-    model: PredictionModel, frame: pd.DataFrame | Rows, *, now: datetime, user_ref: str
+    model: PredictionModel,
+    frame: pd.DataFrame | Rows,
+    *,
+    now: datetime,
+    user_ref: str,
+    day0: date | None = None,
 ) -> list[PredictionReportV1]:
     """Predict each row and lay out what its report says.
 
@@ -87,6 +92,8 @@ def patient_views(
     now : datetime
     user_ref : str
         Who asked, as the clinic names them; never a patient.
+    day0 : date, optional
+        Everybody's day 0, from which the age of values counts; default the day of ``now``.
 
     Raises
     ------
@@ -94,7 +101,7 @@ def patient_views(
         ART-03, where the model's card does not say what stands on every page.
     """
     require_printable(model.card)
-    predictions = predict_patients(model, frame, today=now.date())
+    predictions = predict_patients(model, frame, today=now.date(), day0=day0)
     if "patient" in frame.columns:
         place = list(frame.columns).index("patient")
         rows = frame.itertuples(index=False, name=None)

@@ -33,9 +33,13 @@ def test_a_value_without_a_date_an_old_one_and_one_in_time() -> None:
     assert check_of(undated, "fresh_inputs").result == "1 without a date"
     check = check_of(old, "fresh_inputs")
     assert (check.status, check.result) == ("check", "1 not in time")
-    assert check.meaning.endswith(": 29 days old; limit 28")
+    assert check.meaning == "MADRS was measured 29 days ago; the model needs 28 days or fewer"
     madrs = next(one for one in old.inputs if one.field == "madrs")
-    assert (madrs.date, madrs.source, madrs.note) == (date(2026, 5, 3), "ward", "29 days old; limit 28")
+    assert (madrs.date, madrs.source, madrs.note) == (
+        date(2026, 5, 3),
+        "ward",
+        "measured 29 days ago; the model needs 28 days or fewer",
+    )
     (in_time,) = views(n=1, madrs_date="2026-05-04")
     assert check_of(in_time, "fresh_inputs").status == "ok"
     (later,) = views(n=1, madrs_date="2026-06-02")

@@ -77,7 +77,7 @@ bloods:
   known: {date: drawn}
   columns:
     drawn: {type: date}
-    crp: {analyte: crp, unit: mg/L}
+    crp: {analyte: crp, unit: mg/L, max_age_days: 30}
     creatinine: {analyte: creatinine, unit: umol/L}
     vitamin_d: {analyte: vitamin_d, unit: nmol/L}
     tsh: {analyte: tsh, unit: "m[IU]/L", unit_column: tsh_unit}
@@ -177,9 +177,11 @@ class Export:
 
     @property
     def config(self) -> Path:
+        """Return the path of the config."""
         return self.folder / "config.yaml"
 
     def path(self, file: str) -> Path:
+        """Return the path of a file."""
         return self.folder / file
 
     def read(self, file: str) -> pd.DataFrame:
@@ -187,6 +189,7 @@ class Export:
         return pd.read_csv(self.path(file), dtype=str, keep_default_na=False)
 
     def write(self, file: str, table: pd.DataFrame) -> None:
+        """Replace a CSV file."""
         table.to_csv(self.path(file), index=False)
 
     def change(self, file: str, change: Callable[[pd.DataFrame], object]) -> None:
@@ -259,18 +262,24 @@ def _plain_tables(people: pd.DataFrame, rng: np.random.Generator) -> Mapping[str
     }
 
 
+def _shifted(days: pd.Series, by: np.ndarray) -> list[date]:
+    return [day + timedelta(days=int(shift)) for day, shift in zip(days, by, strict=True)]
+
+
 def _courses(people: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     n = len(people)
     return pd.DataFrame(
         {
             "patient": people["patient"],
-            "started": [datetime.combine(day, time(10, 30)).isoformat(" ", "minutes") for day in people["start"]],
+            "started": [
+                datetime.combine(day, time(10, 30)).isoformat(" ", "minutes") for day in people["start"]
+            ],
             "arm": rng.choice(["ketamine", "midazolam"], n),
             "dose": rng.choice([0.4, 0.5, 0.6], n),
             "infusions": rng.integers(4, 7, n),
-            "finished": [day + timedelta(days=int(late)) for day, late in zip(people["start"], rng.integers(14, 22, n), strict=True)],
+            "finished": _shifted(people["start"], rng.integers(14, 22, n)),
         }
-    )  # fmt: skip
+    )
 
 
 def _items(total: int, low: np.ndarray, high: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -290,14 +299,19 @@ def _ratings(people: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
         for day, total in ((early, one.before), (later, one.after)):
             items = _items(int(total), np.zeros(10, int), np.full(10, 6), rng)
             rows.append([one.patient, day, day + timedelta(days=1), *items, total])
-    return pd.DataFrame(rows, columns=["patient", "rated", "entered", *(f"m{i}" for i in range(1, 11)), "madrs"])
+    return pd.DataFrame(
+        rows, columns=["patient", "rated", "entered", *(f"m{i}" for i in range(1, 11)), "madrs"]
+    )
 
 
 def _questionnaires(people: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     rows = []
     for one in people.itertuples(index=False):
         day = one.start - timedelta(days=int(rng.integers(1, 10)))
-        rows += [[one.patient, day, "GAD7", rng.integers(3, 21)], [one.patient, day, "PHQ9", rng.integers(9, 27)]]
+        rows += [
+            [one.patient, day, "GAD7", rng.integers(3, 21)],
+            [one.patient, day, "PHQ9", rng.integers(9, 27)],
+        ]
     return pd.DataFrame(rows, columns=["patient", "filled_in", "scale", "score"])
 
 
@@ -316,14 +330,14 @@ def _bloods(people: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "patient": people["patient"],
-            "drawn": [day - timedelta(days=int(early)) for day, early in zip(people["start"], rng.integers(1, 20, n), strict=True)],
+            "drawn": _shifted(people["start"], -rng.integers(1, 20, n)),
             "crp": np.round(np.exp(rng.normal(0.9, 0.8, n)), 2).clip(0.2),
             "creatinine": np.round(rng.normal(75, 12, n).clip(45, 120)).astype(int),
             "vitamin_d": np.round(rng.normal(58, 15, n).clip(20, 120)).astype(int),
             "tsh": np.round(np.exp(rng.normal(0.6, 0.4, n)), 2),
             "tsh_unit": "m[IU]/L",
         }
-    )  # fmt: skip
+    )
 
 
 def _write_workbook(path: Path, people: pd.DataFrame, rng: np.random.Generator) -> None:
@@ -342,22 +356,38 @@ def _write_workbook(path: Path, people: pd.DataFrame, rng: np.random.Generator) 
 def _write_transport(path: Path, people: pd.DataFrame, rng: np.random.Generator) -> None:
     import pyreadstat
 
-    table = pd.DataFrame({"USUBJID": people["patient"], "EDUYRS": rng.integers(8, 22, len(people)).astype(float)})
+    table = pd.DataFrame(
+        {"USUBJID": people["patient"], "EDUYRS": rng.integers(8, 22, len(people)).astype(float)}
+    )
     pyreadstat.write_xport(table.assign(PROV="SIMULATED"), str(path), table_name="DM", file_format_version=5)
 
 
 def _write_redcap(export: Export, people: pd.DataFrame, rng: np.random.Generator) -> None:
     rows: list[dict[str, object]] = []
     for one in people.itertuples(index=False):
-        own = {"record_id": one.patient, "redcap_event_name": "screening_arm_1", "provenance": "", "employed": ""}
+        own = {
+            "record_id": one.patient,
+            "redcap_event_name": "screening_arm_1",
+            "provenance": "",
+            "employed": "",
+        }
         ptsd = int(rng.random() < 0.3)
-        rows.append(own | {"provenance": 1, "employed": rng.integers(1, 3), "comorbid___ptsd": ptsd, "comorbid___none": 1 - ptsd, "enrolment_complete": 2})  # fmt: skip
+        boxes = {"comorbid___ptsd": ptsd, "comorbid___none": 1 - ptsd}
+        rows.append(own | boxes | {"provenance": 1, "employed": rng.integers(1, 3), "enrolment_complete": 2})
         for instance in (1, 2):
             day = one.start - timedelta(days=int(rng.integers(1, 4)) + 5 * instance)
             repeat = {"redcap_repeat_instrument": "pressure", "redcap_repeat_instance": instance}
-            rows.append(own | repeat | {"measured": day, "systolic": rng.integers(105, 150), "pressure_complete": 2})
+            rows.append(
+                own | repeat | {"measured": day, "systolic": rng.integers(105, 150), "pressure_complete": 2}
+            )
     headers = [
-        *("record_id", "redcap_event_name", "redcap_repeat_instrument", "redcap_repeat_instance", "provenance"),
+        *(
+            "record_id",
+            "redcap_event_name",
+            "redcap_repeat_instrument",
+            "redcap_repeat_instance",
+            "provenance",
+        ),
         *("employed", "comorbid___ptsd", "comorbid___none", "enrolment_complete"),
         *("measured", "systolic", "pressure_complete"),
     ]
