@@ -285,6 +285,11 @@ CODE_PAGES: Mapping[str, CodePage] = MappingProxyType(
             "`predictor init` guesses and marks what it guessed. `predictor check` lists the open marks; training "
             "waits until none is left.",
         ),
+        "CFG-57": CodePage(
+            "config.yaml:12: outcomes.response.assessed.first_day: CFG-57 the outcome is assessed from day 7 on, and "
+            "the decision may be taken on day 10. Let it begin after day 10, or lower cohort.decision_time.last_day.",
+            "A decision after an infusion needs a dated table of infusions, and outcomes that begin when it is taken.",
+        ),
         "LEA-03": CodePage(
             "config.yaml:18: features.groups.clinical.1: LEA-03 patients.relapse is known only after day "
             "0. Leave it out; the treatment received and whatever follows it are no features.",

@@ -62,6 +62,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "CFG-52": "The address of a database holds a user or a password.",
         "CFG-53": "The parts of an outcome contradict each other.",
         "CFG-56": "A guess of a draft waits to be confirmed.",
+        "CFG-57": "The time of the decision does not fit the cohort or the outcomes.",
         "LEA-03": "A feature, the plan or what splits patients is known only after day 0.",
         "LEA-08": "Patients of an evaluation are among those that the model was developed on.",
         "CLI-01": "An argument is missing or is not written as it has to be.",

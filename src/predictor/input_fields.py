@@ -10,7 +10,7 @@ import pandas as pd
 
 from predictor.cohort.selection import baseline_values
 from predictor.cohort.windows import attribute
-from predictor.config.schema import FeatureEntry, Rule
+from predictor.config.schema import DECISION_TAKES, FeatureEntry, Rule
 from predictor.features.dataset import Feature
 from predictor.features.extraction import declare_feature
 from predictor.prediction_model import InputField
@@ -61,7 +61,7 @@ def describe_inputs(
             X[f.name],
             plan,
             importance=importance.get(f.name, 0.0) / total,
-            max_age=_max_age(study, f.source),
+            max_age=None if f.take in DECISION_TAKES else _max_age(study, f.source),
         )
         for f in features
         if f.take != "last"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from predictor.cohort.selection import baseline_days
+from predictor.config.schema import DECISION_TAKES
 from predictor.study import Study
 
 __all__ = ["old_values"]
@@ -28,7 +29,7 @@ def _beyond_limit(study: Study) -> Iterator[str]:
     for feature in study.dataset.features:
         found = dictionary.find(feature.source)
         limit = found[2].max_age_days if found is not None else None
-        if found is None or limit is None:
+        if found is None or limit is None or feature.take in DECISION_TAKES:
             continue
         days = baseline_days(
             study.cohort.timeline,

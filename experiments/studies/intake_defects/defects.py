@@ -12,7 +12,6 @@ from datetime import date, timedelta
 
 import numpy as np
 import pandas as pd
-
 from export import Export
 
 __all__ = ["DEFECTS", "Defect", "Place"]

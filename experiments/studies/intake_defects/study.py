@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 from defects import DEFECTS, Defect, Place
-
 from export import Export, write_export
+
 from predictor.cli import main as predictor
 
 HERE = Path(__file__).parent
@@ -70,9 +70,8 @@ def ask(export: Export, *commands: str) -> Answer:
 def names(line: str, place: Place) -> bool:
     """Whether a line names the file, the column, and where there is one the row."""
     text = line.removeprefix("- ")
-    if place.file not in text or not re.search(
-        rf"(?<![A-Za-z0-9_]){re.escape(place.column)}(?![A-Za-z0-9])", text
-    ):
+    column = rf"(?<![A-Za-z0-9_]){re.escape(place.column)}(?![A-Za-z0-9_])"
+    if place.file not in text or (place.column and not re.search(column, text)):
         return False
     numbers = {int(number) for number in re.findall(r"(?<![\d.\w])\d+(?![\d.]*\w)", text)}
     return not place.rows or bool(numbers & set(place.rows))
@@ -120,8 +119,26 @@ def run(seed: int, folder: Path) -> Iterator[dict[str, object]]:
         yield examine(defect, folder / f"{number:02d}", twin, seed=seed, clean=clean)
 
 
+def table(results: Path) -> str:
+    """Return the table of the README: each defect, in how many of the exports it was found, and by which code."""
+    with results.open(encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file))
+    by_defect: dict[str, list[dict[str, str]]] = {}
+    for line in lines:
+        by_defect.setdefault(line["defect"], []).append(line)
+    rows = ["| kind | defect | row | planted in | found by | found |", "|---|---|---|---|---|---|"]
+    for name, own in by_defect.items():
+        first = own[0]
+        codes = ", ".join(dict.fromkeys(line["code"] for line in own if line["code"]))
+        place = re.sub(r" row \d+", "", first["planted"])
+        found = sum(int(line["found"]) > 0 for line in own)
+        counted = f"{found} of {len(own)}" if first["kind"] else f"{found} false alarms"
+        rows.append(f"| {first['kind']} | {name} | {first['fault']} | {place} | {codes} | {counted} |")
+    return "\n".join(rows)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Write results.csv."""
+    """Write results.csv, and print the table of the README."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="*", default=[1, 2, 3])
     parser.add_argument("--out", type=Path, default=HERE / "results.csv")
@@ -134,6 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for line in run(seed, Path(folder) / str(seed)):
                 writer.writerow(line)
                 print(f"{line['found']} {line['defect']}: {line.get('code', '')} {line['line']}")
+    print(table(given.out))
     print(f"{time.process_time() - began:.0f} s of CPU")
 
 

@@ -1,13 +1,13 @@
-"""An outcome's definition in words, as reports print it."""
+"""The definition of an outcome, and of the decision's time, in words, as reports print them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from predictor.config.outcome_sections import Harm
-from predictor.config.schema import AnyOutcome, IntercurrentEvent, RelapseOutcome, Window
+from predictor.config.schema import AfterInfusion, AnyOutcome, IntercurrentEvent, RelapseOutcome, Window
 
-__all__ = ["outcome_text"]
+__all__ = ["describe_decision", "outcome_text"]
 
 
 def outcome_text(outcome: AnyOutcome) -> str:
@@ -70,3 +70,18 @@ def _events_text(events: Mapping[str, IntercurrentEvent]) -> str:
         f"{name.replace('_', ' ')} ({event.strategy.replace('_', ' ')})" for name, event in events.items()
     ]
     return f"; intercurrent events: {', '.join(named)}" if named else ""
+
+
+def describe_decision(decision: AfterInfusion) -> str:
+    """Return in words when the estimate is needed.
+
+    Parameters
+    ----------
+    decision : AfterInfusion
+    """
+    days = f"{decision.days} days after" if decision.days != 1 else "the day after"
+    when = "at the end of the day of" if not decision.days else days
+    return (
+        f"{when} infusion {decision.after_infusion}, on day {decision.last_day} relative to day 0 at the latest; who "
+        "did not come to it is left out"
+    )

@@ -13,6 +13,7 @@ import pandas as pd
 from predictor.cohort.clock import check_recorded
 from predictor.cohort.conditions import is_one_of, meets
 from predictor.cohort.day0 import check_order, find_units
+from predictor.cohort.decision import decision_days, early_values
 from predictor.cohort.windows import (
     Timeline,
     attribute,
@@ -20,7 +21,14 @@ from predictor.cohort.windows import (
     build_timeline,
 )
 from predictor.config.dictionary import DateKnown, Dictionary
-from predictor.config.schema import Baseline, CohortSection, Index, Rule
+from predictor.config.schema import (
+    DECISION_TAKES,
+    AfterInfusion,
+    Baseline,
+    CohortSection,
+    Index,
+    Rule,
+)
 from predictor.data.conform import ConformedTable
 from predictor.errors import DataError, Problem
 
@@ -86,9 +94,12 @@ def baseline_values(
         ``table.column``.
     baseline : Baseline
         The window that dated values have to fall into.
-    take : {"last", "first", "mean", "min", "max", "slope"}
-        Which of several values, or what of them; ``slope`` is per week.
+    take : {"last", "first", "mean", "min", "max", "slope", "latest", "early_change"}
+        Which of several values, or what of them; ``slope`` is per week; the last two as in
+        `predictor.cohort.decision.early_values`.
     """
+    if take in DECISION_TAKES:
+        return early_values(timeline, reference, baseline=baseline, take=take)
     n = len(timeline.units)
     found = dictionary.find(reference)
     plain = attribute(timeline, reference)
@@ -175,6 +186,8 @@ def select_cohort(
     timeline = build_timeline(
         units, tables, dictionary, index_table=cohort.index.table, same_day=cohort.baseline.same_day
     )
+    if isinstance(cohort.decision_time, AfterInfusion):
+        timeline = _until_decision(timeline, tables, dictionary, cohort, steps)
     for rule in cohort.eligibility:
         timeline = _apply(rule, timeline, dictionary, cohort.baseline, steps)
     plan = plan_labels(timeline, cohort)
@@ -190,6 +203,21 @@ def select_cohort(
     if not len(timeline.units):
         raise DataError(Problem("DAT-30", "nobody is left after eligibility", f"Steps: {steps.words()}"))
     return Cohort(timeline=timeline, attrition=steps.frame(), groups=groups, plan=plan)
+
+
+def _until_decision(
+    timeline: Timeline,
+    tables: Mapping[str, ConformedTable],
+    dictionary: Dictionary,
+    cohort: CohortSection,
+    steps: _Attrition,
+) -> Timeline:
+    """Keep the units that came to the decision, with its day; the others never had to be decided about."""
+    decision = cast(AfterInfusion, cohort.decision_time)
+    days = decision_days(timeline.units, tables, dictionary, cohort)
+    kept = replace(timeline, decision=days).take(~np.isnan(days))
+    steps.keep(f"Infusion {decision.after_infusion}, decided by day {decision.last_day}", kept)
+    return kept
 
 
 def plan_labels(timeline: Timeline, cohort: CohortSection) -> np.ndarray:

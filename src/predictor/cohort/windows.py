@@ -29,6 +29,7 @@ __all__ = [
     "attribute",
     "baseline_rows",
     "build_timeline",
+    "decision_rows",
     "index_dates",
     "measure_of",
     "rows_in_window",
@@ -60,12 +61,15 @@ class Timeline:
         day 0.
     withheld : dict of str to ndarray of bool of shape (units,)
         Attributes of which some were recorded after day 0, and the units that have such a value.
+    decision : ndarray of float of shape (units,) or None
+        Day of the decision, where it follows an infusion; None where it is taken on the baseline.
     """
 
     units: pd.DataFrame
     records: pd.DataFrame
     attributes: Mapping[str, pd.Series]
     withheld: Mapping[str, np.ndarray] = field(default_factory=dict)
+    decision: np.ndarray | None = None
 
     def take(self, keep: np.ndarray) -> Timeline:
         """Return the timeline of the units for which ``keep`` is True, renumbered from 0.
@@ -85,6 +89,7 @@ class Timeline:
                 name: values[keep].reset_index(drop=True) for name, values in self.attributes.items()
             },
             withheld={name: values[keep] for name, values in self.withheld.items()},
+            decision=None if self.decision is None else self.decision[keep],
         )
 
 
@@ -180,6 +185,39 @@ def baseline_rows(timeline: Timeline, baseline: Baseline) -> pd.DataFrame:
     records = timeline.records
     inside = _in_window(records, baseline)
     return last_versions(records.loc[inside & known_at_day0(records, same_day=baseline.same_day)])
+
+
+def decision_rows(
+    timeline: Timeline, reference: str, baseline: Baseline
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the records of one quantity that were known at the decision: of the baseline, and of after day 0.
+
+    Parameters
+    ----------
+    timeline : Timeline
+        With the days of the decision.
+    reference : str
+        ``table.column``.
+    baseline : Baseline
+
+    Returns
+    -------
+    before, after : pandas.DataFrame
+        ``before`` is the baseline as it was known on day 0. ``after`` holds what speaks of a later time (on day 0, of
+        one that a clock puts after the dose), up to the day of the decision, as it was recorded by then.
+    """
+    records = timeline.records
+    own = records.loc[records["reference"] == reference]
+    before = last_versions(
+        own.loc[_in_window(own, baseline) & known_at_day0(own, same_day=baseline.same_day)]
+    )
+    if timeline.decision is None:
+        return before, own.iloc[:0]
+    until = timeline.decision[own["unit"].to_numpy(int)]
+    day = own["day"].to_numpy(float)
+    later = (day > 0) | ((day == 0) & (own["before_dose"] == False).to_numpy(bool))  # noqa: E712 - None is neither
+    known = (day <= until) & (own["known_day"].to_numpy(float) <= until)
+    return before, last_versions(own.loc[later & known & ~_in_window(own, baseline)])
 
 
 def _in_window(records: pd.DataFrame, baseline: Baseline) -> np.ndarray:

@@ -7,7 +7,14 @@ from itertools import pairwise
 
 from predictor.config.dictionary import Column, DateKnown, Dictionary, Table
 from predictor.config.messages import suggestion
-from predictor.config.schema import AdverseEventOutcome, Condition, Config, EventOutcome, Window
+from predictor.config.schema import (
+    AdverseEventOutcome,
+    AfterInfusion,
+    Condition,
+    Config,
+    EventOutcome,
+    Window,
+)
 from predictor.errors import Problem
 
 __all__ = ["conditions_of", "find_cohort_problems", "unknown_levels"]
@@ -23,6 +30,7 @@ def find_cohort_problems(config: Config, dictionary: Dictionary) -> Iterator[Pro
     """
     yield from _index(config, dictionary)
     yield from _recorded(config, dictionary)
+    yield from _decision(config, dictionary)
     yield from _windows(config)
     yield from _eligibility(config, dictionary)
     yield from _selection_on_outcome(config, dictionary)
@@ -91,6 +99,54 @@ def _recorded(config: Config, dictionary: Dictionary) -> Iterator[Problem]:
             message = f"{name} says when it was recorded, and day 0 has no date to compare that with"
             remedy = "Write `index: {table: …}` with a dated table, or delete `recorded:` in the dictionary"
             yield Problem("CFG-35", message, remedy, "cohort.index")
+
+
+def _decision(config: Config, dictionary: Dictionary) -> Iterator[Problem]:
+    """Yield what is wrong with a decision after an infusion: its table, and outcomes that begin before it."""
+    decision, path = config.cohort.decision_time, "cohort.decision_time"
+    if not isinstance(decision, AfterInfusion):
+        return
+    name = decision.table or config.cohort.index.table
+    if name is None:
+        message = "visits have no dates, so no infusion can be counted"
+        yield Problem("CFG-57", message, "Write `index: {table: …}` with a dated table", path)
+    elif name not in dictionary:
+        names = [table for table, _ in dictionary.tables()]
+        yield Problem(
+            "CFG-20", f'the table "{name}" is not declared', suggestion(name, names), f"{path}.table"
+        )
+    else:
+        yield from _infusion_table(decision, dictionary[name], name, path)
+    if decision.days > decision.last_day:
+        message = (
+            f"it is {decision.days} days after an infusion, and at the latest on day {decision.last_day}"
+        )
+        yield Problem("CFG-57", message, "Raise last_day", f"{path}.last_day")
+    for outcome, one in config.outcomes.items():
+        window = one.assessed
+        if window is not None and window.first_day <= decision.last_day:
+            message = (
+                f"the outcome is assessed from day {window.first_day} on, and the decision may be taken on day "
+                f"{decision.last_day}"
+            )
+            remedy = f"Let it begin after day {decision.last_day}, or lower cohort.decision_time.last_day"
+            yield Problem("CFG-57", message, remedy, f"outcomes.{outcome}.assessed.first_day")
+
+
+def _infusion_table(decision: AfterInfusion, table: Table, name: str, path: str) -> Iterator[Problem]:
+    if not isinstance(table.known, DateKnown):
+        message = f'the table "{name}" has no date, so no infusion can be counted'
+        yield Problem("CFG-57", message, "Write `known: {date: COLUMN}` in the dictionary", path)
+    for column, value in decision.where.items():
+        header = table.header_of(column)
+        if header is None:
+            names = [one.reference(h) for h, one in table.columns.items()]
+            message = f"{name}.{column} is not declared"
+            yield Problem("CFG-20", message, suggestion(column, names), f"{path}.where.{column}")
+        else:
+            yield from unknown_levels(
+                [value], table.columns[header], f"{name}.{column}", f"{path}.where.{column}"
+            )
 
 
 def _selection_on_outcome(config: Config, dictionary: Dictionary) -> Iterator[Problem]:

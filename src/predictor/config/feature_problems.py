@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Container, Iterator
 
 from predictor.config.cohort_problems import unknown_levels
-from predictor.config.dictionary import Column, Dictionary, Table
+from predictor.config.dictionary import Column, DateKnown, Dictionary, Table
 from predictor.config.messages import suggestion
 from predictor.config.outcome_sections import recorded_columns
 from predictor.config.schema import (
+    DECISION_TAKES,
     AdverseEventOutcome,
     ChangeOutcome,
     Config,
@@ -129,6 +130,7 @@ def _features(config: Config, dictionary: Dictionary) -> Iterator[Problem]:
             if found is not None:
                 path = f"features.groups.{group}.{position}"
                 yield from _usable(path, entry, found[2])
+                yield from _early(config, found[0], path, entry, found[2])
                 yield from _too_late(config, dictionary, path, entry.column)
 
 
@@ -137,7 +139,7 @@ def _usable(path: str, entry: FeatureEntry, column: Column) -> Iterator[Problem]
         yield Problem("CFG-38", f"{entry.column} is a date, which no model takes", "Leave it out", path)
     elif column.kind not in ("number", "integer"):
         numeric: list[str] = [entry.transform] if entry.transform != "none" else []
-        numeric += [entry.take] if entry.take in ("mean", "min", "max", "slope") else []
+        numeric += [entry.take] if entry.take in ("mean", "min", "max", "slope", "early_change") else []
         if numeric:
             message = f"{entry.column} is {column.kind}, so it has no {' and no '.join(numeric)}"
             yield Problem("CFG-38", message, "Write the column alone", path)
@@ -145,6 +147,21 @@ def _usable(path: str, entry: FeatureEntry, column: Column) -> Iterator[Problem]
         declared = f'in "{column.unit}"' if column.unit else "without a unit"
         message = f'{entry.column} is declared {declared}, not in "{entry.unit}"'
         yield Problem("CFG-38", message, "Units are not converted; write the dictionary's", f"{path}.unit")
+
+
+def _early(config: Config, table: Table, path: str, entry: FeatureEntry, column: Column) -> Iterator[Problem]:
+    """Yield a problem for what is known only after an infusion where the decision comes before, or no date tells."""
+    if entry.take not in DECISION_TAKES:
+        return
+    if config.cohort.decision_time == "baseline":
+        message = (
+            f"{entry.take} of {entry.column} is known only after day 0, and the decision is taken before"
+        )
+        remedy = "Write `cohort.decision_time: {after_infusion: …, last_day: …}`, or another `take:`"
+        yield Problem("LEA-03", message, remedy, f"{path}.take")
+    elif not isinstance(table.known_of(column), DateKnown):
+        message = f"{entry.column} has no date, so nothing says what of it was known at the decision"
+        yield Problem("CFG-38", message, "Write `take: last`, or declare its date", f"{path}.take")
 
 
 def _repeated(config: Config) -> Iterator[Problem]:

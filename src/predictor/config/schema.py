@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from predictor.config.dictionary import Declared
 from predictor.config.outcome_sections import (
@@ -26,10 +26,12 @@ from predictor.config.outcome_sections import (
 )
 
 __all__ = [
+    "DECISION_TAKES",
     "DEFAULT_CANDIDATES",
     "DEFAULT_MODELS",
     "PROCEDURES",
     "AdverseEventOutcome",
+    "AfterInfusion",
     "AnyOutcome",
     "Applicability",
     "Assessed",
@@ -145,13 +147,40 @@ class Treatment(Declared):
     """What differences between plans may be called."""
 
 
+class AfterInfusion(Declared):
+    """A decision during the course: at the end of the day of an infusion, or some days later."""
+
+    after_infusion: Annotated[int, Field(ge=1)]
+    """K: the decision follows the K-th infusion, that of day 0 being the first. Who never had it is left out."""
+    days: Annotated[int, Field(ge=0)] = 0
+    """Whole days after that infusion; what became known on this day, or earlier, is known at the decision."""
+    last_day: Annotated[int, Field(ge=0)]
+    """Latest day of the decision relative to day 0: who comes to it later is left out, and every outcome is assessed
+    after it."""
+    table: str | None = None
+    """Dated table with a row for each infusion; default: the index table."""
+    where: dict[str, str] = Field(default_factory=dict)
+    """Values that such a row must have, by column; default for the index table: those of the index."""
+
+
+def _decision_form(value: Any) -> str:
+    return "infusion" if isinstance(value, (dict, AfterInfusion)) else "word"
+
+
+DecisionTime = Annotated[
+    Annotated[Literal["baseline"], Tag("word")] | Annotated[AfterInfusion, Tag("infusion")],
+    Discriminator(_decision_form),
+]
+
+
 class CohortSection(Declared):
     """Who is asked about, and from when."""
 
     patients: str | None = None
     """Table of which each row is a patient; default: the first one without dates or days."""
     index: Annotated[Index, BeforeValidator(_index_form)]
-    decision_time: Literal["baseline"] = "baseline"
+    decision_time: DecisionTime = "baseline"
+    """When the estimate is needed: before the first infusion, or after the K-th, when early values are known."""
     baseline: Baseline = Field(default_factory=Baseline)
     course: Reference | None = None
     """Column that numbers the courses of a patient; they stay together in every split."""
@@ -164,6 +193,10 @@ class CohortSection(Declared):
     """Applied in order; each is a row of the attrition table."""
 
 
+DECISION_TAKES = ("latest", "early_change")
+"""What of a column is known only where the decision follows an infusion."""
+
+
 def _feature_form(value: Any) -> Any:
     return {"column": value} if isinstance(value, str) else value
 
@@ -172,9 +205,10 @@ class FeatureEntry(Declared):
     """One model input: a column, which of its values, and a transformation."""
 
     column: Reference
-    take: Literal["last", "first", "mean", "min", "max", "slope"] = "last"
+    take: Literal["last", "first", "mean", "min", "max", "slope", "latest", "early_change"] = "last"
     """Which value of the baseline window, or what of several. ``slope``: change per week by a straight line through all
-    of them (least squares); missing where they lie on one day."""
+    of them (least squares); missing where they lie on one day. Only with a decision after an infusion: ``latest`` is
+    the last value up to the decision, ``early_change`` the last one after day 0 minus the last of the baseline."""
     unit: str | None = None
     """The unit that the column has to be declared in."""
     transform: Literal["none", "log", "log1p", "sqrt"] = "none"

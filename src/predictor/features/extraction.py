@@ -19,6 +19,10 @@ from predictor.features.dataset import Dataset, Feature
 __all__ = ["Extraction", "declare_feature", "extract_dataset", "extract_values", "feature_sets"]
 
 
+LATER = {"latest": ", latest", "early_change": ", early change"}
+"""What a label adds, so that nobody enters a score of the baseline in the place of one after it."""
+
+
 @dataclass(frozen=True)
 class Extraction:
     """The dataset, which features each set holds, and what was left out of it and why.
@@ -62,14 +66,14 @@ def declare_feature(entry: FeatureEntry, group: str, dictionary: Dictionary) -> 
         name=_feature_name(entry, dictionary),
         source=entry.column,
         kind=kind,  # type: ignore[arg-type]
-        label=column.label or _plain_label(column, header),
+        label=(column.label or _plain_label(column, header)) + LATER.get(entry.take, ""),
         unit=column.unit if entry.take != "slope" else f"{column.unit or 'points'}/week",
         known=known,  # type: ignore[arg-type]
         group=group,
         take=entry.take,
         transform=entry.transform,
         levels=tuple(dict.fromkeys(column.values.values())) if column.values and kind == "category" else (),
-        limits=_limits(column) if entry.take != "slope" else (None, None),
+        limits=_limits(column) if entry.take not in ("slope", "early_change") else (None, None),
         sensitive=column.sensitive,
         grain=_grain(entry, column),
     )

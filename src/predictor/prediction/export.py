@@ -45,6 +45,10 @@ def read_export(
     ------
     DataError
     """
+    if cohort.decision_time != "baseline":
+        message = "the decision of this model is taken after an infusion, and an export is read as of day 0"
+        remedy = "Give one row per patient instead (`predictor predict --template`)"
+        raise DataError(Problem("PRE-01", message, remedy, file=str(path)))
     tables = read_tables(dictionary, _sources(path, dictionary), learning=False)
     name = patient_table(cohort, dictionary)
     patients = sorted(set(tables[name].frame[dictionary[name].key]))

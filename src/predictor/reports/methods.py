@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from predictor.adequacy import Adequacy
-from predictor.config.schema import ModelType
+from predictor.cohort.definitions import describe_decision
+from predictor.config.schema import AfterInfusion, ModelType
 from predictor.provenance import software_version
 from predictor.reports.model_method import procedure_text
 from predictor.reports.wording import joined, number_text, say
@@ -96,8 +97,12 @@ def _predictors(study: Study) -> str:
     sets = [f"{name.replace('_', ' ')} ({len(names)})" for name, names in study.extraction.sets.items()]
     dropped = len(study.extraction.dropped)
     left = f" {dropped} declared inputs could not be used." if dropped else ""
+    decision = config.cohort.decision_time
+    known = f"known on days {window.first_day} to {window.last_day} relative to day 0"
+    if isinstance(decision, AfterInfusion):
+        known += f", or by the decision ({describe_decision(decision)}),"
     return (
-        f"{len(features)} inputs known on days {window.first_day} to {window.last_day} relative to day 0 were "
+        f"{len(features)} inputs {known} were "
         f"candidates, in these sets: {joined(sets)}.{left} {_numbers(study)}, scaled inside each fold; categories as "
         f"indicators. {_filling(study)} No input was chosen by its own association with the outcome."
     )

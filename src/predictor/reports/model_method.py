@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from predictor.adequacy import Adequacy
+from predictor.cohort.definitions import describe_decision
+from predictor.config.schema import AfterInfusion
 from predictor.data.frames import rows_of
 from predictor.models.catalog import FAMILIES
 from predictor.reports.content_model import (
@@ -143,6 +145,8 @@ def definition_rows(study: Study) -> tuple[Definition, ...]:
     rows.append(
         Definition(term="baseline", text=f"days {window.first_day} to {window.last_day} relative to day 0")
     )
+    if isinstance(config.cohort.decision_time, AfterInfusion):
+        rows.append(Definition(term="decision", text=describe_decision(config.cohort.decision_time)))
     if config.cohort.treatment is not None:
         rows.append(
             Definition(
