@@ -73,7 +73,8 @@ def _infusions(
     keep = dates.notna()
     for column, wanted in where.items():
         keep &= is_one_of(table.frame[declared.header_of(column) or column], [wanted])
-    return pd.DataFrame({"patient": table.frame[declared.key], "date": dates}).loc[keep]
+    given: pd.DataFrame = pd.DataFrame({"patient": table.frame[declared.key], "date": dates}).loc[keep]
+    return given
 
 
 def early_values(timeline: Timeline, reference: str, *, baseline: Baseline, take: str) -> pd.Series:
