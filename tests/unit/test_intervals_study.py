@@ -87,7 +87,7 @@ def test_coverage_is_counted_by_hand(module: Callable[[str], ModuleType]) -> Non
             {"auc", "calibration_slope", "gain_log_loss", "rate"},
         ),
         ("differences", "20 clusters of 15, rate 0.40", {"gain_auc", "treat_if", "treat_all", "rate"}),
-        ("smooth", "200 patients, rate 0.40", {"ici", "e50", "e90"}),
+        ("smooth", "200 patients, rate 0.40, far off", {"ici", "e50", "e90"}),
     ],
 )
 def test_a_second_run_computes_nothing_again(

@@ -13,7 +13,7 @@ from predictor.validation.discrimination import average_precision
 from predictor.validation.new_patients import SMOOTHED, smooth_errors
 from predictor.validation.overall import cox_snell_r2, nagelkerke_r2
 from predictor.validation.procedures import Procedure
-from predictor.validation.uncertainty import percentile_interval, weighted_mean
+from predictor.validation.uncertainty import distance_interval, percentile_interval, weighted_mean
 
 __all__ = ["further_performance"]
 
@@ -38,7 +38,7 @@ def further_performance(y: ArrayLike, judged: Procedure, weights: Floats, *, lev
         ``metric``, ``value``, ``low``, ``high``: average precision; Cox and Snell's and Nagelkerke's R² of the
         probabilities as they are (below 0 where the prevalence alone does better); observed / expected;
         Spiegelhalter's z (a test without limits: |z| above 1.96 says that the probabilities are wrong); ICI, E50, E90
-        and Emax of the smooth curve, whose limits lie high because a resample's curve is rougher than the sample's.
+        and Emax of the smooth curve with the limits of `distance_interval`.
     """
     outcome, drawn = np.asarray(y, dtype=float), weights[: 1 + SMOOTHED]
     measures: dict[str, Callable[[Floats], Floats]] = {
@@ -53,7 +53,7 @@ def further_performance(y: ArrayLike, judged: Procedure, weights: Floats, *, lev
     for name in smooth[0][0]:
         value = np.mean([values[name] for values, _ in smooth])
         found[name] = np.concatenate([[value], np.mean([draws[name] for _, draws in smooth], axis=0)])
-    return pd.DataFrame([_line(name, draws, level) for name, draws in found.items()])
+    return pd.DataFrame([_line(name, draws, level, name in smooth[0][0]) for name, draws in found.items()])
 
 
 def _by_copies(y: Floats, p: Floats, weights: Floats, metric: Callable[[Floats, Floats], float]) -> Floats:
@@ -62,6 +62,10 @@ def _by_copies(y: Floats, p: Floats, weights: Floats, metric: Callable[[Floats, 
     return np.array([metric(y[one], p[one]) if len(np.unique(y[one])) == 2 else np.nan for one in rows])
 
 
-def _line(metric: str, draws: Floats, level: float) -> dict[str, object]:
-    low, high = percentile_interval(draws[1:], level=level) if len(draws) > 1 else (np.nan, np.nan)
-    return {"metric": metric, "value": float(draws[0]), "low": low, "high": high}
+def _line(metric: str, draws: Floats, level: float, distance: bool) -> dict[str, object]:
+    value, low, high = float(draws[0]), np.nan, np.nan
+    if len(draws) > 1 and distance:
+        low, high = distance_interval(value, draws[1:], level=level)
+    elif len(draws) > 1:
+        low, high = percentile_interval(draws[1:], level=level)
+    return {"metric": metric, "value": value, "low": low, "high": high}

@@ -24,6 +24,7 @@ from predictor.validation.overall import brier, log_loss, scaled_brier
 from predictor.validation.uncertainty import (
     Estimate,
     cluster_weights,
+    distance_interval,
     expanded_level,
     percentile_interval,
     weighted_mean,
@@ -37,6 +38,7 @@ Floats = NDArray[np.float64]
 FEWEST = 20  # events and non-events, as for a site that was left out
 GRID = 100  # predictions at which the resampled smooth curves are computed
 BOOTSTRAP = "bootstrap of whole clusters or patients"
+DISTANCE = "bootstrap of whole clusters or patients, reaching down"
 SMOOTHED = 500  # resamples of the smooth curve, which costs more than all else
 
 
@@ -105,7 +107,7 @@ def _calibration(
             _estimated("observed_expected", ratio, "normal on the log scale"),
         ]
     values, draws = smooth_errors(y, p, weights[:SMOOTHED])
-    return [*rows, *(_drawn(name, values[name], draws[name], read) for name in ("ici", "e50", "e90"))]
+    return [*rows, *(_distance(name, values[name], draws[name], read) for name in ("ici", "e50", "e90"))]
 
 
 def smooth_errors(y: Floats, p: Floats, weights: Floats) -> tuple[dict[str, float], dict[str, Floats]]:
@@ -182,6 +184,11 @@ def net_benefit_new(
 def _drawn(metric: str, value: float, draws: Floats, level: float) -> dict[str, object]:
     low, high = percentile_interval(draws, level=level)
     return {"metric": metric, "value": value, "low": low, "high": high, "interval": BOOTSTRAP}
+
+
+def _distance(metric: str, value: float, draws: Floats, level: float) -> dict[str, object]:
+    low, high = distance_interval(value, draws, level=level)
+    return {"metric": metric, "value": value, "low": low, "high": high, "interval": DISTANCE}
 
 
 def _estimated(metric: str, one: Estimate, how: str) -> dict[str, object]:

@@ -13,6 +13,7 @@ __all__ = [
     "Estimate",
     "cluster_standard_error",
     "cluster_weights",
+    "distance_interval",
     "effective_sample_size",
     "expanded_level",
     "intraclass_correlation",
@@ -155,6 +156,41 @@ def standard_error_interval(value: float, draws: ArrayLike, *, level: float = 0.
         return float("nan"), float("nan")
     half = float(norm.ppf((1 + level) / 2)) * float(defined.std(ddof=1))
     return value - half, value + half
+
+
+def distance_interval(value: float, draws: ArrayLike, *, level: float = 0.95) -> tuple[float, float]:
+    """Limits of a mean distance, such as the ICI, that chance alone lifts above 0.
+
+    A curve smoothed from few patients wiggles, and a resample's wiggles more: the value lies above the truth, and its
+    bootstrap draws above the value. The upper limit is their percentile. The lower one lies as far below the value as
+    the upper one above it, and once more by what resampling added on average:
+
+        max(0, min(q_low, value − (q_high − value) − (mean of draws − value)))
+
+    Parameters
+    ----------
+    value : float
+        Of the sample itself, at least 0.
+    draws : array of shape (B,)
+    level : float
+        From `expanded_level`.
+
+    Returns
+    -------
+    tuple of float
+        Lower and upper limit; NaN twice where `percentile_interval` gives none.
+
+    Notes
+    -----
+    Found by simulation and not by theory: percentiles alone held the true E90 of 200 patients in 24 of 100 samples,
+    these limits hold 93 or more in every cell of ``experiments/studies/intervals``.
+    """
+    x = np.asarray(draws, dtype=float)
+    low, high = percentile_interval(x, level=level)
+    if np.isnan(high):
+        return low, high
+    lifted = float(x[np.isfinite(x)].mean()) - value
+    return max(0.0, min(low, value - (high - value) - lifted)), high
 
 
 def expanded_level(level: float, clusters: int) -> float:

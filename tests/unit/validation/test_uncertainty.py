@@ -17,6 +17,7 @@ from predictor.validation.uncertainty import (
     Estimate,
     cluster_standard_error,
     cluster_weights,
+    distance_interval,
     effective_sample_size,
     expanded_level,
     intraclass_correlation,
@@ -187,3 +188,15 @@ def test_limits_by_the_standard_error_need_defined_draws() -> None:
     draws = np.array([np.nan] * 10 + [0.1] * 90)
     assert np.isnan(standard_error_interval(0.1, draws)).all()
     assert np.isnan(standard_error_interval(0.1, np.arange(9.0), level=float("nan"))).all()
+
+
+def test_the_limits_of_a_distance_reach_down_by_what_resampling_added() -> None:
+    """Draws of 0.10 to 0.20: their percentiles of 50 % are 0.125 and 0.175, their mean 0.15; the value is 0.12."""
+    draws = np.linspace(0.10, 0.20, 1001)
+    low, high = distance_interval(0.12, draws, level=0.5)
+    assert high == pytest.approx(0.175)
+    assert low == pytest.approx(0.12 - 0.055 - 0.03)
+    assert distance_interval(0.05, draws, level=0.5)[0] == 0.0
+    # Draws that lie below the value take nothing away: the percentile stays.
+    assert distance_interval(0.30, draws, level=0.5)[0] == pytest.approx(0.125)
+    assert np.isnan(distance_interval(0.1, np.full(10, np.nan))).all()
