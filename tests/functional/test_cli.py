@@ -6,6 +6,7 @@ import json
 import resource
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ COMMANDS = (
     "serve",
     "ui",
 )
-PROGRAM = [sys.executable, "-c", "from predictor.cli import main; main()"]
+PROGRAM = [sys.executable, "-m", "predictor"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -55,6 +56,11 @@ def test_without_a_command_the_help_lists_them_all() -> None:
     for command in COMMANDS:
         assert f"  {command}" in answer.out
     assert command_line().code == 2
+
+
+def test_the_version_is_that_of_the_package_and_starts_no_command() -> None:
+    answer = command_line("--version")
+    assert (answer.code, answer.out, answer.err) == (0, f"predictor {version('response-predictor')}\n", "")
 
 
 def test_help_is_quick_and_loads_nothing_heavy() -> None:

@@ -67,6 +67,24 @@ Patients = Annotated[
 ]
 
 
+def _tell_version(asked: bool) -> None:
+    if asked:
+        from predictor.provenance import software_version
+
+        show(f"predictor {software_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def before_any_command(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version and stop", callback=_tell_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Take what stands before a command."""
+
+
 def show(answer: str | dict[str, Any]) -> None:
     """Print an answer: text as it is, data as JSON, and nothing in it that a terminal would obey."""
     text = answer if isinstance(answer, str) else json.dumps(answer, indent=2, ensure_ascii=False)
