@@ -46,7 +46,7 @@ def with_refitting(performance: pd.DataFrame, optimism: pd.DataFrame, *, level: 
 
     Notes
     -----
-    In simulated trials the fixed limits held the procedure's worth in 82 to 91 % of trials and these in 88 to 95 %
+    In simulated trials the fixed limits held the procedure's worth in 80 to 92 % of trials and these in 88 to 95 %
     (``experiments/studies/intervals``). Bates S, Hastie T, Tibshirani R. Cross-validation: what does it estimate and
     how well does it do it? JASA 2024;119:1434-1445, on why the fixed ones are too narrow.
     """
