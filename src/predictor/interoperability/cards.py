@@ -62,7 +62,8 @@ def _summary(view: PredictionReportV1) -> str:
     mark = "SIMULATED DATA. " if view.simulated else ""
     if view.estimate is not None:
         one = view.estimate
-        return f"{mark}About {one.per100} of 100 with these values and this treatment would respond ({one.lo} to {one.hi})"
+        counts = f"About {one.per100} of 100 with these values and this treatment"
+        return f"{mark}{counts} would respond ({one.lo} to {one.hi})"
     if view.group is not None:
         rate = view.group.rate
         counts = f"{rate.responders} of {rate.n} responded ({rate.per100} of 100; {rate.lo} to {rate.hi})"

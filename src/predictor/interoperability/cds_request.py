@@ -127,12 +127,16 @@ def read_request(body: bytes, hook: str) -> CdsRequest:
 def _selected(context: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """Yield the draft orders that were just selected."""
     selections, drafts = context.get("selections"), context.get("draftOrders")
-    if not isinstance(selections, list) or not isinstance(drafts, dict) or drafts.get("resourceType") != "Bundle":
+    if (
+        not isinstance(selections, list)
+        or not isinstance(drafts, dict)
+        or drafts.get("resourceType") != "Bundle"
+    ):
         raise BadRequest("selections or draftOrders")
     entries = drafts.get("entry", [])
     for entry in entries if isinstance(entries, list) else ():
         order = entry.get("resource") if isinstance(entry, dict) else None
-        if not isinstance(order, dict):
+        if not isinstance(order, dict) or not isinstance(order.get("resourceType"), str):
             raise BadRequest("draftOrders")
         if f"{order.get('resourceType')}/{order.get('id')}" in selections:
             yield order

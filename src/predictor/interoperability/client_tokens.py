@@ -1,8 +1,8 @@
 """Whether a CDS client is who it says it is: its signed token, checked against what the hospital has allowed.
 
-Source: HL7, CDS Hooks 2.0, "Trusting CDS clients": ES384 or RS384; ``iss``, ``aud``, ``exp``, ``iat``, ``jti``. Keys come
-from the one address that is configured for the issuer. A token that names another address is refused, and nothing is
-asked of that address.
+Source: HL7, CDS Hooks 2.0, "Trusting CDS clients": ES384 or RS384; ``iss``, ``aud``, ``exp``, ``iat``, ``jti``. Keys
+come from the one address that is configured for the issuer. A token that names another address is refused, and nothing
+is asked of that address.
 """
 
 from __future__ import annotations
@@ -100,7 +100,10 @@ class ClientTokens:
         if any(isinstance(one, bool) or not isinstance(one, int | float) for one in times):
             raise TokenRefused("times")
         now = self._clock()
-        if not (claims["iat"] - LEEWAY <= now < claims["exp"] + LEEWAY) or claims["exp"] - claims["iat"] > LONGEST:
+        if (
+            not (claims["iat"] - LEEWAY <= now < claims["exp"] + LEEWAY)
+            or claims["exp"] - claims["iat"] > LONGEST
+        ):
             raise TokenRefused("expired")
         if not isinstance(claims["jti"], str) or not 0 < len(claims["jti"]) <= LONGEST_ID:
             raise TokenRefused("jti")

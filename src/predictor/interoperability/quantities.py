@@ -52,7 +52,13 @@ def codes_of(concept: Mapping[str, Any]) -> set[str]:
     concept : mapping
         A CodeableConcept.
     """
-    return {f"{one.get('system', '')}|{one['code']}" for one in concept.get("coding", []) if "code" in one}
+    coding = concept.get("coding", []) if isinstance(concept, Mapping) else []
+    listed = coding if isinstance(coding, list) else []
+    return {
+        f"{one.get('system', '')}|{one['code']}"
+        for one in listed
+        if isinstance(one, Mapping) and "code" in one
+    }
 
 
 def value_of(part: Mapping[str, Any], one: CodedInput) -> tuple[Value, str]:

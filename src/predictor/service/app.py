@@ -11,7 +11,7 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 from predictor.errors import ResourceError
-from predictor.service import fhir, machine, pages
+from predictor.service import cds, fhir, machine, pages
 from predictor.service.guard import Guard
 from predictor.service.state import Busy, Service
 from predictor.service.wall import page
@@ -40,6 +40,7 @@ def create_app(service: Service, *, hosts: frozenset[str]) -> Guard:
     app.include_router(fhir.router)  # before the pages: `/r/NAME.fhir.json` ends like one of theirs
     app.include_router(pages.router)
     app.include_router(machine.router)
+    app.include_router(cds.router)
     app.add_exception_handler(HTTPException, _told)
     app.add_exception_handler(Busy, _busy)
     app.add_exception_handler(TimeoutError, _busy)
@@ -91,6 +92,6 @@ def _failed(request: Request, error: Exception) -> Response:
 
 
 def _answer(request: Request, status: int, heading: str, text: str, headers: Any) -> Response:
-    if request.url.path.startswith("/api/"):
+    if request.url.path.startswith(("/api/", "/cds-services")):
         return machine.problem(status, heading, headers)
     return page(request, "message.html.j2", status=status, headers=headers, heading=heading, text=text)

@@ -36,6 +36,8 @@ ACTIONS = (
     "batch",
     "read",
     "account_made",
+    "feedback",
+    "launch",
 )
 FIRST = "0" * 64
 DAYS = "????-??-??.jsonl"

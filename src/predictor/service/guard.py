@@ -18,6 +18,7 @@ MOST_AT_ONCE = 32
 MOST_BYTES, BATCH_BYTES = 64 * 1024, 5 * 1024 * 1024
 FHIR_BYTES = 1024 * 1024
 LIMITS = {"/batch": BATCH_BYTES, "/api/v1/estimate/fhir": FHIR_BYTES}
+LIMITS |= {f"/cds-services/ketamine-response-{hook}": FHIR_BYTES for hook in ("view", "order")}
 BODY_SECONDS, REQUEST_SECONDS, BATCH_SECONDS = 10.0, 15.0, 120.0
 POLICY = (
     "default-src 'none'; style-src 'self'{inline}; script-src 'self'; img-src 'self' data:; form-action 'self'; "

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 
 from predictor.service.accounts import Accounts, Limiter
 from predictor.service.audit import AuditLog
+from predictor.service.others import Others
 from predictor.service.sessions import Sessions
 from predictor.service.shelf import Offered
 
@@ -60,6 +61,8 @@ class Service:
     secure : bool
         Reached by TLS.
     demonstration : bool
+    others : Others or None
+        Other systems of the hospital; None where the service works with none.
     estimate_seconds : float
         After which an estimate is given up.
     """
@@ -69,6 +72,7 @@ class Service:
     audit: AuditLog
     secure: bool = False
     demonstration: bool = False
+    others: Others | None = None
     estimate_seconds: float = 2.0
     sessions: Sessions = field(default_factory=Sessions)
     failures: Limiter = field(default_factory=lambda: Limiter(5, 15 * 60))
