@@ -26,7 +26,8 @@ from predictor.interoperability.cards import LONGEST_SUMMARY, card_of
 from predictor.interoperability.partners import Partners, read_partners
 from predictor.reports.patient import patient_views
 from predictor.service.accounts import Limiter
-from predictor.service.others import Others
+from predictor.service.others import Others, open_others
+from predictor.service.shelf import Offered
 from running_service import Running, running_service
 from trained_clinics import new_patients
 
@@ -408,7 +409,7 @@ def test_cds_03_tokens_that_cannot_be_trusted(
     nothing = [
         {},
         {"authorization": "Basic YTpi"},
-        {"authorization": "Bearer "},
+        {"authorization": "Bearer"},
         {"authorization": "Bearer x.y.z"},
     ]
     none = jwt.encode({"iss": ISSUER}, None, algorithm="none")
@@ -537,3 +538,13 @@ def test_a_file_of_partners_that_allows_too_much_is_refused(tmp_path: Path, text
     with pytest.raises(ConfigError) as caught:
         read_partners(path)
     assert caught.value.problems[0].file == str(path)
+
+
+def test_a_file_of_partners_that_names_an_unknown_model_is_refused(tmp_path: Path, client: Client) -> None:
+    path = tmp_path / "partners.yaml"
+    path.write_text(json.dumps(partners(client).model_dump(mode="json", exclude_none=True)))
+    shelf = [Offered("better", coded_model(), signed=False)]
+    assert open_others(path, shelf).partners.cds is not None
+    with pytest.raises(ConfigError) as caught:
+        open_others(path, [Offered("other", coded_model(), signed=False)])
+    assert (caught.value.problems[0].code, caught.value.problems[0].path) == ("CFG-27", "cds.model")

@@ -41,6 +41,10 @@ def serve(
     allow_host: Annotated[
         list[str] | None, typer.Option("--allow-host", help="A name under which browsers call the service")
     ] = None,
+    partners: Annotated[
+        Path | None,
+        typer.Option("--partners", help="YAML file of the other systems: CDS Hooks and SMART launch"),
+    ] = None,
     demonstration: Annotated[
         bool,
         typer.Option("--demonstration", help="Offer unsigned models, marked as such, to this machine only"),
@@ -51,7 +55,8 @@ def serve(
     from predictor.service.serving import Address, serve_models
 
     address = Address(host, port, certificate, private_key, behind_proxy or "", tuple(allow_host or ()))
-    serve_models([model_folder(one) for one in models], state, address, demonstration=demonstration, say=show)
+    folders = [model_folder(one) for one in models]
+    serve_models(folders, state, address, demonstration=demonstration, say=show, partners=partners)
 
 
 @audit_app.command("verify")

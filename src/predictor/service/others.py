@@ -5,13 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from predictor.errors import ConfigError, Problem
 from predictor.interoperability.client_tokens import ClientTokens
-from predictor.interoperability.partners import Partners
+from predictor.interoperability.partners import Partners, read_partners
+from predictor.service.shelf import Offered
 
-__all__ = ["CardBook", "Given", "Others"]
+__all__ = ["CardBook", "Given", "Others", "open_others"]
 
 MOST_CARDS, KEPT = 10_000, 24 * 3600.0
 
@@ -72,3 +75,29 @@ class Others:
         self.partners = partners
         self.tokens = ClientTokens(partners.cds.clients) if partners.cds else None
         self.cards = CardBook()
+
+
+def open_others(path: Path, shelf: Sequence[Offered]) -> Others:
+    """Read the file of partners, and look for the models that it names.
+
+    Parameters
+    ----------
+    path : Path
+    shelf : sequence of Offered
+
+    Raises
+    ------
+    ConfigError
+        Also CFG-27, for a model that is not served.
+    """
+    partners = read_partners(path)
+    known = [one.id for one in shelf]
+    asked = {"cds.model": partners.cds, "smart.model": partners.smart}
+    problems = [
+        Problem("CFG-27", "no such model is served", f"Write one of: {', '.join(known)}", key, str(path))
+        for key, section in asked.items()
+        if section is not None and section.model not in known
+    ]
+    if problems:
+        raise ConfigError(problems)
+    return Others(partners)

@@ -92,7 +92,13 @@ def require_protection(address: Address, *, demonstration: bool) -> None:
 
 
 def serve_models(
-    folders: Sequence[Path], state: Path, address: Address, *, demonstration: bool, say: Callable[[str], None]
+    folders: Sequence[Path],
+    state: Path,
+    address: Address,
+    *,
+    demonstration: bool,
+    say: Callable[[str], None],
+    partners: Path | None = None,
 ) -> None:
     """Load the models, open the log, and answer until somebody stops it.
 
@@ -105,6 +111,8 @@ def serve_models(
     demonstration : bool
     say : callable
         Gets the lines for whoever starts it.
+    partners : Path or None
+        File of the other systems that the service works with; none without it.
 
     Raises
     ------
@@ -115,13 +123,17 @@ def serve_models(
     from predictor.service.accounts import Accounts
     from predictor.service.app import create_app
     from predictor.service.audit import AuditLog
+    from predictor.service.others import open_others
     from predictor.service.state import Service
 
     shelf = open_shelf(folders, demonstration=demonstration)
+    others = None if partners is None else open_others(partners, shelf)
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
     audit = AuditLog(state / "audit")
     accounts = Accounts(state / "accounts.json")
-    service = Service(shelf, accounts, audit, secure=address.secure, demonstration=demonstration)
+    service = Service(
+        shelf, accounts, audit, secure=address.secure, demonstration=demonstration, others=others
+    )
     audit.record("start", outcome=f"{len(shelf)} models")
     scheme = "https" if address.certificate else "http"
     say(f"{len(shelf)} models at {scheme}://{address.host}:{address.port} (stop with Ctrl-C)")
