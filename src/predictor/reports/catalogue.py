@@ -117,7 +117,7 @@ MESSAGES: Mapping[str, str] = MappingProxyType(
         "calibration": "slope {slope} (1 is ideal), intercept {intercept} (0 is ideal)",
         "ranking": "Of 100 pairs of one responder and one non-responder, {pairs} are put in the right order "
         "(50 is chance). AUC {auc}, {level} % limits.",
-        "coverage_in_simulation": "In simulation such ranges held the true probability for 64 to 95 of 100 patients, "
+        "coverage_in_simulation": "In simulation such ranges held the true probability for 65 to 94 of 100 patients, "
         "least often where it was very low or very high",
         "not_tested_in": "Patients of any clinic that is not in the development data",
         # 7. before you decide
