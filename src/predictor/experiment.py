@@ -34,7 +34,7 @@ from predictor.reports.patient import example_patients, patient_views
 from predictor.reports.render import render_model_report, render_patient_report
 from predictor.run_store import TRACKING, Run
 from predictor.runs import send_run
-from predictor.secondary import evaluate_secondary
+from predictor.secondary import Secondary, judge_secondary, secondary_table, with_outcomes
 from predictor.stopping import Stop
 from predictor.study import Study, prepare_study, transport_labels, transport_splits
 from predictor.subgroups import evaluate_subgroups
@@ -81,7 +81,7 @@ class Training:
     evaluation : Evaluation
         Tables and verdict.
     secondary : DataFrame
-        The other outcomes on the same folds; see `predictor.secondary.evaluate_secondary`.
+        The other outcomes on the same folds; see `predictor.secondary.secondary_table`.
     model : ResponsePredictor
         Ready for the next patient.
     model_report : Path
@@ -170,7 +170,8 @@ def train(
         results = nested_cross_validation(study, folds, execution=execution, progress=say)
         evaluation = evaluate_predictions(study, results, run)
         subgroups = evaluate_subgroups(study, results)
-        secondary = evaluate_secondary(study, folds, execution=execution, progress=say)
+        judged = judge_secondary(study, folds, execution=execution, progress=say)
+        secondary = secondary_table(judged)
         keep(run, subgroups=subgroups, secondary=secondary)
         transport = transport_validation(study, run, execution=execution, progress=say)
         evidence = gather(study, results, evaluation, run, execution=execution, progress=say)
@@ -185,7 +186,15 @@ def train(
         run.write_frame("checks.csv", findings_frame(findings))
         say("model folder", 0, 1)
         model = release_model(
-            study, final, evaluation, run, adequacy=adequacy, shares=shares, execution=execution, now=now
+            study,
+            final,
+            evaluation,
+            run,
+            adequacy=adequacy,
+            shares=shares,
+            secondary=judged,
+            execution=execution,
+            now=now,
         )
         facts = ModelFacts(
             study=study,
@@ -468,6 +477,7 @@ def release_model(
     *,
     adequacy: Adequacy,
     shares: pd.DataFrame,
+    secondary: Sequence[Secondary],
     execution: Execution,
     now: datetime,
 ) -> PredictionModel:
@@ -482,6 +492,8 @@ def release_model(
     adequacy : Adequacy
     shares : DataFrame
         Columns feature and mean, of the out-of-fold contributions.
+    secondary : sequence of Secondary
+        The other outcomes.
     execution : Execution
     now : datetime
     """
@@ -495,6 +507,7 @@ def release_model(
         execution=execution,
         created=now.date(),
     )
+    model = with_outcomes(study, model, secondary, execution=execution)
     save_prediction_model(model, run.path / "model")
     return load_prediction_model(run.path / "model")
 

@@ -11,6 +11,7 @@ import io
 import json
 import os
 import platform
+import re
 import stat
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
@@ -44,6 +45,8 @@ MANIFEST, ESTIMATOR, SCORER, REFITS = "manifest.json", "model.skops", "scorer.js
 SIGNATURE, SIGN_OFF = "manifest.sig", "sign_off.json"
 TEXTS = ("schema.json", "applicability.json", "explain.json", "card.json", "metrics.json", "golden.json")
 REQUIRED = frozenset({ESTIMATOR, SCORER, *TEXTS})
+# Personal models of other outcomes, where a verdict of their own allows them.
+OF_OUTCOMES = re.compile(r"outcome_[1-9][0-9]?\.(json|npz)")
 MOST_FILES, MOST_BYTES_OF_A_FILE, MOST_BYTES = 40, 200_000_000, 500_000_000
 MOST_BYTES_OF_A_SIGNATURE, MOST_BYTES_OF_A_SIGN_OFF = 10_000, 100_000
 MOST_MEMBERS, MOST_UNPACKED, MOST_RATIO, HARMLESS = 10_000, 1_000_000_000, 100, 10_000_000
@@ -164,7 +167,7 @@ def read_folder(
     manifest, raw = _read_manifest(folder)
     content = _read_files(folder, manifest)
     _check_signature(folder, raw, policy or ModelPolicy())
-    for name in sorted(content.keys() - {SCORER, *TEXTS}):
+    for name in sorted(name for name in content if not name.endswith(".json")):
         _check_archive(folder / name, content[name])
     _check_version(folder, manifest)
     _check_types(folder / ESTIMATOR, content[ESTIMATOR])
@@ -242,6 +245,8 @@ def _is_sealed(manifest: Mapping[str, Any], raw: bytes) -> bool:
 def _read_files(folder: Path, manifest: Mapping[str, Any]) -> dict[str, bytes]:
     listed, there = set(manifest["files"]), {path.name for path in folder.iterdir()}
     for name in sorted((listed ^ REQUIRED) - {REFITS}):
+        if name in listed and OF_OUTCOMES.fullmatch(name):
+            continue
         refuse("ART-02", folder / name, "the manifest lists other files than a model has")
     for name in sorted(listed - there):
         refuse("ART-02", folder / name, "the file is missing")

@@ -73,6 +73,17 @@ def _condition(value: Any) -> bool:
     return limits and _maybe(_all(_text))(value.get("in"))
 
 
+def _count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < HUGE
+
+
+def _rate(value: Any) -> bool:
+    """Tell whether a rate can be printed: a count among patients, between its limits."""
+    names = ("plan", "n", "events", "rate", "low", "high")
+    whole = _having(*names, plan=_text, n=_count, events=_count, rate=_share, low=_share, high=_share)(value)
+    return whole and 0 < value["n"] >= value["events"] and value["low"] <= value["rate"] <= value["high"]
+
+
 INPUT = _having(
     "name",
     name=_text,
@@ -90,6 +101,26 @@ INPUT = _having(
 )
 OUTCOME = _having(name=_text, definition=_text, horizon=_text, scale=_text, better=_one_of("higher", "lower"))
 RATE = _having(plan=_text, n=_number, rate=_maybe(_share), low=_maybe(_share), high=_maybe(_share))
+OTHER = _having(
+    "name",
+    "kind",
+    "definition",
+    "n",
+    "events",
+    "verdict",
+    "interval",
+    "group_rates",
+    "personal",
+    name=_text,
+    kind=_text,
+    definition=_text,
+    n=_number,
+    events=_number,
+    verdict=_one_of("better", "no_better", "too_little"),
+    interval=_text,
+    group_rates=_all(_rate),
+    personal=_flag,
+)
 SHAPES: Mapping[str, Shape] = {
     "schema.json": _having(
         "inputs", "dictionary", "cohort", inputs=_all(INPUT), dictionary=_having(), cohort=_having()
@@ -119,7 +150,7 @@ SHAPES: Mapping[str, Shape] = {
         simulated=_flag,
         verdict=_having(label=_text, sentence=_text, reason=_text),
     ),
-    "metrics.json": _having("group_rates", group_rates=_all(RATE)),
+    "metrics.json": _having("group_rates", group_rates=_all(RATE), outcomes=_all(OTHER)),
 }
 
 

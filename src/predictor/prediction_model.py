@@ -52,6 +52,14 @@ from predictor.models.archive import load_compact, save_compact
 from predictor.models.joined import JoinedModels, join_models
 from predictor.models.plain import CompactModel, from_plain, to_plain
 from predictor.models.soundness import require_sound
+from predictor.other_outcomes import (
+    GroupRate,
+    OtherOutcome,
+    outcome_differences,
+    outcomes_from,
+    outcomes_record,
+    write_outcomes,
+)
 from predictor.sign_off import SignOff, read_sign_off
 from predictor.signature import ModelPolicy, current_policy, describe_signature, read_key
 
@@ -61,6 +69,7 @@ if TYPE_CHECKING:
 __all__ = [
     "GroupRate",
     "InputField",
+    "OtherOutcome",
     "PlanBaseline",
     "PredictionModel",
     "load_prediction_model",
@@ -128,18 +137,6 @@ class InputField:
 
 
 @dataclass(frozen=True)
-class GroupRate:
-    """Observed share of events among development patients of one plan, with its interval."""
-
-    plan: str
-    n: int
-    events: int
-    rate: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
 class PlanBaseline:
     """Mean log-odds of one plan's development patients, and the mean contribution of each feature to it."""
 
@@ -182,6 +179,8 @@ class PredictionModel:
         What the manifest shall hold besides; saving adds name, creation, files, hashes, versions and types.
     distance : Distance or None
         How the development patients were distributed; None where there were too few to say.
+    outcomes : tuple of OtherOutcome
+        Beside the primary one, each with a verdict of its own.
     sign_off : SignOff or None
         Who answers for its clinical use, as the folder says; saving writes none.
     """
@@ -201,6 +200,7 @@ class PredictionModel:
     card: dict[str, Any]
     manifest: dict[str, Any]
     distance: Distance | None = None
+    outcomes: tuple[OtherOutcome, ...] = ()
     sign_off: SignOff | None = None
 
     @cached_property
@@ -321,6 +321,7 @@ def _write_content(model: PredictionModel, folder: Path) -> None:
     (folder / SCORER).write_bytes(to_json(to_plain(model.scorer), indent=None))
     if model.refits:
         save_compact(model.refits, folder / REFITS)
+    write_outcomes(model.outcomes, folder)
     rows = _golden_rows(model.features, model.inputs)
     parts: dict[str, Any] = {
         "schema.json": {
@@ -337,14 +338,30 @@ def _write_content(model: PredictionModel, folder: Path) -> None:
         },
         "explain.json": {plan: [asdict(one) for one in found] for plan, found in model.baselines.items()},
         "card.json": model.card,
-        "metrics.json": {"group_rates": [asdict(rate) for rate in model.group_rates]},
+        "metrics.json": {
+            "group_rates": [asdict(rate) for rate in model.group_rates],
+            "outcomes": outcomes_record(model.outcomes),
+        },
         "golden.json": {
             "inputs": rows,
             "probabilities": _by_estimator(model.estimator, model.features, rows),
+            "outcomes": _golden_outcomes(model, rows),
         },
     }
     for name, part in parts.items():
         (folder / name).write_bytes(to_json(part))
+
+
+def _golden_outcomes(model: PredictionModel, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
+    """Probabilities of the made-up patients, by the estimator where it is at hand, else by the plain numbers."""
+    raw = raw_columns(model.features, rows)
+    return {
+        one.name: _by_estimator(one.build(), model.features, rows)
+        if one.build is not None
+        else [float(p) for p in one.scorer.probability(raw, len(rows))]
+        for one in model.outcomes
+        if one.scorer is not None
+    }
 
 
 def _golden_rows(features: Sequence[Feature], inputs: Sequence[InputField]) -> list[dict[str, Any]]:
@@ -473,6 +490,8 @@ def _build(
             plan: tuple(PlanBaseline(**one) for one in found) for plan, found in parts["explain.json"].items()
         },
         group_rates=tuple(GroupRate(**part) for part in parts["metrics.json"]["group_rates"]),
+        # Which a folder from before them does not have.
+        outcomes=outcomes_from(parts["metrics.json"].get("outcomes", []), content),
         policy=applicability["policy"],
         dictionary=schema["dictionary"],
         cohort=schema["cohort"],
@@ -511,7 +530,8 @@ def _golden_difference(model: PredictionModel, golden: Mapping[str, Any]) -> np.
     raw = raw_columns(model.features, rows)
     expected = np.array(golden["probabilities"], dtype=np.float64)
     found = model.scorer.probability(raw, len(rows)), model.scorer.probability(raw, len(rows), fused=True)
-    return np.asarray(np.abs(np.stack(found) - expected).max(axis=0))
+    others = outcome_differences(model.outcomes, golden.get("outcomes", {}), raw, len(rows))
+    return np.asarray(np.stack([*np.abs(np.stack(found) - expected), *others]).max(axis=0))
 
 
 def _sync(*paths: Path) -> None:

@@ -34,7 +34,7 @@ from predictor.validation.evaluation import Evaluation
 from predictor.validation.imputed import Imputed
 from predictor.validation.resampling import fit_candidates
 
-__all__ = ["FinalFit", "assemble_model", "fit_final", "pooled_coefficients"]
+__all__ = ["FinalFit", "assemble_model", "fit_final", "fit_refits", "pooled_coefficients"]
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def assemble_model(
     return PredictionModel(
         build=lambda: estimator,
         scorer=scorer,
-        refits=_refits(study, estimator, execution=execution) if released else (),
+        refits=fit_refits(study, estimator, execution=execution) if released else (),
         features=features,
         inputs=inputs,
         entry_rules=entry_rules,
@@ -216,7 +216,18 @@ def _case_mix(inputs: Sequence[InputField], X: pd.DataFrame, evaluation: Evaluat
     }
 
 
-def _refits(study: Study, estimator: AveragedClassifier, *, execution: Execution) -> tuple[CompactModel, ...]:
+def fit_refits(
+    study: Study, estimator: AveragedClassifier, *, execution: Execution
+) -> tuple[CompactModel, ...]:
+    """Fit a model anew on resampled patients, for the range beside its estimates.
+
+    Parameters
+    ----------
+    study : Study
+    estimator : AveragedClassifier
+        Of the study's primary outcome.
+    execution : Execution
+    """
     config = study.loaded.config
     rows, y = study.trainable()
     X = study.dataset.X.iloc[rows][[str(name) for name in estimator.feature_names_in_]]

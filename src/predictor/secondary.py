@@ -1,33 +1,62 @@
-"""The other outcomes, judged by the same procedure on the same folds: described, never released."""
+"""The other outcomes, judged by the same procedure on the same folds, and what the model says of each of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
+from predictor.data.frames import rows_of
+from predictor.errors import ResourceError
 from predictor.execution import Execution
-from predictor.study import Study
-from predictor.validation.evaluation import evaluate
+from predictor.models.compact import compact
+from predictor.other_outcomes import GroupRate, OtherOutcome
+from predictor.prediction_model import PredictionModel
+from predictor.release import fit_final, fit_refits
+from predictor.study import Study, describe_outcome
+from predictor.validation.counts import group_rates
+from predictor.validation.evaluation import Evaluation, evaluate
 from predictor.validation.resampling import cross_validate, fold_predictions
 from predictor.validation.splits import Fold
 from predictor.validation.verdict import FEWEST
 
-__all__ = ["SECONDARY_COLUMNS", "evaluate_secondary"]
+__all__ = ["SECONDARY_COLUMNS", "Secondary", "judge_secondary", "secondary_table", "with_outcomes"]
 
 SECONDARY_COLUMNS = [
     "outcome", "kind", "n", "events", "mean", "sd", "metric", "value", "low", "high", "note",
 ]  # fmt: skip
 
 
-def evaluate_secondary(
+@dataclass(frozen=True)
+class Secondary:
+    """One outcome that the verdict of the training is not about.
+
+    Parameters
+    ----------
+    name : str
+    rows : tuple of dict
+        Of the table, see `secondary_table`.
+    known : ndarray of int
+        Positions in the cohort of the primary outcome's evaluable units that have this one too.
+    evaluation : Evaluation or None
+        None where it was described and not judged.
+    """
+
+    name: str
+    rows: tuple[dict[str, object], ...]
+    known: np.ndarray
+    evaluation: Evaluation | None = None
+
+
+def judge_secondary(
     study: Study,
     folds: Sequence[Fold],
     *,
     execution: Execution,
     progress: Callable[[str, int, int], None],
-) -> pd.DataFrame:
+) -> tuple[Secondary, ...]:
     """Run the declared procedure for every outcome but the primary one.
 
     Parameters
@@ -38,6 +67,20 @@ def evaluate_secondary(
     execution : Execution
     progress : callable
         Called with the step, how much of it is done, and of how much.
+    """
+    return tuple(
+        _judged(study, name, folds, execution=execution, progress=progress)
+        for name in study.outcomes
+        if name != study.loaded.config.primary
+    )
+
+
+def secondary_table(secondary: Sequence[Secondary]) -> pd.DataFrame:
+    """Put the results into one table.
+
+    Parameters
+    ----------
+    secondary : sequence of Secondary
 
     Returns
     -------
@@ -45,21 +88,17 @@ def evaluate_secondary(
         One row per outcome and metric of the judged procedure, with limits. A change has its mean and SD and no metric;
         so has an event without 20 events and 20 non-events, with a note that says so.
     """
-    rows: list[dict[str, object]] = []
-    for name in study.outcomes:
-        if name != study.loaded.config.primary:
-            rows += _one_outcome(study, name, folds, execution=execution, progress=progress)
-    return pd.DataFrame(rows, columns=SECONDARY_COLUMNS)
+    return pd.DataFrame([row for one in secondary for row in one.rows], columns=SECONDARY_COLUMNS)
 
 
-def _one_outcome(
+def _judged(
     study: Study,
     name: str,
     folds: Sequence[Fold],
     *,
     execution: Execution,
     progress: Callable[[str, int, int], None],
-) -> list[dict[str, object]]:
+) -> Secondary:
     positions, _ = study.evaluable(study.loaded.config.primary)
     outcome = study.outcomes[name]
     y = outcome.label[positions]
@@ -68,17 +107,13 @@ def _one_outcome(
     row: dict[str, object] = {"outcome": name, "kind": outcome.kind, "n": len(values), "note": ""}
     if outcome.kind == "change":
         spread = float(values.std(ddof=1)) if len(values) > 1 else np.nan
-        return [
-            {
-                **row,
-                "mean": float(values.mean()) if len(values) else np.nan,
-                "sd": spread,
-                "note": "described, not modelled",
-            }
-        ]
+        mean = float(values.mean()) if len(values) else np.nan
+        told = {**row, "mean": mean, "sd": spread, "note": "described, not modelled"}
+        return Secondary(name, (told,), positions[known])
     row |= {"events": int(values.sum()), "mean": float(values.mean()) if len(values) else np.nan}
     if min(values.sum(), len(values) - values.sum()) < FEWEST:
-        return [{**row, "note": f"fewer than {FEWEST} events or non-events: not judged"}]
+        told = {**row, "note": f"fewer than {FEWEST} events or non-events: not judged"}
+        return Secondary(name, (told,), positions[known])
     kept = [Fold(f.repeat, f.fold, f.train[known[f.train]], f.test[known[f.test]]) for f in folds]
     done = iter(range(1, len(kept) + 1))
     results = cross_validate(
@@ -116,4 +151,70 @@ def _one_outcome(
         }
         for one in evaluation.verdict.comparisons
     ]
-    return [*metrics, *gains]
+    return Secondary(name, (*metrics, *gains), positions[known], evaluation)
+
+
+def with_outcomes(
+    study: Study, model: PredictionModel, secondary: Sequence[Secondary], *, execution: Execution
+) -> PredictionModel:
+    """Let a model say of each other outcome what was observed, and estimate those that it was shown to be better for.
+
+    Parameters
+    ----------
+    study : Study
+    model : PredictionModel
+        Of the primary outcome.
+    secondary : sequence of Secondary
+        Of the same study. A change is not among what is said: it has no rate.
+    execution : Execution
+        For the refits.
+    """
+    described = [_described(study, one) for one in secondary if study.outcomes[one.name].kind != "change"]
+    observed = [one for one in described if one.group_rates]
+    personal = [_personal(study, model, one, execution=execution) for one in observed]
+    return replace(model, outcomes=tuple(personal))
+
+
+def _described(study: Study, one: Secondary) -> OtherOutcome:
+    y = study.outcomes[one.name].label[one.known]
+    rates = group_rates(
+        y,
+        study.cohort.groups[one.known],
+        study.cohort.plan[one.known],
+        level=study.loaded.config.validation.interval.level,
+    )
+    return OtherOutcome(
+        name=one.name,
+        kind=study.outcomes[one.name].kind,
+        definition=describe_outcome(study, one.name),
+        n=len(y),
+        events=int(y.sum()),
+        verdict="too_little" if one.evaluation is None else one.evaluation.verdict.label,
+        interval=max(map(str, rates["interval"]), key=len, default="") if len(rates) else "",
+        group_rates=tuple(
+            GroupRate(str(r.plan), int(r.n), int(r.events), float(r.rate), float(r.low), float(r.high))
+            for r in rows_of(rates)
+        ),
+    )
+
+
+def _personal(
+    study: Study, model: PredictionModel, one: OtherOutcome, *, execution: Execution
+) -> OtherOutcome:
+    """Fit the declared procedure to it, where it was shown to be better and asks for no more than the model does."""
+    if one.verdict != "better":
+        return one
+    config = study.loaded.config.model_copy(update={"primary": one.name})
+    own = replace(study, loaded=replace(study.loaded, config=config))
+    try:
+        estimator = fit_final(own).model
+    except ResourceError:
+        return one  # what was judged cannot be released; the group's rate can
+    if not {str(name) for name in estimator.feature_names_in_} <= {f.name for f in model.features}:
+        return one
+    return replace(
+        one,
+        scorer=compact(estimator),
+        refits=fit_refits(own, estimator, execution=execution),
+        build=lambda: estimator,
+    )

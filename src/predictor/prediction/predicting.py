@@ -13,6 +13,7 @@ import numpy as np
 
 from predictor.features.columns import RawColumns
 from predictor.prediction.applicability import judge_patient
+from predictor.prediction.others import add_others
 from predictor.prediction.plans import add_plans, rows_by_plan
 from predictor.prediction.ranges import range_limits, refit_probabilities, spread_over_gaps
 from predictor.prediction.reading import Rows, learned_text, read_patients
@@ -168,7 +169,7 @@ def predict_patients(
     frame : pandas.DataFrame or Rows
         One row per patient. Text cells are read by the model's input schema, numbers are taken as they are.
     explain : bool
-        Whether contributions, and the estimate under other plans, are wanted.
+        Whether contributions, the estimate under other plans, and the other outcomes are wanted.
     ranges : bool
         Whether the range over the refits is wanted, which costs two hundred times the estimate.
     today : date or None
@@ -194,7 +195,7 @@ def predict_patients(
         )
         for i, estimate in zip(numbered, estimates, strict=True):
             judged[i] = estimate
-    return judged
+    return add_others(model, patients, judged) if explain else judged
 
 
 def _explained(

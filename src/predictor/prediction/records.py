@@ -14,6 +14,7 @@ __all__ = [
     "Check",
     "Contribution",
     "InputValue",
+    "OtherEstimate",
     "Patient",
     "PlanEstimate",
     "Prediction",
@@ -111,6 +112,27 @@ class PlanEstimate:
 
 
 @dataclass(frozen=True)
+class OtherEstimate:
+    """What is said of another outcome for the same patient and plan.
+
+    Parameters
+    ----------
+    name : str
+        Of the outcome.
+    group : GroupRate or None
+        What was observed among development patients with the same plan; None where there was none.
+    probability, low, high : float or None
+        None where no personal estimate was shown to be better.
+    """
+
+    name: str
+    group: GroupRate | None
+    probability: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
 class Prediction:
     """What is said about one patient.
 
@@ -141,6 +163,8 @@ class Prediction:
         How many were tried; 0 where nothing is missing.
     plans : tuple of PlanEstimate
         The same patient under each plan, where the model uses the plan and there are several.
+    others : tuple of OtherEstimate
+        The other outcomes, in the model's order.
     research_only : bool
         A number released for research although it was not shown to be better than the group's rate.
     readable : bool
@@ -164,6 +188,7 @@ class Prediction:
     imputed_high: float | None = None
     imputations: int = 0
     plans: tuple[PlanEstimate, ...] = ()
+    others: tuple[OtherEstimate, ...] = ()
     research_only: bool = False
     readable: bool = True
 

@@ -83,6 +83,23 @@ PAGE: Mapping[str, str] = MappingProxyType(
         "group_interval": "Interval: {method}.",
         "nothing_fitted": "Nothing was fitted.",
         "changes_nothing": "None of these changes the numbers above.",
+        # other outcomes
+        "h_beside": "Other outcomes for this plan",
+        "c_beside": "Outcome",
+        "c_beside_number": "Of 100 (range)",
+        "c_beside_basis": "What the number is",
+        "beside_number": "{n} ({range})",
+        "beside_personal": "Estimate for these values, with its range over refits.",
+        "beside_better_without": "Observed rate with its interval. No personal estimate is given: it would need inputs "
+        "that this model does not ask for.",
+        "beside_no_better": "Observed rate with its interval. No personal estimate is given: none was shown to be "
+        "better.",
+        "beside_too_little": "Observed rate with its interval. No personal estimate is given: too few patients to "
+        "judge one.",
+        "beside_seen": "{events} of {n} with this plan had it.",
+        "beside_unseen": "Nobody with this plan was observed for it.",
+        "beside_apart": "{n} other outcomes for this plan stand in the annex.",
+        "h_beside_annex": "Annex: other outcomes for this plan",
         # safety, signature, footer
         "safety_items": "Safety items.",
         "reviewed_by": "Reviewed by:",

@@ -30,6 +30,7 @@ from predictor.reports.content_estimate import (
     WhatIfRow,
 )
 from predictor.reports.view import Count, Proportion, View
+from predictor.reports.wording import count_of_100, outward
 
 __all__ = [
     "Applicability",
@@ -43,6 +44,7 @@ __all__ = [
     "InputValue",
     "ModelLabel",
     "ObservedRate",
+    "OtherOutcome",
     "Others",
     "Outcome",
     "Patient",
@@ -205,6 +207,61 @@ class ObservedRate(View):
         )
 
 
+class OtherOutcome(View):
+    """One more outcome for the same plan: a personal estimate where its own verdict is *better*, else the rate alone.
+
+    `definition` completes "means …"; counts are of 100. `observed` is None where nobody had this plan.
+    """
+
+    name: str
+    definition: str
+    verdict: Literal["better", "no_better", "too_little"]
+    observed: ObservedRate | None = None
+    per100: Count | None = None
+    lo: Count | None = None
+    hi: Count | None = None
+
+    @property
+    def personal(self) -> bool:
+        """Whether there is a personal estimate."""
+        return self.per100 is not None
+
+    @model_validator(mode="after")
+    def _personal_only_where_better(self) -> Self:
+        numbers = [one for one in (self.per100, self.lo, self.hi) if one is not None]
+        if numbers and (len(numbers) < 3 or self.verdict != "better"):
+            raise ValueError(
+                "A personal estimate has its range, and a verdict that it is better than the rate"
+            )
+        if len(numbers) == 3 and not numbers[1] <= numbers[0] <= numbers[2]:
+            raise ValueError("The estimate lies inside its range")
+        return self
+
+    @classmethod
+    def from_probabilities(
+        cls,
+        name: str,
+        definition: str,
+        probability: float,
+        lo: float,
+        hi: float,
+        *,
+        observed: ObservedRate | None,
+    ) -> Self:
+        """Round a personal estimate to nearest and its range outward, as those of the main outcome."""
+        low, high = outward(lo, hi)
+        per100 = count_of_100(probability)
+        return cls(
+            name=name,
+            definition=definition,
+            verdict="better",
+            observed=observed,
+            per100=per100,
+            lo=min(low, per100),
+            hi=max(high, per100),
+        )
+
+
 class Tried(View):
     """One thing that was tried before no personal estimate was given."""
 
@@ -272,6 +329,7 @@ class PredictionReportV1(View):
     applicability: Applicability | None = None
     contributions: Contributions | None = None
     whatif: WhatIf | None = None
+    others: tuple[OtherOutcome, ...] = ()
     group: GroupRate | None = None
     refusal: tuple[Reason, ...] = ()
     inputs: tuple[InputValue, ...] = ()
@@ -308,12 +366,16 @@ _PARTS = (
     "applicability",
     "contributions",
     "whatif",
+    "others",
     "group",
     "refusal",
     "performance",
 )
 _KINDS: dict[str, tuple[set[str], set[str]]] = {
-    "estimate": ({"estimate", "applicability", "contributions", "performance"}, {"continuous", "whatif"}),
-    "group_rate": ({"group", "applicability"}, set()),
+    "estimate": (
+        {"estimate", "applicability", "contributions", "performance"},
+        {"continuous", "whatif", "others"},
+    ),
+    "group_rate": ({"group", "applicability"}, {"others"}),
     "refusal": ({"refusal"}, set()),
 }

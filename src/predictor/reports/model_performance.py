@@ -441,7 +441,7 @@ def secondary_rows(secondary: pd.DataFrame) -> tuple[SecondaryRow, ...]:
     Parameters
     ----------
     secondary : DataFrame
-        As `predictor.secondary.evaluate_secondary` gives it.
+        As `predictor.secondary.secondary_table` gives it.
     """
     rows = []
     for name, table in secondary.groupby("outcome", sort=False):

@@ -27,6 +27,7 @@ from predictor.reports.content import (
 )
 from predictor.reports.patient_estimate import applicability, estimate_parts
 from predictor.reports.patient_group import group_part, refusal_reasons
+from predictor.reports.patient_others import other_outcomes
 from predictor.reports.pseudonym import LONGEST_PSEUDONYM
 from predictor.reports.values import value_text
 from predictor.reports.wording import capitalised, outward, say, shortened
@@ -120,7 +121,10 @@ def _view(
     if prediction.kind == "refusal":
         parts = {"refusal": refusal_reasons(model, prediction)}
     else:
-        parts = {"applicability": applicability(model, prediction)}
+        parts = {
+            "applicability": applicability(model, prediction),
+            "others": other_outcomes(model, prediction),
+        }
         parts |= (
             estimate_parts(model, prediction)
             if prediction.kind == "estimate"

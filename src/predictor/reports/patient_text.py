@@ -9,23 +9,33 @@ from predictor.reports.content import (
     Contributions,
     Difference,
     GroupRate,
+    OtherOutcome,
     Performance,
     PlanItem,
     PredictionReportV1,
 )
 from predictor.reports.wording import (
+    DASH,
     capitalised,
     count_of_100,
     count_text,
     interval_text,
     joined,
     number_text,
+    range_text,
     say,
     shortened,
     sum_text,
 )
 
-__all__ = ["contribution_words", "difference_text", "estimate_texts", "group_texts", "plan_text"]
+__all__ = [
+    "contribution_words",
+    "difference_text",
+    "estimate_texts",
+    "group_texts",
+    "other_texts",
+    "plan_text",
+]
 
 
 def plan_text(plan: Sequence[PlanItem]) -> str:
@@ -183,3 +193,41 @@ def group_texts(group: GroupRate) -> dict[str, str]:
         "discuss_group": say("discuss_group", n=rate.n, responders=rate.responders),
         "level": f"{100 * group.level:g}",
     }
+
+
+def other_texts(others: Sequence[OtherOutcome]) -> list[dict[str, str]]:
+    """Write the lines of the other outcomes: what each means, its number with the range, and what the number is.
+
+    Parameters
+    ----------
+    others : sequence of OtherOutcome
+    """
+    return [
+        {
+            "name": one.name,
+            "definition": one.definition,
+            "number": _number(one),
+            "basis": _basis(one),
+        }
+        for one in others
+    ]
+
+
+def _number(one: OtherOutcome) -> str:
+    if one.per100 is not None and one.lo is not None and one.hi is not None:
+        return say("beside_number", n=count_text(one.per100), range=range_text(one.lo, one.hi))
+    if one.observed is None:
+        return DASH
+    return say("beside_number", n=one.observed.per100, range=f"{one.observed.lo} to {one.observed.hi}")
+
+
+def _basis(one: OtherOutcome) -> str:
+    rate = one.observed
+    seen = say("beside_unseen") if rate is None else say("beside_seen", events=rate.responders, n=rate.n)
+    return f"{say(f'beside_{_basis_key(one)}')} {seen}"
+
+
+def _basis_key(one: OtherOutcome) -> str:
+    if one.personal:
+        return "personal"
+    return "better_without" if one.verdict == "better" else one.verdict

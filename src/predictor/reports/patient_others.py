@@ -1,0 +1,43 @@
+"""From one prediction to what its page says of the other outcomes."""
+
+from __future__ import annotations
+
+from predictor.prediction import Prediction
+from predictor.prediction.records import OtherEstimate
+from predictor.prediction_model import GroupRate, PredictionModel
+from predictor.prediction_model import OtherOutcome as Declared
+from predictor.reports.content import ObservedRate, OtherOutcome
+from predictor.reports.values import plan_words
+from predictor.reports.wording import capitalised
+
+__all__ = ["other_outcomes"]
+
+
+def other_outcomes(model: PredictionModel, prediction: Prediction) -> tuple[OtherOutcome, ...]:
+    """Lay out each other outcome: its estimate with the range where there is one, else what was observed.
+
+    Parameters
+    ----------
+    model : PredictionModel
+    prediction : Prediction
+        Not a refusal.
+    """
+    declared = {one.name: one for one in model.outcomes}
+    return tuple(_laid_out(model, declared[one.name], one) for one in prediction.others)
+
+
+def _laid_out(model: PredictionModel, declared: Declared, one: OtherEstimate) -> OtherOutcome:
+    name = capitalised(declared.name.replace("_", " "))
+    observed = None if one.group is None else _observed(model, one.group)
+    if one.probability is None or one.low is None or one.high is None:
+        return OtherOutcome(
+            name=name, definition=declared.definition, verdict=declared.verdict, observed=observed
+        )
+    return OtherOutcome.from_probabilities(
+        name, declared.definition, one.probability, one.low, one.high, observed=observed
+    )
+
+
+def _observed(model: PredictionModel, rate: GroupRate) -> ObservedRate:
+    words = plan_words(model, rate.plan)
+    return ObservedRate.from_counts(words, rate.events, rate.n, lo=rate.low, hi=rate.high, this_plan=True)
