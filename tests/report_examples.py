@@ -16,6 +16,7 @@ from predictor.reports.content import (
     InputValue,
     ModelLabel,
     ObservedRate,
+    OtherOutcome,
     Outcome,
     Patient,
     Performance,
@@ -80,6 +81,7 @@ from predictor.reports.content_model import (
     VerdictSummary,
     WeightRow,
 )
+from predictor.reports.patient_others import rows_beside
 
 MADE = datetime(2026, 11, 23, 10, 41, tzinfo=UTC)
 ASSESSED = date(2026, 11, 22)
@@ -357,6 +359,35 @@ WHATIF = WhatIf(
 )
 
 
+def observed(events: int, n: int, lo: float, hi: float) -> ObservedRate:
+    return ObservedRate.from_counts("0.4 to 0.6 mg/kg", events, n, lo=lo, hi=hi, this_plan=True)
+
+
+OTHERS = (
+    OtherOutcome.from_probabilities(
+        "Remission",
+        "the MADRS score was 10 or less, assessed on day 14 to 31 after day 0",
+        0.312,
+        0.218,
+        0.431,
+        observed=observed(61, 212, 0.231, 0.352),
+    ),
+    OtherOutcome(
+        name="Dissociation",
+        definition="CADSS total: 20 or more, on day 1 to 15 after day 0",
+        verdict="no_better",
+        observed=observed(47, 212, 0.171, 0.282),
+    ),
+    OtherOutcome(
+        name="Severe hypertension",
+        definition="systolic pressure: up by 40 or more or 180 or more, on day 1 to 15 after day 0",
+        verdict="too_little",
+        observed=observed(9, 212, 0.022, 0.079),
+    ),
+)
+"""One of each kind, the most that the first page takes."""
+
+
 def estimate_report(
     *, probability: float = 0.54, lo: float = 0.412, hi: float = 0.655, **changes: Any
 ) -> PredictionReportV1:
@@ -367,7 +398,13 @@ def estimate_report(
             probability, lo, hi, base_rate=0.481, base_n=212, same_plan=True
         ),
         "applicability": Applicability(verdict="caution", checks=CHECKS),
-        "contributions": Contributions.from_points(ROWS, start=0.48, total=probability, left_over=gap),
+        "contributions": Contributions.from_points(
+            ROWS,
+            start=0.48,
+            total=probability,
+            left_over=gap,
+            most=rows_beside(len(changes.get("others", ()))),
+        ),
         "whatif": WHATIF,
         "performance": Performance(
             developed_on="412 patients, 6 clinics, 2014–2024",

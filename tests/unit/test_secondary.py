@@ -1,4 +1,4 @@
-"""The other outcomes: on the same folds, by the same procedure, never released."""
+"""The other outcomes: on the same folds, by the same procedure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from clinic import RESPONSE, build_clinic
 from predictor.execution import Execution
 from predictor.experiment import outer_folds
-from predictor.secondary import SECONDARY_COLUMNS, evaluate_secondary
+from predictor.secondary import SECONDARY_COLUMNS, judge_secondary, secondary_table
 
 WINDOW = RESPONSE["assessed"]
 
@@ -28,7 +28,9 @@ def test_remission_is_judged_and_a_change_described_and_a_rare_outcome_left_alon
     }
     study = build_clinic(tmp_path, n=150, changes={"outcomes": outcomes}).study()
 
-    found = evaluate_secondary(study, outer_folds(study), execution=Execution(), progress=_silent)
+    found = secondary_table(
+        judge_secondary(study, outer_folds(study), execution=Execution(), progress=_silent)
+    )
 
     assert list(found.columns) == SECONDARY_COLUMNS
     assert set(found["outcome"]) == {"again", "change", "perfect"}
@@ -47,4 +49,7 @@ def test_remission_is_judged_and_a_change_described_and_a_rare_outcome_left_alon
 def test_one_outcome_leaves_nothing_to_describe(tmp_path: Path) -> None:
     study = build_clinic(tmp_path, n=80).study()
 
-    assert evaluate_secondary(study, outer_folds(study), execution=Execution(), progress=_silent).empty
+    found = secondary_table(
+        judge_secondary(study, outer_folds(study), execution=Execution(), progress=_silent)
+    )
+    assert found.empty

@@ -84,22 +84,18 @@ PAGE: Mapping[str, str] = MappingProxyType(
         "nothing_fitted": "Nothing was fitted.",
         "changes_nothing": "None of these changes the numbers above.",
         # other outcomes
-        "h_beside": "Other outcomes for this plan",
-        "c_beside": "Outcome",
-        "c_beside_number": "Of 100 (range)",
-        "c_beside_basis": "What the number is",
+        "h_beside": "Other outcomes, of 100 with this plan",
         "beside_number": "{n} ({range})",
-        "beside_personal": "Estimate for these values, with its range over refits.",
-        "beside_better_without": "Observed rate with its interval. No personal estimate is given: it would need inputs "
-        "that this model does not ask for.",
-        "beside_no_better": "Observed rate with its interval. No personal estimate is given: none was shown to be "
-        "better.",
-        "beside_too_little": "Observed rate with its interval. No personal estimate is given: too few patients to "
-        "judge one.",
-        "beside_seen": "{events} of {n} with this plan had it.",
-        "beside_unseen": "Nobody with this plan was observed for it.",
-        "beside_apart": "{n} other outcomes for this plan stand in the annex.",
-        "h_beside_annex": "Annex: other outcomes for this plan",
+        "beside_estimate": "{number}: estimated for these values, with the range over refits; {rate}",
+        "beside_rate": "{number}: observed, {events} of {n}, with its interval; {without}",
+        "beside_nothing": "nobody with this plan was observed for it; {without}",
+        "beside_better": "no personal estimate is given: it would need inputs that this model does not ask for",
+        "beside_no_better": "no personal estimate is given: none was shown to be better",
+        "beside_too_little": "no personal estimate is given: too few patients to judge one",
+        "beside_seen": "observed in {events} of {n}",
+        "beside_unseen": "nobody with this plan was observed for it",
+        "beside_apart": "What the model says of {n} other outcomes with this plan stands in the annex.",
+        "h_beside_annex": "Annex: other outcomes, of 100 with this plan",
         # safety, signature, footer
         "safety_items": "Safety items.",
         "reviewed_by": "Reviewed by:",

@@ -202,6 +202,7 @@ class Contributions(View):
         total: float,
         left_over: float | None = None,
         unlisted: Sequence[float] = (),
+        most: int = MAX_ROWS,
     ) -> Self:
         """Choose the largest contributions, pool the others, and round all so that they add up.
 
@@ -216,14 +217,17 @@ class Contributions(View):
             What belongs to no single input (the rest of the plan in a tree model), in probability.
         unlisted : sequence of float
             Parts of inputs that are counted among the others however large they are (sensitive ones).
+        most : int
+            Rows at most, where other things need the room; never more than six.
 
         Returns
         -------
         Contributions
-            At most six rows, largest first, ties in the order given.
+            At most `most` rows, largest first, ties in the order given.
         """
         ranked = sorted(rows, key=lambda row: -abs(row[1]))
-        shown, pooled = ranked[:MAX_ROWS], ranked[MAX_ROWS:]
+        most = min(most, MAX_ROWS)
+        shown, pooled = ranked[:most], ranked[most:]
         raw = [100 * part for _, part in shown]
         rest = [part for _, part in pooled] + list(unlisted)
         has_other = bool(rest) or left_over is not None or not shown

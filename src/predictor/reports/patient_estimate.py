@@ -22,6 +22,7 @@ from predictor.reports.content_estimate import (
     WhatIfCell,
     WhatIfRow,
 )
+from predictor.reports.patient_others import rows_beside
 from predictor.reports.values import plan_words, value_text
 from predictor.reports.wording import date_text, outward, range_text, say
 
@@ -76,6 +77,7 @@ def _contributions(model: PredictionModel, prediction: Prediction) -> Contributi
         total=prediction.probability,
         unlisted=[one.points for one in prediction.contributions if one.sensitive],
         left_over=prediction.other if abs(prediction.other) > 0 else None,
+        most=rows_beside(len(prediction.others)),
     )
 
 

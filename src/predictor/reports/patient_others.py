@@ -10,7 +10,20 @@ from predictor.reports.content import ObservedRate, OtherOutcome
 from predictor.reports.values import plan_words
 from predictor.reports.wording import capitalised
 
-__all__ = ["other_outcomes"]
+__all__ = ["OTHERS_THAT_FIT", "other_outcomes", "rows_beside"]
+
+OTHERS_THAT_FIT = 3
+"""Other outcomes beside the main one on the first page; with more of them, all go to an annex."""
+
+
+def rows_beside(others: int) -> int:
+    """Return how many contributions the first page has room for beside so many other outcomes.
+
+    Parameters
+    ----------
+    others : int
+    """
+    return 6 - (others if others <= OTHERS_THAT_FIT else 0)
 
 
 def other_outcomes(model: PredictionModel, prediction: Prediction) -> tuple[OtherOutcome, ...]:

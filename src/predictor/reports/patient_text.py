@@ -15,7 +15,6 @@ from predictor.reports.content import (
     PredictionReportV1,
 )
 from predictor.reports.wording import (
-    DASH,
     capitalised,
     count_of_100,
     count_text,
@@ -196,38 +195,23 @@ def group_texts(group: GroupRate) -> dict[str, str]:
 
 
 def other_texts(others: Sequence[OtherOutcome]) -> list[dict[str, str]]:
-    """Write the lines of the other outcomes: what each means, its number with the range, and what the number is.
+    """Write the lines of the other outcomes: what each is, and its number with what the number is.
 
     Parameters
     ----------
     others : sequence of OtherOutcome
     """
-    return [
-        {
-            "name": one.name,
-            "definition": one.definition,
-            "number": _number(one),
-            "basis": _basis(one),
-        }
-        for one in others
-    ]
+    return [{"name": one.name, "definition": one.definition, "said": _said(one)} for one in others]
 
 
-def _number(one: OtherOutcome) -> str:
+def _said(one: OtherOutcome) -> str:
+    seen = one.observed
     if one.per100 is not None and one.lo is not None and one.hi is not None:
-        return say("beside_number", n=count_text(one.per100), range=range_text(one.lo, one.hi))
-    if one.observed is None:
-        return DASH
-    return say("beside_number", n=one.observed.per100, range=f"{one.observed.lo} to {one.observed.hi}")
-
-
-def _basis(one: OtherOutcome) -> str:
-    rate = one.observed
-    seen = say("beside_unseen") if rate is None else say("beside_seen", events=rate.responders, n=rate.n)
-    return f"{say(f'beside_{_basis_key(one)}')} {seen}"
-
-
-def _basis_key(one: OtherOutcome) -> str:
-    if one.personal:
-        return "personal"
-    return "better_without" if one.verdict == "better" else one.verdict
+        number = say("beside_number", n=count_text(one.per100), range=range_text(one.lo, one.hi))
+        rate = say("beside_seen", events=seen.responders, n=seen.n) if seen else say("beside_unseen")
+        return say("beside_estimate", number=number, rate=rate)
+    without = say(f"beside_{one.verdict}")
+    if seen is None:
+        return say("beside_nothing", without=without)
+    number = say("beside_number", n=seen.per100, range=f"{seen.lo} to {seen.hi}")
+    return say("beside_rate", number=number, events=seen.responders, n=seen.n, without=without)

@@ -30,6 +30,7 @@ from predictor.reports.figures import (
     instability_plot,
     roc_plot,
 )
+from predictor.reports.patient_others import OTHERS_THAT_FIT
 from predictor.reports.patient_text import (
     difference_text,
     estimate_texts,
@@ -73,9 +74,6 @@ LINES_THAT_FIT = {"A4": 27, "letter": 22}
 
 CHARACTERS = {"label": 30, "value_text": 10, "unit_text": 13, "source": 13, "note": 20}
 """Characters that fit one printed line of each column of the inputs table."""
-
-OTHERS_THAT_FIT = 3
-"""Other outcomes beside the main one on the first page; with more of them, all go to an annex."""
 
 FLAGGED_ROWS = 10
 """Marked inputs listed on the second page when there is an annex."""
@@ -170,8 +168,8 @@ def render_patient_report(
         else "",
         "listed": flagged[:FLAGGED_ROWS] if annex else view.inputs,
         "applicability": _applicability_line(view),
-        "others": other_texts(view.others),
-        "others_apart": len(view.others) > OTHERS_THAT_FIT,
+        "beside": other_texts(view.others),
+        "beside_apart": len(view.others) > OTHERS_THAT_FIT,
     }
     if view.estimate and view.contributions:
         context |= estimate_texts(view)
