@@ -10,12 +10,14 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from predictor.reports.content import InputValue, PredictionReportV1
 from predictor.reports.render import render_model_report, render_patient_report
 from report_examples import (
+    OTHERS,
     arms_report,
     estimate_report,
     group_report,
@@ -112,6 +114,27 @@ def test_r1_an_estimate_is_exactly_two_pages(
     for number, page in enumerate(text, start=1):
         assert f"Patient K-0412, report R-7F3A Page {number} of 2" in page
         assert ("SIMULATED DATA" in page) == ("RESEARCH ONLY" in page) == bool(flags)
+
+
+@pytest.mark.parametrize(("paper", "count"), [("A4", 1), ("A4", 18), ("letter", 14)])
+@pytest.mark.parametrize("others", range(1, 4))
+def test_r1_other_outcomes_fit_beside_the_estimate(
+    printed: Callable[[str], Path], paper: Literal["A4", "letter"], count: int, others: int
+) -> None:
+    view = estimate_report(inputs=inputs(count), others=OTHERS[:others], simulated=True, research_only=True)
+    first, second = pages(printed(render_patient_report(view, paper=paper)))
+    for one in OTHERS[:others]:
+        assert one.name in first
+    assert "In words." in first, "the first page holds all of its sections"
+    assert "4. If the plan were different" in second
+
+
+def test_more_other_outcomes_than_fit_have_an_annex(printed: Callable[[str], Path]) -> None:
+    more = OTHERS[0].model_copy(update={"name": "Remission a month later"})
+    view = estimate_report(inputs=inputs(18), others=(*OTHERS, more))
+    first, _, annex = pages(printed(render_patient_report(view)))
+    assert "4 other outcomes with this plan stands in the annex" in first
+    assert "Remission a month later" in annex
 
 
 @pytest.mark.parametrize("count", [19, 40])

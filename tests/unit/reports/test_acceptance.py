@@ -13,12 +13,19 @@ import jsonschema_rs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from predictor.reports.content import Contribution, Contributions, PredictionReportV1
+from predictor.reports.content import (
+    Contribution,
+    Contributions,
+    ObservedRate,
+    OtherOutcome,
+    PredictionReportV1,
+)
 from predictor.reports.pseudonym import doubt_pseudonym
 from predictor.reports.render import render_patient_report
 from predictor.reports.wording import forbidden_words
-from report_examples import arms_report, estimate_report, group_report, refusal_report
+from report_examples import OTHERS, arms_report, estimate_report, group_report, refusal_report
 
 SCHEMA = Path(__file__).parents[3] / "docs" / "reference" / "prediction_report_v1.schema.json"
 SMALL = st.floats(-0.2, 0.2)
@@ -72,6 +79,62 @@ def test_r6_no_page_holds_a_forbidden_word(probability: float, below: float, abo
     assert forbidden_words(text) == ()
 
 
+def observed(events: int, n: int) -> ObservedRate:
+    return ObservedRate.from_counts(
+        "this treatment", events, n, lo=0.5 * events / n, hi=0.5 + 0.5 * events / n
+    )
+
+
+@given(
+    probability=st.floats(0, 1),
+    below=st.floats(0, 1),
+    above=st.floats(0, 1),
+    verdict=st.sampled_from(["better", "no_better", "too_little"]),
+    seen=st.none()
+    | st.builds(lambda n, share: observed(round(n * share), n), st.integers(1, 500), st.floats(0, 1)),
+    personal=st.booleans(),
+    build=st.sampled_from([estimate_report, group_report, arms_report]),
+)
+@settings(max_examples=300)
+def test_r6_what_is_said_of_other_outcomes_holds_no_forbidden_word_and_a_person_only_where_better(
+    probability: float, below: float, above: float, verdict: Any, seen: Any, personal: bool, build: Any
+) -> None:
+    lo, hi = probability * below, probability + (1 - probability) * above
+    one = (
+        OtherOutcome.from_probabilities("Remission", "a low score", probability, lo, hi, observed=seen)
+        if personal and verdict == "better"
+        else OtherOutcome(name="Remission", definition="a low score", verdict=verdict, observed=seen)
+    )
+    text = words_of(build(others=(one,)))
+    assert forbidden_words(text) == ()
+    assert "Other outcomes, of 100 with this plan" in text
+    said = text.partition("a low score")[2].partition(". ")[0]
+    assert ("estimated for these values" in said) == one.personal
+    assert ("no personal estimate is given" in said) != one.personal
+    if seen is not None:
+        assert f"{seen.responders} of {seen.n}" in said
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"verdict": "no_better", "per100": 31, "lo": 21, "hi": 44},
+        {"verdict": "too_little", "per100": 31, "lo": 21, "hi": 44},
+        {"verdict": "better", "per100": 31},
+        {"verdict": "better", "per100": 50, "lo": 21, "hi": 44},
+        {"verdict": "maybe"},
+    ],
+)
+def test_another_outcome_cannot_be_estimated_without_its_verdict_and_range(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        OtherOutcome(**({"name": "Remission", "definition": "a low score"} | changes))
+
+
+def test_r10_a_refusal_says_nothing_of_other_outcomes_either() -> None:
+    with pytest.raises(ValidationError, match="refusal"):
+        refusal_report(others=OTHERS)
+
+
 @pytest.mark.parametrize(
     "text", ["She will respond.", "It is SAFE", "accurate", "an AI", "because of the dose"]
 )
@@ -100,7 +163,9 @@ def test_rpt_03_extreme_numbers_keep_the_rules_of_wording(
     assert not re.search(r"\d+\.\d+ of 100|%\s*respon", text)
 
 
-@pytest.mark.parametrize("view", [estimate_report(), group_report(), arms_report(), refusal_report()])
+@pytest.mark.parametrize(
+    "view", [estimate_report(others=OTHERS), group_report(others=OTHERS), arms_report(), refusal_report()]
+)
 def test_the_json_of_every_kind_fits_the_published_schema(view: Any) -> None:
     schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
     content, validator = json.loads(view.to_json()), jsonschema_rs.Draft202012Validator(schema)
