@@ -214,6 +214,15 @@ class PredictionModel:
         return join_models(self.refits)
 
     @cached_property
+    def of_outcomes(self) -> dict[str, PredictionModel]:
+        """By name, the other outcomes that have a personal model: this one with their scorer and refits in its place."""
+        return {
+            one.name: replace(self, scorer=one.scorer, refits=one.refits, outcomes=())
+            for one in self.outcomes
+            if one.scorer is not None
+        }
+
+    @cached_property
     def explainer(self) -> Explainer:
         """Explains patients by the plain numbers."""
         plans = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from predictor.prediction.ranges import range_limits, spread_over_gaps
+from predictor.prediction.ranges import range_limits, refit_probabilities, spread_over_gaps
 from predictor.prediction.records import OtherEstimate, Patient, Prediction
 from predictor.prediction_model import OtherOutcome, PredictionModel, raw_columns
 
@@ -43,11 +43,12 @@ def _estimates(
 ) -> list[OtherEstimate]:
     rates = {one.plan: one for one in other.group_rates}
     observed = [OtherEstimate(other.name, rates.get(patient.plan)) for patient in patients]
-    if other.scorer is None:
+    own = model.of_outcomes.get(other.name)
+    if own is None:
         return observed
-    own = replace(model, scorer=other.scorer, refits=other.refits)
     raw, n = raw_columns(model.features, [patient.values for patient in patients]), len(patients)
     probability = own.scorer.probability(raw, n)
-    low, high = range_limits(own, raw, probability, spread_over_gaps(own, raw, n))
+    refits = refit_probabilities(own, raw, n)
+    low, high = range_limits(refits, probability, spread_over_gaps(own, raw, n))
     numbers = zip(observed, probability.tolist(), low.tolist(), high.tolist(), strict=True)
     return [replace(one, probability=p, low=lo, high=hi) for one, p, lo, hi in numbers]
