@@ -215,7 +215,7 @@ class PredictionModel:
 
     @cached_property
     def of_outcomes(self) -> dict[str, PredictionModel]:
-        """By name, the other outcomes that have a personal model: this one with their scorer and refits in its place."""
+        """By name, this model with the scorer and refits of each other outcome that has its own."""
         return {
             one.name: replace(self, scorer=one.scorer, refits=one.refits, outcomes=())
             for one in self.outcomes
