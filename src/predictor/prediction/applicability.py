@@ -15,6 +15,7 @@ from predictor.prediction_model import InputField, PredictionModel, raw_columns
 
 __all__ = ["judge_patient"]
 
+MOST_NAMED = 3  # missing inputs in the narrow column of a page
 NEWER = "Ask the model's owner for one that was checked on newer patients"
 
 
@@ -154,10 +155,12 @@ def _complete_check(model: PredictionModel, patient: Patient, *, personal: bool)
         return Check(
             "complete_inputs", label, "ok", f"All {len(used)} recorded", "Nothing had to be filled in"
         )
+    few = len(missing) <= MOST_NAMED
+    others = f"{_most_important(missing)}. " if not few else ""
     if not personal:
-        return Check(
-            "complete_inputs", label, "check", f"Not recorded: {names}", "The group's rate needs none of them"
-        )
+        result = f"Not recorded: {names}" if few else f"{len(missing)} of {len(used)} not recorded"
+        meaning = f"{others}The group's rate needs none of them"
+        return Check("complete_inputs", label, "check", result, meaning)
     if share > limit or len(missing) == len(used):
         together = f"they carry {share:.0%} of what the model rests on (limit {limit:.0%})"
         rule = (
@@ -168,8 +171,17 @@ def _complete_check(model: PredictionModel, patient: Patient, *, personal: bool)
         broken = tuple(Broken(one.name, one.label, rule, f"Record {one.label}") for one in missing)
         meaning = "Too much would have to be filled in"
         return Check("complete_inputs", label, "fail", f"Missing: {names}; {together}", meaning, broken)
-    result = f"Missing and filled in: {names}"
-    return Check("complete_inputs", label, "check", result, f"They carry {share:.0%} of the model")
+    result = (
+        f"Missing and filled in: {names}" if few else f"{len(missing)} of {len(used)} missing and filled in"
+    )
+    meaning = f"{others}They carry {share:.0%} of the model"
+    return Check("complete_inputs", label, "check", result, meaning)
+
+
+def _most_important(missing: Sequence[InputField]) -> str:
+    """Name what the model rests on most; the narrow column of results has no room for many labels."""
+    ranked = sorted(missing, key=lambda one: -one.importance)[:MOST_NAMED]
+    return f"{', '.join(one.label for one in ranked)} and {len(missing) - MOST_NAMED} more"
 
 
 def _typical_check(model: PredictionModel, patient: Patient) -> Check | None:

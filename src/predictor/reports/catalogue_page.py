@@ -83,7 +83,7 @@ PAGE: Mapping[str, str] = MappingProxyType(
         "group_interval": "Interval: {method}.",
         "nothing_fitted": "Nothing was fitted.",
         "changes_nothing": "None of these changes the numbers above.",
-        "changes_rate_only": "None of these changes the observed rates; what is estimated for these values rests on them.",
+        "changes_rate_only": "None of these changes the observed rates; what is estimated rests on them.",
         # other outcomes
         "h_beside": "Other outcomes, of 100 with this plan",
         "beside_number": "{n} ({range})",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from predictor.data.scales import SUICIDALITY
 from predictor.model_shape import require_printable
 from predictor.prediction import Prediction, predict_patients
 from predictor.prediction.reading import DATE, Rows
-from predictor.prediction_model import PredictionModel
+from predictor.prediction_model import InputField, PredictionModel
 from predictor.provenance import software_version
 from predictor.reports.content import (
     InputValue,
@@ -68,11 +69,16 @@ def example_rows(model: PredictionModel) -> list[dict[str, object]]:
     for plan in sorted(model.baselines):
         row: dict[str, object] = {"patient": f"EXAMPLE {len(rows) + 1}"}
         for one in model.inputs:
-            row[one.name] = one.typical.get(plan)
+            row[one.name] = _possible(one, one.typical.get(plan))
         if plan_input and not model.plan.get("bands"):
             row[str(plan_input)] = plan
         rows.append(row)
     return rows
+
+
+def _possible(one: InputField, value: float | str | None) -> float | str | None:
+    """Round the median of an even number of patients, which lies between two whole numbers, to one that can be."""
+    return math.floor(value + 0.5) if isinstance(value, float) and one.grain != "any" else value
 
 
 def patient_views(

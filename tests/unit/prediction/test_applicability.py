@@ -132,6 +132,14 @@ def test_missing_inputs_count_by_what_the_model_rests_on() -> None:
     assert judge(with_limits(missing_features_over=0.5), crp=None, sex=None).kind == "estimate"
 
 
+def test_many_missing_inputs_are_counted_where_there_is_little_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("predictor.prediction.applicability.MOST_NAMED", 1)
+    found = judge(with_limits(missing_features_over=0.5), crp=None, sex=None)
+    check = next(one for one in found.checks if one.id == "complete_inputs")
+    assert check.result == "2 of 4 missing and filled in"
+    assert check.meaning == "CRP and 1 more. They carry 50% of the model"
+
+
 def test_everything_missing_is_a_refusal_at_any_limit() -> None:
     model = replace(with_limits(missing_features_over=1.0), entry_rules=())
     assert judge(model, age=None, crp=None, sex=None, site=None).kind == "refusal"

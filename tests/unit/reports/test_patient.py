@@ -228,7 +228,20 @@ def test_examples_are_one_per_plan_with_typical_values() -> None:
     assert frame["arm"].tolist() == ["ketamine", "midazolam"]
     study = trained().study
     own = study.dataset.X.loc[study.cohort.plan == "ketamine", "madrs"]
-    assert frame.loc[0, "madrs"] == pytest.approx(own.median(), rel=0.01)
+    assert frame.loc[0, "madrs"] == pytest.approx(own.median(), abs=0.5)
+
+
+def test_an_example_between_two_whole_numbers_is_one_that_can_be() -> None:
+    """The median of 33 and 34 is no score that anybody has."""
+    model = trained().model.model
+    madrs = next(one for one in model.inputs if one.name == "madrs")
+    assert madrs.grain == "whole"
+    between = replace(madrs, typical=dict.fromkeys(madrs.typical, 33.5))
+    inputs = tuple(between if one.name == "madrs" else one for one in model.inputs)
+    frame = example_patients(replace(model, inputs=inputs), day=NOW.date())
+    assert frame["madrs"].tolist() == [34, 34]
+    found = patient_views(replace(model, inputs=inputs), frame, now=NOW, user_ref="a")
+    assert [view.report.kind for view in found] == ["estimate", "estimate"]
 
 
 def test_simulated_and_research_stand_in_page_and_json() -> None:
