@@ -235,8 +235,7 @@ def test_an_example_between_two_whole_numbers_is_one_that_can_be() -> None:
     """The median of 33 and 34 is no score that anybody has."""
     model = trained().model.model
     madrs = next(one for one in model.inputs if one.name == "madrs")
-    assert madrs.grain == "whole"
-    between = replace(madrs, typical=dict.fromkeys(madrs.typical, 33.5))
+    between = replace(madrs, grain="whole", typical=dict.fromkeys(madrs.typical, 33.5))
     inputs = tuple(between if one.name == "madrs" else one for one in model.inputs)
     frame = example_patients(replace(model, inputs=inputs), day=NOW.date())
     assert frame["madrs"].tolist() == [34, 34]
