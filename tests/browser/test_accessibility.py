@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from predictor.reports.content import PredictionReportV1
 from predictor.reports.render import render_patient_report
-from report_examples import arms_report, estimate_report, group_report, inputs, refusal_report
+from report_examples import OTHERS, arms_report, estimate_report, group_report, inputs, refusal_report
 
 pytestmark = pytest.mark.browser
 
@@ -29,7 +29,8 @@ AXE_SHA256 = "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c"
 VIEWS = {
     "estimate": estimate_report(simulated=True, research_only=True),
     "annex": estimate_report(inputs=inputs(25)),
-    "group": group_report(),
+    "others": estimate_report(others=OTHERS),
+    "group": group_report(others=OTHERS),
     "arms": arms_report(),
     "refusal": refusal_report(),
 }
