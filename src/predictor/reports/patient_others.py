@@ -23,7 +23,7 @@ def rows_beside(others: int) -> int:
     ----------
     others : int
     """
-    return 6 - (others if others <= OTHERS_THAT_FIT else 0)
+    return 5 - others if 0 < others <= OTHERS_THAT_FIT else 6
 
 
 def other_outcomes(model: PredictionModel, prediction: Prediction) -> tuple[OtherOutcome, ...]:
