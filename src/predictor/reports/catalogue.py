@@ -60,7 +60,9 @@ MESSAGES: Mapping[str, str] = MappingProxyType(
         "like": "Nothing speaks against it.",
         "like_caution_1": "1 point to check.",
         "like_caution": "{k} points to check.",
-        "imputed_between": "{meaning}. With real values the estimate could lie between {range} of 100",
+        "imputed_between": "{meaning}. With real values the estimate could lie between {lo} and {hi} of 100",
+        "imputed_beyond": "{between}. That they were not recorded counts in the estimate too, so that it lies "
+        "outside",
         "until": "Until {day}",
         # 3. contributions
         "typical": "typical {value}",
@@ -103,6 +105,8 @@ MESSAGES: Mapping[str, str] = MappingProxyType(
         "flagged": "Only inputs that are missing, old or converted are listed here; all {n} inputs are in "
         "the annex.",
         "flagged_none": "No input is missing, old or converted; all {n} inputs are in the annex.",
+        "flagged_undated": "No input is missing or converted, {undated} of {n} came without a date; all are in the "
+        "annex.",
         "flagged_more": "{n} more are marked in the annex.",
         # 6. performance
         "never_tested": "Never tested outside the clinics it was built in.",

@@ -306,8 +306,11 @@ class WhatIfCell(View):
         point, least, most = difference
         beside = None
         if point is not None and least is not None and most is not None:
+            # Of the counts that stand beside it: who takes one from the other finds this number.
+            of_planned = min(1.0, max(0.0, probability - point))
+            points = count_of_100(probability) - count_of_100(of_planned)
             ends = math.floor(100 * least + 1e-9), math.ceil(100 * most - 1e-9)
-            beside = Difference(points=math.floor(100 * point + 0.5), lo=ends[0], hi=ends[1])
+            beside = Difference(points=points, lo=min(ends[0], points), hi=max(ends[1], points))
         return cls(per100=count_of_100(probability), lo=low, hi=high, difference=beside, planned=planned)
 
     @classmethod

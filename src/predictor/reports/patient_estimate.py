@@ -24,7 +24,7 @@ from predictor.reports.content_estimate import (
 )
 from predictor.reports.patient_others import rows_beside
 from predictor.reports.values import plan_words, value_text
-from predictor.reports.wording import date_text, outward, range_text, say
+from predictor.reports.wording import count_of_100, date_text, outward, say
 
 __all__ = ["applicability", "estimate_parts"]
 
@@ -123,7 +123,9 @@ def _told(model: PredictionModel, prediction: Prediction, check: Check) -> Check
     if check.id == "complete_inputs" and prediction.imputed_low is not None:
         assert prediction.imputed_high is not None
         lo, hi = outward(prediction.imputed_low, prediction.imputed_high)
-        between = say("imputed_between", meaning=check.meaning, range=range_text(lo, hi))
+        between = say("imputed_between", meaning=check.meaning, lo=lo, hi=hi)
+        if prediction.probability is not None and not lo <= count_of_100(prediction.probability) <= hi:
+            between = say("imputed_beyond", between=between)
         return check.model_copy(update={"meaning": between})
     until = model.card.get("valid_until")
     if check.id == "model_in_date" and until:

@@ -162,7 +162,7 @@ def render_patient_report(
         else say("not_covered"),
         "annex": annex,
         "filled": say("filled_in" if view.estimate else "not_recorded"),
-        "annex_text": say("flagged" if flagged else "flagged_none", n=len(view.inputs)),
+        "annex_text": _annex_text(view, flagged),
         "annex_more": say("flagged_more", n=len(flagged) - FLAGGED_ROWS)
         if annex and len(flagged) > FLAGGED_ROWS
         else "",
@@ -310,6 +310,13 @@ def _instability(view: ModelReportV1) -> Drawing | None:
     """Draw the refits' curves where there are at least two points of them."""
     stability = view.evidence.stability
     return instability_plot(stability.curve) if stability and len(stability.curve) > 1 else None
+
+
+def _annex_text(view: PredictionReportV1, flagged: Sequence[InputValue]) -> str:
+    """Say which inputs stand on the page; nobody can say that an input without a date is not old."""
+    undated = sum(one.date is None for one in view.inputs)
+    kind = "flagged" if flagged else "flagged_undated" if undated else "flagged_none"
+    return say(kind, n=len(view.inputs), undated=undated)
 
 
 def _patient_banners(view: PredictionReportV1, banner: str) -> Sequence[str]:

@@ -187,3 +187,14 @@ def test_a_sensitive_input_is_never_listed_but_still_adds_up() -> None:
     assert [row.label for row in found.rows] == ["Age"]
     assert found.other is not None
     assert (found.other.n, found.rows[0].points + found.other.points) == (2, 15)
+
+
+def test_a_difference_is_that_of_the_counts_beside_it() -> None:
+    """Planned 5.5 of 100, shown as 6; another plan 65.4, shown as 65. They differ by 59.9, and 65 − 6 is 59."""
+    cell = WhatIfCell.from_probabilities(0.654, 0.5, 0.8, difference=(0.599, 0.42, 0.71))
+    assert cell.difference is not None
+    assert (cell.per100, cell.difference.points) == (65, 59)
+    # A difference that rounding takes to 0 is held by its range, and is then none.
+    near = WhatIfCell.from_probabilities(0.304, 0.2, 0.4, difference=(0.008, 0.0101, 0.03)).difference
+    assert near is not None
+    assert (near.points, near.lo, near.told_apart) == (0, 0, False)

@@ -74,7 +74,7 @@ def test_the_plans_are_compared_with_the_planned_one() -> None:
     )
     assert own.difference is None
     assert beside.difference is not None
-    assert abs(beside.difference.points - (other.estimate.per100 - view.estimate.per100)) <= 1
+    assert beside.difference.points == other.estimate.per100 - view.estimate.per100
     assert beside.difference.lo <= beside.difference.points <= beside.difference.hi
     assert "dealt by chance" in view.whatif.evidence
 

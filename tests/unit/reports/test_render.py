@@ -19,6 +19,7 @@ from predictor.reports.content_model import ModelReportV1
 from predictor.reports.render import render_model_report, render_patient_report
 from predictor.reports.wording import forbidden_words
 from report_examples import (
+    ASSESSED,
     INPUTS,
     arms_report,
     estimate_report,
@@ -315,11 +316,14 @@ def test_many_marked_inputs_are_counted() -> None:
 
 
 def test_an_annex_without_marked_inputs_says_so() -> None:
-    clean = tuple(one for one in inputs(40) if not one.flagged)
-    assert (
-        f"No input is missing, old or converted; all {len(clean)} inputs"
-        in Page(render_patient_report(estimate_report(inputs=clean))).text
-    )
+    clean = tuple(one.model_copy(update={"date": ASSESSED}) for one in inputs(40) if not one.flagged)
+    text = Page(render_patient_report(estimate_report(inputs=clean))).text
+    assert f"No input is missing, old or converted; all {len(clean)} inputs" in text
+    # Nobody can say that a value without a date is not old.
+    undated = (*clean[1:], clean[0].model_copy(update={"date": None}))
+    text = Page(render_patient_report(estimate_report(inputs=undated))).text
+    assert f"No input is missing or converted, 1 of {len(clean)} came without a date" in text
+    assert "old or converted" not in text
 
 
 @given(probability=st.floats(0, 1), below=st.floats(0, 1), above=st.floats(0, 1), plan=st.booleans())
