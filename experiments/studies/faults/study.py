@@ -14,14 +14,16 @@ import argparse
 import csv
 import random
 import shutil
+import sqlite3
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import predictor.beginning
 from invariants import COUNTS, count_lost, input_hashes, unit_hashes
 from projects import DATA, Command, Project, cpu_seconds, make_project, warm_up
 
@@ -40,6 +42,8 @@ COLUMNS = (
 )
 TOGETHER = {"six_on_an_empty_store": 6, "eight_on_a_used_store": 8}
 DISK = "48m"
+SMALL = 3 * 2**20  # bytes
+RESERVE = predictor.beginning.REST
 LONGER = 1.2  # moments go a little beyond the time that the run is unfinished, to when MLflow is told
 
 
@@ -83,7 +87,7 @@ def study_case(case: str, wanted: Sequence[tuple[str, int]], out: Path) -> None:
                 row = {
                     "seconds": f"{at:.2f}",
                     "of_seconds": f"{seconds:.2f}",
-                    **disturbed(project, old, fault, at),
+                    **disturbed(project, old, FAULTS[fault], at),
                 }
             cpu = f"{cpu_seconds() - before:.1f}"
             _append(out, {"case": case, "fault": fault, "moment": moment, **row, "cpu": cpu})
@@ -154,7 +158,7 @@ def read_only(project: Project, _: Command) -> None:
 
 def writable(project: Project) -> None:
     """Let it take writes again."""
-    subprocess.run(["mount", "-o", "remount,rw", str(project.runs)], check=True)
+    _remount(project, "rw")
 
 
 def delete_store(project: Project, _: Command) -> None:
@@ -168,6 +172,43 @@ def corrupt_store(project: Project, _: Command) -> None:
     (project.runs / "mlflow.db").write_bytes(b"\x00 no database" * 1000)
 
 
+def write_protect_store(project: Project, _: Command) -> None:
+    """Let MLflow's database be read and not written, also by root."""
+    store = str(project.runs / "mlflow.db")
+    subprocess.run(["mount", "--bind", store, store], check=True)
+    subprocess.run(["mount", "-o", "remount,bind,ro", store], check=True)
+
+
+def unprotect_store(project: Project) -> None:
+    """Let it be written again."""
+    subprocess.run(["umount", "-l", str(project.runs / "mlflow.db")], check=True)
+
+
+def age_program(project: Project, _: Command) -> None:
+    """Leave a database as a later version of MLflow does."""
+    with closing(sqlite3.connect(project.runs / "mlflow.db", timeout=60.0)) as database, database:
+        database.execute("update alembic_version set version_num = 'ffffffffffff'")
+
+
+def shrink_disk(project: Project) -> None:
+    """Leave the training a file system of 3 MB, which it would refuse before the work if it were not told to try."""
+    predictor.beginning.REST = 0
+    state = os.statvfs(project.runs)
+    used = (state.f_blocks - state.f_bfree) * state.f_frsize
+    _remount(project, f"size={used + SMALL}")
+
+
+def grow_disk(project: Project) -> None:
+    """Take the filler away and give the space back."""
+    predictor.beginning.REST = RESERVE
+    free_disk(project)
+    _remount(project, f"size={DISK}")
+
+
+def _remount(project: Project, option: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{option}", str(project.runs)], check=True)
+
+
 def nothing(project: Project) -> None:
     """Mend nothing."""
 
@@ -179,42 +220,47 @@ def move_store(project: Project) -> None:
 
 @dataclass(frozen=True)
 class Fault:
-    """What is done to a training, and what a user does before going on."""
+    """What is done to a training, what a user does before going on, and what the training begins with."""
 
     strike: Callable[[Project, Command], None]
     mend: Callable[[Project], None] = nothing
+    before: Callable[[Project], None] = nothing
 
 
 FAULTS = {
     "kill": Fault(kill),
     "full_disk": Fault(fill_disk, free_disk),
+    "full_disk_of_3_mb": Fault(fill_disk, grow_disk, shrink_disk),
     "read_only_disk": Fault(read_only, writable),
     "store_deleted": Fault(delete_store),
     "store_corrupted": Fault(corrupt_store, move_store),
+    "store_read_only": Fault(write_protect_store, unprotect_store),
+    "store_of_a_later_version": Fault(age_program, move_store),
 }
 
 
-def disturbed(project: Project, old: Path, fault: str, at: float) -> dict[str, object]:
+def disturbed(project: Project, old: Path, fault: Fault, at: float) -> dict[str, object]:
     """Train, strike after so many seconds of the run, mend, give the command again, and count.
 
     Parameters
     ----------
     project : Project
     old : Path
-    fault : str
+    fault : Fault
     at : float
         Seconds since the run's folder was there, uniform over the time that a run is unfinished and a fifth more.
     """
     inputs = input_hashes(project)
+    fault.before(project)
     command = project.start()
     _wait_for_run(project, command)
     _wait(command, at)
     phase = _phase(project, old, command)
-    FAULTS[fault].strike(project, command)
+    fault.strike(project, command)
     command.wait()
     assert command.code in (0, 5, -9), command.output()
     assert "Traceback" not in command.output(), command.output()
-    FAULTS[fault].mend(project)
+    fault.mend(project)
     kept, lost, commands = unit_hashes(project), 0, [command]
     if not [run for run in project.finished() if run != old]:
         again = project.start()
