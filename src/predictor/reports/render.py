@@ -46,6 +46,7 @@ from predictor.reports.wording import (
     count_text,
     date_text,
     hash_text,
+    legible,
     number_text,
     points_text,
     range_text,
@@ -84,6 +85,7 @@ def _environment() -> Environment:
     environment = Environment(
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=legible,
         loader=PackageLoader("predictor.reports", "templates"),
         trim_blocks=True,
         lstrip_blocks=True,
@@ -116,7 +118,7 @@ def _css_text(text: str) -> str:
     No quote, backslash, angle bracket or line end of a value reaches the style sheet, so it cannot end the
     string or the element.
     """
-    return "".join(char if char.isascii() and char.isalnum() else f"\\{ord(char):06x}" for char in text)
+    return "".join(char if char.isascii() and char.isalnum() else f"\\{ord(char):06x}" for char in legible(text))
 
 
 def drawing_style() -> str:

@@ -11,8 +11,9 @@ import math
 import re
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Literal
+from typing import Any, Literal
 
+from predictor.errors import visible
 from predictor.reports.catalogue import MESSAGES
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "hash_text",
     "interval_text",
     "joined",
+    "legible",
     "number_text",
     "outward",
     "points_text",
@@ -64,6 +66,17 @@ Label = Literal["above the average", "below the average", "close to that average
 
 # A probability of 0.29 times 100 is 28.999999999999996: without this, outward rounding would give 28.
 _SLACK = 1e-9
+
+
+def legible(value: Any) -> Any:
+    """Write in a text what is not seen by its code points: a direction mark in a label turns the figures beside it.
+
+    Parameters
+    ----------
+    value : object
+        What a template is about to show; anything but plain text comes back as it is.
+    """
+    return visible(value, keep="\t\n\r") if type(value) is str else value
 
 
 def say(message: str, /, **values: object) -> str:

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.responses import HTMLResponse, RedirectResponse
 
-from predictor.reports.wording import date_text
+from predictor.reports.wording import date_text, legible
 from predictor.service.accounts import Role
 from predictor.service.guard import BATCH_BYTES
 from predictor.service.sessions import Session
@@ -199,6 +199,7 @@ def _templates() -> Environment:
     environment = Environment(
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=legible,
         loader=PackageLoader("predictor.service", "templates"),
         trim_blocks=True,
         lstrip_blocks=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from html.parser import HTMLParser
 from typing import Any
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jinja2 import UndefinedError
 
+from hostile import with_texts
 from predictor.config.schema import HumanStatements
 from predictor.reports import render
 from predictor.reports.content import InputValue, PredictionReportV1
@@ -121,21 +123,9 @@ def rendered(report: Any) -> str:
     return render_model_report(view) if isinstance(view, ModelReportV1) else render_patient_report(view)
 
 
-CLOSED = {"file", "kind", "verdict", "status", "role", "better", "schema_name", "severity", "created_utc"}
-
-
 def hostile(content: Any) -> Any:
-    """Put a hostile text into every field of a report that takes any text; lists of allowed words stay."""
-    if isinstance(content, dict):
-        fixed = (
-            CLOSED
-            | ({"label"} if "base_rate_per100" in content else set())
-            | ({"id"} if "meaning" in content else set())
-        )
-        return {key: value if key in fixed else hostile(value) for key, value in content.items()}
-    if isinstance(content, list | tuple):
-        return tuple(hostile(value) for value in content)
-    return HOSTILE[len(content) % len(HOSTILE)] if isinstance(content, str) and content else content
+    """Put hostile texts into every field of a report that takes any text."""
+    return with_texts(content, itertools.cycle(HOSTILE))
 
 
 @pytest.mark.parametrize("report", [*PATIENT_REPORTS, model_report])
