@@ -329,12 +329,9 @@ def read_new_patients(
         return patients
     path = Path(patients)
     if as_of is not None:
-        from predictor.config.dictionary import Dictionary
-        from predictor.config.schema import CohortSection
-        from predictor.prediction.export import read_export
+        from predictor.prediction.export import declared_layout, read_export
 
-        dictionary = Dictionary.model_validate(model.dictionary)
-        return read_export(model, path, dictionary, CohortSection.model_validate(model.cohort), as_of=as_of)
+        return read_export(model, path, *declared_layout(model), as_of=as_of)
     read = read_records(path, delimiter=None, encoding="utf-8", shown_as=str(path))
     rows = Rows(read.header, read.records)
     check_columns(model, rows)

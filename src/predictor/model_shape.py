@@ -55,6 +55,10 @@ def _all(shape: Shape) -> Shape:
     return lambda value: isinstance(value, list) and all(map(shape, value))
 
 
+def _some(shape: Shape) -> Shape:
+    return lambda value: _all(shape)(value) and len(value) > 0
+
+
 def _ends(value: Any) -> bool:
     return _all(_maybe(_number))(value) and len(value) == 2
 
@@ -84,9 +88,35 @@ def _rate(value: Any) -> bool:
     return whole and 0 < value["n"] >= value["events"] and value["low"] <= value["rate"] <= value["high"]
 
 
+def _each(shape: Shape) -> Shape:
+    return lambda value: isinstance(value, dict) and all(map(shape, value.values()))
+
+
+FEATURE = _having(
+    "name",
+    "source",
+    name=_text,
+    source=_text,
+    label=_text,
+    unit=_text,
+    kind=_one_of("number", "category"),
+    known=_text,
+    group=_text,
+    take=_text,
+    transform=_text,
+    levels=_all(_text),
+    limits=_ends,
+    sensitive=_flag,
+    grain=_text,
+)
 INPUT = _having(
     "name",
     name=_text,
+    source=_text,
+    take=_text,
+    grain=_one_of("any", "whole", "yes_no"),
+    deciles=_all(_number),
+    max_age_days=_maybe(_number),
     label=_text,
     unit=_text,
     kind=_one_of("number", "category"),
@@ -98,6 +128,22 @@ INPUT = _having(
     missing_share=_share,
     importance=_number,
     typical=_having(),
+)
+ENCODED = _having(
+    feature=_text,
+    operation=_text,
+    level=_text,
+    transform=_text,
+    fill=_number,
+    center=_number,
+    scale=_number,
+)
+BASELINE = _having(
+    "start_log_odds",
+    "mean_log_odds_contributions",
+    start_log_odds=_number,
+    mean_log_odds_contributions=_each(_number),
+    n=_number,
 )
 OUTCOME = _having(name=_text, definition=_text, horizon=_text, scale=_text, better=_one_of("higher", "lower"))
 RATE = _having(plan=_text, n=_number, rate=_maybe(_share), low=_maybe(_share), high=_maybe(_share))
@@ -123,13 +169,21 @@ OTHER = _having(
 )
 SHAPES: Mapping[str, Shape] = {
     "schema.json": _having(
-        "inputs", "dictionary", "cohort", inputs=_all(INPUT), dictionary=_having(), cohort=_having()
+        "features",
+        "inputs",
+        "dictionary",
+        "cohort",
+        features=_all(FEATURE),
+        inputs=_all(INPUT),
+        dictionary=_having(),
+        cohort=_having(),
     ),
     "applicability.json": _having(
         "entry_rules",
         "plan",
         "policy",
-        entry_rules=_all(_having("name", "conditions", name=_text, conditions=_all(_condition))),
+        entry_rules=_all(_having("name", "conditions", name=_text, conditions=_some(_condition))),
+        distance=_maybe(_having("columns", columns=_all(ENCODED))),
         plan=_having(input=_maybe(_text), bands=_maybe(_all(_number)), band_labels=_maybe(_all(_text))),
         policy=_having(
             release=_text,
@@ -150,6 +204,7 @@ SHAPES: Mapping[str, Shape] = {
         simulated=_flag,
         verdict=_having(label=_text, sentence=_text, reason=_text),
     ),
+    "explain.json": _each(_all(BASELINE)),
     "metrics.json": _having("group_rates", group_rates=_all(RATE), outcomes=_all(OTHER)),
 }
 
@@ -165,12 +220,18 @@ def require_shape(parts: Mapping[str, Any]) -> None:
     Raises
     ------
     ValueError
-        With the first file that has another shape, or rules and a plan about inputs that there are not.
+        With the first file that has another shape, or speaks of features and inputs that there are not.
     """
     for name, shape in SHAPES.items():
         if not shape(parts[name]):
             raise ValueError(f"{name} has another shape than a model's")
-    names = {one["name"] for one in parts["schema.json"]["inputs"]}
+    schema = parts["schema.json"]
+    names, features = ({one["name"] for one in schema[kind]} for kind in ("inputs", "features"))
+    if features - names:
+        raise ValueError("schema.json has a feature that nobody is asked for")
+    for baseline in (one for found in parts["explain.json"].values() for one in found):
+        if baseline["mean_log_odds_contributions"].keys() - features:
+            raise ValueError("explain.json names a feature that the model does not have")
     applicability = parts["applicability.json"]
     asked = {one["input"] for rule in applicability["entry_rules"] for one in rule["conditions"]}
     planned = {applicability["plan"].get("input")} - {None, ""}

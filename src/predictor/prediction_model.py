@@ -483,6 +483,10 @@ def _build(
     features = tuple(Feature(**_with_tuples(part)) for part in schema["features"])
     distance = applicability.get("distance")  # which a folder from before it does not have
     scorer = require_sound(from_plain(read_json(content[SCORER])))
+    baselines = {
+        plan: tuple(PlanBaseline(**one) for one in found) for plan, found in parts["explain.json"].items()
+    }
+    _require_baselines(baselines, scorer)
     found = load_compact(io.BytesIO(content[REFITS])) if REFITS in content else []
     refits = [require_sound(refit) for refit in found]
     return PredictionModel(
@@ -495,9 +499,7 @@ def _build(
         inputs=tuple(InputField(**_with_tuples(part)) for part in schema["inputs"]),
         entry_rules=tuple(applicability["entry_rules"]),
         plan=applicability["plan"],
-        baselines={
-            plan: tuple(PlanBaseline(**one) for one in found) for plan, found in parts["explain.json"].items()
-        },
+        baselines=baselines,
         group_rates=tuple(GroupRate(**part) for part in parts["metrics.json"]["group_rates"]),
         # Which a folder from before them does not have.
         outcomes=outcomes_from(parts["metrics.json"].get("outcomes", []), content),
@@ -508,6 +510,13 @@ def _build(
         manifest=manifest,
         distance=None if distance is None else Distance.from_plain(distance),
     )
+
+
+def _require_baselines(baselines: Mapping[str, Sequence[PlanBaseline]], scorer: CompactModel) -> None:
+    for found in baselines.values():
+        for one, member in zip(found, scorer.members, strict=True):
+            if not one.mean_log_odds_contributions.keys() >= set(member.features):
+                raise ValueError("explain.json lacks a feature of the model")
 
 
 def _load_estimator(

@@ -268,13 +268,13 @@ def _mlflow() -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep MLflow's own chatter, and its libraries' deprecations, off the user's screen."""
+    """Keep MLflow's own chatter, its libraries' deprecations, and its tracebacks, off the user's screen: see TRK-02."""
     loggers = [logging.getLogger(name) for name in ("mlflow", "alembic")]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for logger in loggers:
-            logger.setLevel(logging.ERROR)
+            logger.setLevel(logging.CRITICAL)
         try:
             yield
         finally:

@@ -156,6 +156,14 @@ def a_folder(store: Path) -> None:
     store.mkdir()
 
 
+def refusing_runs(store: Path) -> None:
+    """What a full quota or a write-protected file does in the middle: it opens, and takes no record."""
+    with closing(sqlite3.connect(store)) as database:
+        database.execute("delete from tags")
+        database.execute("create trigger no before insert on runs begin select raise(abort, 'no'); end")
+        database.commit()
+
+
 def repaired(project: Path) -> Answer:
     """Mend in a process of its own: within one, MLflow opens a store only once."""
     process = start_in(project, "runs", "repair", "--json")
@@ -168,7 +176,7 @@ def move_away(store: Path) -> None:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-@pytest.mark.parametrize("fault", [newer_schema, corrupted, a_folder])
+@pytest.mark.parametrize("fault", [newer_schema, corrupted, a_folder, refusing_runs])
 def test_trn_12_a_store_that_fails_is_a_notice_and_the_run_is_sent_later(project: Path, fault: Any) -> None:
     store = runs_of(project) / "mlflow.db"
     assert repaired(project).record["sent"] == [the_run(project).name]

@@ -16,6 +16,7 @@ from model_examples import example_model, rehash
 from predictor.errors import ModelError
 from predictor.prediction import ResponsePredictor
 from predictor.prediction_model import load_prediction_model, save_prediction_model
+from trained_clinics import Answer, clinic_of, command_line, new_patients, trained
 
 FILES = (
     "schema.json",
@@ -100,6 +101,16 @@ def test_the_folder_that_nobody_forged_answers(saved: Path) -> None:
         ("schema.json", ("inputs", 1, "learned"), 3.0),
         ("schema.json", ("inputs", 1, "label"), True),
         ("schema.json", ("inputs", 1, "required"), "yes"),
+        ("schema.json", ("inputs", 1, "source"), 7),
+        ("schema.json", ("inputs", 0, "deciles"), [None]),
+        ("schema.json", ("features", 0, "source"), None),
+        ("schema.json", ("features", 0, "name"), "height"),
+        ("applicability.json", ("entry_rules", 0, "conditions"), []),
+        ("applicability.json", ("distance",), {"columns": [{"feature": "age", "scale": []}]}),
+        ("explain.json", ("", 0, "start_log_odds"), "0"),
+        ("explain.json", ("", 0, "mean_log_odds_contributions"), {}),
+        ("explain.json", ("", 0, "mean_log_odds_contributions", "height"), 1.0),
+        ("explain.json", ("",), []),
         ("metrics.json", ("group_rates",), [{"plan": 1}]),
         ("metrics.json", ("group_rates",), None),
     ],
@@ -147,3 +158,100 @@ def test_art_03_no_forged_folder_crashes_whoever_loads_it_or_asks_it(
         shutil.rmtree(folder)
     assert answers.count("refused") > number / 3
     assert answers.count("refused") < number
+
+
+# The commands that a clinic uses: reports, a table as CSV and as Parquet, an export
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three patients as CSV and as Parquet."""
+    folder = tmp_path_factory.mktemp("asked")
+    new_patients(3).to_csv(folder / "three.csv", index=False)
+    new_patients(3).to_parquet(folder / "three.parquet")
+    return folder
+
+
+def ask(model: Path, asked: Path, out: Path) -> dict[str, tuple[Answer, list[float | None]]]:
+    """Give a folder to every command that answers patients, and return what each said with its numbers."""
+    out.mkdir()
+    three, export = asked / "three.csv", clinic_of(trained()).folder
+    answers = {
+        "report": command_line("report", model, three, "--out", out / "pages"),
+        "csv": command_line("predict", model, three, "--out", out / "csv.csv"),
+        "parquet": command_line("predict", model, asked / "three.parquet", "--out", out / "parquet.parquet"),
+        "export": command_line("predict", model, export, "--as-of", "2025-12-31", "--out", out / "export.csv"),
+    }
+    pages = [json.loads(path.read_text()) for path in sorted((out / "pages").glob("*.json"))]
+    numbers: dict[str, list[float | None]] = {
+        "report": [(page.get("estimate") or {}).get("per100") for page in pages]
+    }
+    for name in ("csv.csv", "export.csv", "parquet.parquet"):
+        path = out / name
+        if path.is_file():
+            table = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
+            numbers[path.stem] = [None if pd.isna(one) else float(one) for one in table["probability"]]
+    return {name: (one, numbers.get(name, [])) for name, one in answers.items()}
+
+
+@pytest.fixture(scope="module")
+def honest(asked: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[float | None]]:
+    """What the folder says that nobody has touched."""
+    said = ask(trained().folder / "model", asked, tmp_path_factory.mktemp("honest") / "out")
+    assert {answer.code for answer, _ in said.values()} == {0}
+    assert all(any(one is not None for one in numbers) for _, numbers in said.values())
+    return {name: numbers for name, (_, numbers) in said.items()}
+
+
+def test_art_01_no_command_gives_a_number_from_a_folder_with_a_changed_byte(
+    asked: Path, tmp_path: Path
+) -> None:
+    draw = random.Random(8)
+    for name in ("scorer.json", "card.json", "model.skops", "refits.npz"):
+        folder = Path(shutil.copytree(trained().folder / "model", tmp_path / name / "model"))
+        data = bytearray((folder / name).read_bytes())
+        data[draw.randrange(len(data))] ^= 1 << draw.randrange(8)
+        (folder / name).write_bytes(data)
+        for command, (answer, numbers) in ask(folder, asked, tmp_path / name / "out").items():
+            assert (answer.code, numbers) == (4, []), (name, command)
+            assert "ART-0" in answer.err
+        assert {path.name for path in (tmp_path / name / "out").iterdir()} == set()
+
+
+@pytest.mark.parametrize("number", [8, pytest.param(250, marks=pytest.mark.slow)])
+def test_art_03_a_forged_folder_gives_the_same_numbers_or_none_to_every_command(
+    asked: Path, honest: dict[str, list[float | None]], tmp_path: Path, number: int
+) -> None:
+    draw = random.Random(number)
+    for i in range(number):
+        folder = Path(shutil.copytree(trained().folder / "model", tmp_path / str(i) / "model"))
+        forged_at_random(folder, draw)
+        for command, (answer, numbers) in ask(folder, asked, tmp_path / str(i) / "out").items():
+            assert answer.code in (0, 3, 4), (answer.err, command)
+            for one, true in zip(numbers, honest[command], strict=False):
+                assert one is None or one == pytest.approx(true, abs=1e-9), command
+        shutil.rmtree(tmp_path / str(i))
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "value", "command"),
+    [
+        ("explain.json", ("ketamine", 0, "start_log_odds"), 9.0, "report"),
+        ("explain.json", ("midazolam", 0, "mean_log_odds_contributions", "age"), 10**30, "report"),
+        ("card.json", ("metrics", "auc", "value"), 10**30, "report"),
+        ("schema.json", ("dictionary", "patients", "source", "decimal"), 0, "export"),
+        ("schema.json", ("dictionary", "patients", "columns", "age", "label"), 10**30, "export"),
+        ("schema.json", ("cohort", "index", "table"), "nowhere", "export"),
+        ("schema.json", ("cohort", "eligibility", 0), True, "export"),
+        ("schema.json", ("inputs", 0, "source"), "patients.height", "export"),
+    ],
+)
+def test_art_03_what_a_folder_says_to_one_command_alone_is_refused_by_it(
+    asked: Path, tmp_path: Path, name: str, place: tuple[str | int, ...], value: Any, command: str
+) -> None:
+    folder = Path(shutil.copytree(trained().folder / "model", tmp_path / "model"))
+    forge(folder, name, place, value)
+    answer, numbers = ask(folder, asked, tmp_path / "out")[command]
+    assert (answer.code, numbers) == (4, [])
+    assert "ART-03" in answer.err
+    assert str(value) not in answer.err

@@ -11,13 +11,14 @@ import pandas as pd
 from predictor.cohort.selection import baseline_days, baseline_values, patient_table
 from predictor.cohort.windows import build_timeline, index_dates
 from predictor.config.dictionary import Dictionary
+from predictor.config.dictionary_problems import find_dictionary_problems
 from predictor.config.schema import CohortSection
 from predictor.data.conform import ConformedTable, read_tables
-from predictor.errors import DataError, Problem
+from predictor.errors import DataError, ModelError, Problem
 from predictor.prediction.reading import DATE, SOURCE
 from predictor.prediction_model import PredictionModel
 
-__all__ = ["read_export"]
+__all__ = ["declared_layout", "read_export"]
 
 
 def read_export(
@@ -32,7 +33,7 @@ def read_export(
         The folder with the dictionary's files, or the one file that all its tables come from.
     dictionary : Dictionary
     cohort : CohortSection
-        Of the config that the model was trained with.
+        Of the config that the model was trained with, see `declared_layout`.
     as_of : date
         Day 0 of every patient; nothing later is looked at. Where days are nominal (visit labels), the labels decide.
 
@@ -66,6 +67,34 @@ def read_export(
         columns[f"{one.name}{DATE}"] = [None if np.isnan(day) else as_of + timedelta(day) for day in days]
         columns[f"{one.name}{SOURCE}"] = source.partition(".")[0]
     return pd.DataFrame(columns)
+
+
+def declared_layout(model: PredictionModel) -> tuple[Dictionary, CohortSection]:
+    """Read from a model how exports are laid out.
+
+    At its training they passed these checks; the folder may have been written by somebody else since.
+
+    Parameters
+    ----------
+    model : PredictionModel
+
+    Raises
+    ------
+    ModelError
+        ART-03, if what it says contradicts itself.
+    """
+    try:
+        dictionary = Dictionary.model_validate(model.dictionary)
+        cohort = CohortSection.model_validate(model.cohort)
+        named = {cohort.patients, cohort.index.table} - {None}
+        sound = not any(find_dictionary_problems(dictionary)) and named <= dictionary.root.keys()
+        sound = sound and all(dictionary.find(one.source) for one in model.inputs)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        sound = False
+    if not sound:
+        message = "what the model's folder says about the layout of an export contradicts itself"
+        raise ModelError(Problem("ART-03", message, "Restore the folder from a copy, or train again"))
+    return dictionary, cohort
 
 
 def _references(model: PredictionModel) -> dict[str, tuple[str, str]]:

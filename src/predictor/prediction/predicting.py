@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from predictor.errors import ModelError, Problem
 from predictor.features.columns import RawColumns
 from predictor.prediction.applicability import judge_patient
 from predictor.prediction.others import add_others
@@ -181,6 +182,8 @@ def predict_patients(
     ------
     DataError
         If columns are missing, unknown or doubled.
+    ModelError
+        ART-03, if the folder explains other estimates than it gives.
     """
     patients = read_patients(model, frame)
     today = today or date.today()
@@ -259,7 +262,12 @@ def _explain(
     model: PredictionModel, patients: Sequence[Patient], estimates: Sequence[Prediction]
 ) -> list[Prediction]:
     plan = np.array([patient.plan for patient in patients], dtype=object)
-    points = model.explainer.points(_raw(model, patients), len(patients), plan)
+    try:
+        points = model.explainer.points(_raw(model, patients), len(patients), plan)
+    # Estimates that their explanations do not add up to are of a folder that somebody has put together.
+    except (ArithmeticError, ValueError) as error:
+        message = "the explanations in the model's folder are not those of its estimates"
+        raise ModelError(Problem("ART-03", message, "Restore the folder from a copy, or train again")) from error
     rows = zip(estimates, patients, points.contributions, points.leftover, points.start, strict=True)
     return [
         replace(

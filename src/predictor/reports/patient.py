@@ -8,8 +8,11 @@ import math
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from predictor.data.instruments import INSTRUMENTS
 from predictor.data.scales import SUICIDALITY
+from predictor.errors import ModelError, Problem
 from predictor.model_shape import require_printable
 from predictor.prediction import Prediction, predict_patients
 from predictor.prediction.reading import DATE, Rows
@@ -105,7 +108,7 @@ def patient_views(
     Raises
     ------
     ModelError
-        ART-03, where the model's card does not say what stands on every page.
+        ART-03, where the model's card does not say what stands on every page, or says what no page can show.
     """
     require_printable(model.card)
     predictions = predict_patients(model, frame, today=now.date(), day0=day0)
@@ -115,7 +118,16 @@ def patient_views(
         names = [shortened(str(row[place]), LONGEST_PSEUDONYM) for row in rows]
     else:
         names = [f"row {prediction.row}" for prediction in predictions]
-    return [_view(model, one, name, now, user_ref) for one, name in zip(predictions, names, strict=True)]
+    try:
+        return [_view(model, one, name, now, user_ref) for one, name in zip(predictions, names, strict=True)]
+    except ValidationError as error:
+        raise _unfit(error) from None  # whose own words quote values, a patient's among them
+
+
+def _unfit(error: ValidationError) -> ModelError:
+    fields = {".".join(map(str, one["loc"])) for one in error.errors(include_input=False, include_url=False)}
+    message = f"what the model's folder says cannot stand on a report ({error.title}: {', '.join(sorted(fields))})"
+    return ModelError(Problem("ART-03", message, "Restore the folder from a copy, or train again"))
 
 
 def _view(
