@@ -180,7 +180,9 @@ def ask(model: Path, asked: Path, out: Path) -> dict[str, tuple[Answer, list[flo
         "report": command_line("report", model, three, "--out", out / "pages"),
         "csv": command_line("predict", model, three, "--out", out / "csv.csv"),
         "parquet": command_line("predict", model, asked / "three.parquet", "--out", out / "parquet.parquet"),
-        "export": command_line("predict", model, export, "--as-of", "2025-12-31", "--out", out / "export.csv"),
+        "export": command_line(
+            "predict", model, export, "--as-of", "2025-12-31", "--out", out / "export.csv"
+        ),
     }
     pages = [json.loads(path.read_text()) for path in sorted((out / "pages").glob("*.json"))]
     numbers: dict[str, list[float | None]] = {

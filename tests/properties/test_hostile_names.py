@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 from hostile import HOSTILE, Structure, hostile_clinic, with_texts
 from predictor.config.yaml_text import read_yaml
 from predictor.errors import visible
-from predictor.reports.content import PredictionReportV1
 from predictor.reports.content_checklist import ChecklistPart, ChecklistRow, ChecklistV1
 from predictor.reports.content_evaluation import (
     EvaluationReportV1,
@@ -28,7 +27,7 @@ from predictor.reports.content_evaluation import (
     StepRow,
     UpdateRow,
 )
-from predictor.reports.content_model import Interval, ModelReportV1
+from predictor.reports.content_model import Interval
 from predictor.reports.content_quality import (
     ColumnRow,
     CoverageRow,
@@ -180,7 +179,9 @@ def in_a_line(text: str) -> str:
     return " ".join(text.split())
 
 
-PIECES = st.sampled_from([*HOSTILE, "<", ">", '"', "'", "&", "{{", "}}", "{%", "--", "\x00", "\u202e", "\r\n"])
+PIECES = st.sampled_from(
+    [*HOSTILE, "<", ">", '"', "'", "&", "{{", "}}", "{%", "--", "\x00", "\u202e", "\r\n"]
+)
 TEXTS = st.lists(PIECES | st.text(min_size=1, max_size=5), min_size=1, max_size=6).map("".join)
 
 

@@ -23,9 +23,10 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import predictor.beginning
 from invariants import COUNTS, count_lost, input_hashes, unit_hashes
 from projects import DATA, Command, Project, cpu_seconds, make_project, warm_up
+
+import predictor.beginning
 
 RESULTS = Path(__file__).with_name("results.csv")
 COLUMNS = (

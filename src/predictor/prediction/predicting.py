@@ -267,7 +267,9 @@ def _explain(
     # Estimates that their explanations do not add up to are of a folder that somebody has put together.
     except (ArithmeticError, ValueError) as error:
         message = "the explanations in the model's folder are not those of its estimates"
-        raise ModelError(Problem("ART-03", message, "Restore the folder from a copy, or train again")) from error
+        raise ModelError(
+            Problem("ART-03", message, "Restore the folder from a copy, or train again")
+        ) from error
     rows = zip(estimates, patients, points.contributions, points.leftover, points.start, strict=True)
     return [
         replace(

@@ -126,7 +126,9 @@ def patient_views(
 
 def _unfit(error: ValidationError) -> ModelError:
     fields = {".".join(map(str, one["loc"])) for one in error.errors(include_input=False, include_url=False)}
-    message = f"what the model's folder says cannot stand on a report ({error.title}: {', '.join(sorted(fields))})"
+    message = (
+        f"what the model's folder says cannot stand on a report ({error.title}: {', '.join(sorted(fields))})"
+    )
     return ModelError(Problem("ART-03", message, "Restore the folder from a copy, or train again"))
 
 

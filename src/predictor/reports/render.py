@@ -118,7 +118,9 @@ def _css_text(text: str) -> str:
     No quote, backslash, angle bracket or line end of a value reaches the style sheet, so it cannot end the
     string or the element.
     """
-    return "".join(char if char.isascii() and char.isalnum() else f"\\{ord(char):06x}" for char in legible(text))
+    return "".join(
+        char if char.isascii() and char.isalnum() else f"\\{ord(char):06x}" for char in legible(text)
+    )
 
 
 def drawing_style() -> str:
