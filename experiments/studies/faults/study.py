@@ -150,16 +150,23 @@ def free_disk(project: Project) -> None:
 
 
 def read_only(project: Project, _: Command) -> None:
-    """Let the file system take no more writes."""
-    # With files open for writing it is busy until the training has closed them.
-    mount = ["mount", "-o", "remount,ro", str(project.runs)]
-    while subprocess.run(mount, check=False, capture_output=True).returncode:
-        time.sleep(0.01)
+    """Let nothing that is opened from now on be written; what the training holds open it may finish."""
+    _write_protect(project.runs)
 
 
 def writable(project: Project) -> None:
     """Let it take writes again."""
-    _remount(project, "rw")
+    _unprotect(project.runs)
+
+
+def _write_protect(path: Path) -> None:
+    """Put a mount that takes no writes, also of root, over a file or folder: the disk itself is busy while it is used."""
+    subprocess.run(["mount", "--bind", str(path), str(path)], check=True)
+    subprocess.run(["mount", "-o", "remount,bind,ro", str(path)], check=True)
+
+
+def _unprotect(path: Path) -> None:
+    subprocess.run(["umount", "-l", str(path)], check=True)
 
 
 def delete_store(project: Project, _: Command) -> None:
@@ -174,15 +181,13 @@ def corrupt_store(project: Project, _: Command) -> None:
 
 
 def write_protect_store(project: Project, _: Command) -> None:
-    """Let MLflow's database be read and not written, also by root."""
-    store = str(project.runs / "mlflow.db")
-    subprocess.run(["mount", "--bind", store, store], check=True)
-    subprocess.run(["mount", "-o", "remount,bind,ro", store], check=True)
+    """Let MLflow's database be read and not written."""
+    _write_protect(project.runs / "mlflow.db")
 
 
 def unprotect_store(project: Project) -> None:
     """Let it be written again."""
-    subprocess.run(["umount", "-l", str(project.runs / "mlflow.db")], check=True)
+    _unprotect(project.runs / "mlflow.db")
 
 
 def age_program(project: Project, _: Command) -> None:
