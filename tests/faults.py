@@ -104,6 +104,16 @@ class SmallDisk(type(Path())):  # type: ignore[misc]
         """Let it be written to again."""
         subprocess.run(["mount", "-o", "remount,rw", str(self)], check=True)
 
+    @contextmanager
+    def read_only_below(self, folder: Path) -> Iterator[None]:
+        """Let nobody who opens a file from now on write below a folder, though others hold files there open."""
+        subprocess.run(["mount", "--bind", str(folder), str(folder)], check=True)
+        try:
+            subprocess.run(["mount", "-o", "remount,bind,ro", str(folder)], check=True)
+            yield
+        finally:
+            subprocess.run(["umount", "-l", str(folder)], check=True)
+
 
 @contextmanager
 def on_small_disk(folder: Path, size: str) -> Iterator[SmallDisk]:

@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from predictor.durable import disk_errors
@@ -101,7 +101,8 @@ class FolderLock:
     def release(self) -> None:
         """Give the folder back; a second call does nothing."""
         if self._descriptor is not None:
-            self.path.unlink(missing_ok=True)
+            with suppress(OSError):  # a disk that takes no more writes: whoever comes next finds the owner gone
+                self.path.unlink(missing_ok=True)
             os.close(self._descriptor)
             self._descriptor = None
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -348,6 +348,30 @@ def test_trn_05_a_folder_that_cannot_be_written_is_refused_before_the_work(
     (tmp_path / "file").write_text("")
     with pytest.raises(ResourceError, match="TRN-05"):
         train_here(clinic, runs=tmp_path / "file")
+
+
+@pytest.mark.parametrize("step", ["nested cross-validation", "bootstrap", "model folder"])
+def test_trn_05_a_disk_that_becomes_read_only_in_mid_run_is_said_and_the_run_goes_on_later(
+    clinic: Clinic, whole: Path, tmp_path: Path, step: str
+) -> None:
+    before = inputs_of(clinic)
+    with on_small_disk(tmp_path / "disk", "64m") as disk:
+        runs = disk / "runs"
+        reached: list[int] = []
+        with ExitStack() as protected:
+
+            def protect(name: str, done: int, _: int) -> None:
+                if name == step and not reached:
+                    reached.append(done)
+                    protected.enter_context(disk.read_only_below(runs))
+
+            with pytest.raises(ResourceError, match=r"TRN-05 the (model's )?folder c.*Read-only file system"):
+                train_here(clinic, runs=runs, progress=protect)
+        (run,) = runs.glob("*.partial")
+        kept = units_of(run)
+        training = train_here(clinic, runs=runs)
+        assert f"{len(kept)} finished units" in training.notices[0]
+        assert_nothing_lost(clinic, runs, before, whole)
 
 
 # Memory
