@@ -101,7 +101,8 @@ class FolderLock:
     def release(self) -> None:
         """Give the folder back; a second call does nothing."""
         if self._descriptor is not None:
-            with suppress(OSError):  # a disk that takes no more writes: whoever comes next finds the owner gone
+            # Of a disk that takes no more writes it cannot be taken away; whoever comes next finds the owner gone.
+            with suppress(OSError):
                 self.path.unlink(missing_ok=True)
             os.close(self._descriptor)
             self._descriptor = None

@@ -160,7 +160,7 @@ def writable(project: Project) -> None:
 
 
 def _write_protect(path: Path) -> None:
-    """Put a mount that takes no writes, also of root, over a file or folder: the disk itself is busy while it is used."""
+    """Put a mount that takes no writes, also of root, over a file or folder: the disk itself is busy while in use."""
     subprocess.run(["mount", "--bind", str(path), str(path)], check=True)
     subprocess.run(["mount", "-o", "remount,bind,ro", str(path)], check=True)
 
