@@ -20,7 +20,6 @@ from predictor.cohort.selection import Cohort, baseline_values, select_cohort
 from predictor.config.dictionary import Dictionary
 from predictor.config.loading import LoadedConfig
 from predictor.config.schema import Config, FeatureEntry
-from predictor.data.conform import read_tables
 from predictor.errors import ConfigError, DataError, Problem
 from predictor.features.columns import encode_block
 from predictor.features.dataset import Feature
@@ -32,7 +31,7 @@ from predictor.prediction import predict_patients
 from predictor.prediction.case_mix import CASE_MIX, compare_case_mix, describe_case_mix
 from predictor.prediction.reading import read_patients
 from predictor.prediction_model import PredictionModel, raw_columns
-from predictor.study import hash_of, is_simulated
+from predictor.study import hash_of, is_simulated, read_needed
 from predictor.validation.new_patients import FEWEST, evaluate_new, net_benefit_new
 from predictor.validation.updating import ClosedTest, closed_test
 
@@ -170,7 +169,7 @@ def evaluate_external(
         )
         raise ConfigError(loaded.locate(problem))
     columns = _columns(model, config, dictionary)
-    tables = read_tables(dictionary, loaded.sources)
+    tables = read_needed(loaded)
     cohort = select_cohort(tables, dictionary, config.cohort)
     outcome = define_outcomes(cohort, config.outcomes, baseline=config.cohort.baseline)[config.primary]
     rows = np.flatnonzero(outcome.evaluable)
@@ -203,7 +202,7 @@ def _require_apart(
 ) -> None:
     """Refuse patients who are among those that the model was developed on; say how many, never who."""
     config, dictionary = developed_on.config, developed_on.dictionary
-    tables = read_tables(dictionary, developed_on.sources)
+    tables = read_needed(developed_on)
     shown = str(developed_on.path)
     if hash_of(tables) != model.card.get("data_sha256"):
         message = "the data of this config are not those that the model was developed on"

@@ -11,11 +11,13 @@ import pandas as pd
 
 from predictor.cohort.definitions import outcome_text
 from predictor.cohort.outcomes import Outcome, define_outcomes
+from predictor.cohort.reach import rows_within_reach
 from predictor.cohort.selection import Cohort, baseline_values, select_cohort
 from predictor.config.dictionary import Dictionary
 from predictor.config.loading import LoadedConfig
 from predictor.config.schema import PROCEDURES
 from predictor.data.conform import ConformedTable, read_tables
+from predictor.data.parts import Keep
 from predictor.data.unit_guard import check_units
 from predictor.errors import ConfigError, DataError, Problem
 from predictor.features.dataset import Dataset
@@ -33,6 +35,7 @@ __all__ = [
     "hash_of",
     "is_simulated",
     "prepare_study",
+    "read_needed",
     "site_labels",
     "site_proxies",
     "transport_labels",
@@ -133,6 +136,25 @@ def is_simulated(dictionary: Dictionary) -> bool:
     )
 
 
+def read_needed(loaded: LoadedConfig) -> dict[str, ConformedTable]:
+    """Read every table; of one that is read in parts the rows that a window of the config can reach.
+
+    Parameters
+    ----------
+    loaded : LoadedConfig
+
+    Raises
+    ------
+    DataError
+    """
+    config, dictionary = loaded.config, loaded.dictionary
+
+    def keep(tables: Mapping[str, ConformedTable], name: str) -> Keep | None:
+        return rows_within_reach(tables, name, dictionary, config.cohort, config.outcomes)
+
+    return read_tables(dictionary, loaded.sources, keep=keep)
+
+
 def prepare_study(loaded: LoadedConfig) -> Study:
     """Read the data, select patients, define outcomes, take the baseline and lay down the protocol.
 
@@ -149,7 +171,7 @@ def prepare_study(loaded: LoadedConfig) -> Study:
     """
     config, dictionary = loaded.config, loaded.dictionary
     _check_models(loaded)
-    tables = read_tables(dictionary, loaded.sources)
+    tables = read_needed(loaded)
     check_units(tables, dictionary, site=_site_column(loaded))
     cohort = select_cohort(tables, dictionary, config.cohort)
     outcomes = define_outcomes(cohort, config.outcomes, baseline=config.cohort.baseline)

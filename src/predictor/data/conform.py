@@ -7,7 +7,8 @@ column and rule, never the cell. All problems of all tables are reported togethe
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,9 +29,18 @@ from predictor.data.derived import Counted, add_derived, counted_by
 from predictor.data.findings import Findings
 from predictor.data.item_scores import add_scores
 from predictor.data.lone_dates import note_lone_dates
+from predictor.data.parts import (
+    Keep,
+    Survey,
+    first_problems,
+    readable_in_parts,
+    say_uninformative,
+    summed_notices,
+)
 from predictor.data.reading import Reading
 from predictor.data.repeats import note_repeats
 from predictor.data.rows import keep_own_rows
+from predictor.data.sources.parquet_parts import UNDECLARED, PatientParts, open_parts
 from predictor.data.sources.reading import read_source
 from predictor.data.sources.text_table import TextTable
 from predictor.data.spelling import respelled_keys
@@ -67,7 +77,11 @@ class ConformedTable:
 
 
 def read_tables(
-    dictionary: Dictionary, sources: Mapping[str, Path], *, learning: bool = True
+    dictionary: Dictionary,
+    sources: Mapping[str, Path],
+    *,
+    learning: bool = True,
+    keep: Callable[[Mapping[str, ConformedTable], str], Keep | None] | None = None,
 ) -> dict[str, ConformedTable]:
     """Read and convert every table of a dictionary; a file shared by several tables is read once.
 
@@ -79,39 +93,21 @@ def read_tables(
     learning : bool
         True where a model is to be learned: one row is then too little, a column without any value an error.
         False for new patients, whose file also need not have the columns known ``after`` day 0.
+    keep : callable, optional
+        From the tables that were read at once and the name of one that is read in parts to which of its rows are
+        needed; by default all are kept.
 
     Raises
     ------
     DataError
         With the problems of all tables.
     """
-    texts: dict[tuple[Path | None, str, tuple[str, ...]], TextTable | DataError] = {}
-    tables: dict[str, ConformedTable] = {}
     problems: dict[Problem, None] = {}  # tables of one file share problems
-    for name, declared in sorted(dictionary.tables(), key=lambda table: bool(counted_by(table[1]))):
-        source = declared.source
-        path = sources.get(name)
-        file = (path and path.absolute(), source.reading, declared.concepts)
-        if file not in texts:
-            texts[file] = _try_read(path, source, declared.concepts)
-        text = texts[file]
-        if isinstance(text, DataError):
-            problems |= dict.fromkeys(text.problems)
-            continue
-        counted = {one: (dictionary[one], tables[one].frame) for one in counted_by(declared) if one in tables}
-        if len(counted) < len(counted_by(declared)):
-            continue  # what is wrong with the counted table is said already
-        try:
-            tables[name] = conform_table(
-                text,
-                declared,
-                name=name,
-                decimal=source.decimal,
-                learning=learning,
-                counted=counted,
-            )
-        except DataError as error:
-            problems |= dict.fromkeys(error.problems)
+    tables, large = _read_at_once(dictionary, sources, problems, learning=learning)
+    for name, parts in large.items() if not problems else ():
+        needed = keep(tables, name) if keep is not None else None
+        with _collected(problems):
+            tables[name] = _conform_parts(parts, dictionary[name], name, keep=needed, learning=learning)
     if not problems:
         problems |= dict.fromkeys(_padded_keys(tables, dictionary, sources))
     if not problems:
@@ -119,6 +115,88 @@ def read_tables(
     if problems:
         raise DataError(list(problems))
     return {name: tables[name] for name, _ in dictionary.tables()}
+
+
+@contextmanager
+def _collected(problems: dict[Problem, None]) -> Iterator[None]:
+    """Go on after a table that cannot be read, with what is wrong with it."""
+    try:
+        yield
+    except DataError as error:
+        problems.update(dict.fromkeys(error.problems))
+
+
+def _read_at_once(
+    dictionary: Dictionary, sources: Mapping[str, Path], problems: dict[Problem, None], *, learning: bool
+) -> tuple[dict[str, ConformedTable], dict[str, PatientParts]]:
+    """Read every table that is not too large, and open the others."""
+    texts: dict[tuple[Path | None, str, tuple[str, ...]], TextTable | DataError] = {}
+    tables: dict[str, ConformedTable] = {}
+    large: dict[str, PatientParts] = {}
+    needed_whole = {one for _, declared in dictionary.tables() for one in counted_by(declared)}
+    for name, declared in sorted(dictionary.tables(), key=lambda table: bool(counted_by(table[1]))):
+        source, path = declared.source, sources.get(name)
+        with _collected(problems):
+            parts = _open_large(path, declared) if name not in needed_whole else None
+            if parts is not None:
+                large[name] = parts
+                continue
+            file = (path and path.absolute(), source.reading, declared.concepts)
+            if file not in texts:
+                texts[file] = _try_read(path, source, declared.concepts)
+            text = texts[file]
+            if isinstance(text, DataError):
+                raise text
+            counted = {
+                one: (dictionary[one], tables[one].frame) for one in counted_by(declared) if one in tables
+            }
+            if len(counted) < len(counted_by(declared)):
+                continue  # what is wrong with the counted table is said already
+            tables[name] = conform_table(
+                text, declared, name=name, decimal=source.decimal, learning=learning, counted=counted
+            )
+    return tables, large
+
+
+def _open_large(path: Path | None, declared: Table) -> PatientParts | None:
+    """Open a Parquet file that is larger than what is read at once, where its table can be read in parts."""
+    if path is None or not path.is_file() or counted_by(declared) or readable_in_parts(declared):
+        return None
+    wanted = [*declared_headers(declared), *declared.source.where, "DTYPE", "PARAMCD"]
+    return open_parts(path, wanted, declared.key, shown_as=_shown(path, declared.source))
+
+
+def _conform_parts(
+    parts: PatientParts, declared: Table, name: str, *, keep: Keep | None, learning: bool
+) -> ConformedTable:
+    """Conform a table part by part, and keep of each what is needed."""
+    survey, problems, notices = Survey(declared), dict[Problem, None](), list[str]()
+    frames, rows, n = list[pd.DataFrame](), list[np.ndarray](), 0
+    for text in parts.texts():
+        try:
+            part = conform_table(text, declared, name=name, decimal=".", learning=learning, survey=survey)
+        except DataError as error:
+            problems |= dict.fromkeys(error.problems)
+            continue
+        chosen = np.ones(len(part.frame), bool) if keep is None or problems else keep(part.frame)
+        frames.append(part.frame.loc[chosen])
+        rows.append(part.rows[chosen])
+        notices += part.notices
+        n += len(part.frame)
+    found, said = Findings(parts.shown_as), summed_notices(notices)
+    survey.finish(found, said, learning=learning, sound=not problems)
+    if problems or found:
+        raise DataError(first_problems([*problems, *found.problems()]))
+    kept, place = pd.concat(frames, ignore_index=True), np.concatenate(rows)
+    if len(kept) < n:
+        said.append(
+            f"{parts.shown_as}: of {n:,} rows, all checked, {n - len(kept):,} lie outside every window and were not "
+            "kept"
+        )
+    order = np.argsort(place, kind="stable")
+    return ConformedTable(
+        name, kept.iloc[order].reset_index(drop=True), place[order], tuple(said), parts.sha256
+    )
 
 
 def _try_read(path: Path | None, source: Source, concepts: tuple[str, ...]) -> TextTable | DataError:
@@ -196,6 +274,7 @@ def conform_table(
     decimal: str,
     learning: bool = True,
     counted: Counted | None = None,
+    survey: Survey | None = None,
 ) -> ConformedTable:
     """Check and convert one table by its declaration.
 
@@ -213,6 +292,8 @@ def conform_table(
         As in `read_tables`.
     counted : mapping of str to (Table, pandas.DataFrame), optional
         Tables whose rows its columns count.
+    survey : Survey, optional
+        Where the text is a part of the table only: learns what is said of whole columns.
 
     Raises
     ------
@@ -223,7 +304,7 @@ def conform_table(
     """
     found = Findings(text.shown_as or name)
     reading = Reading(text.frame, text.rows, table, decimal, found, list(text.notices))
-    absent = _check_headers(reading, learning=learning)
+    absent = _check_headers(reading, unread=text.unread, learning=learning)
     reading = keep_own_rows(reading, learning=learning)
     reading = _check_duplicates(reading)
     if table.layout == "long":
@@ -231,6 +312,7 @@ def conform_table(
     frame = convert_columns(reading, absent)
     if learning and not found:
         note_repeats(reading, frame)
+    if learning and not found and survey is None:
         note_lone_dates(reading, frame)
     if not found:
         frame = add_derived(frame, reading, counted or {})
@@ -238,14 +320,18 @@ def conform_table(
         frame, reading = add_scores(frame, reading)
     if learning:
         note_untimed(reading, frame)
+    if survey is not None:
+        survey.add(reading, frame)
+    elif learning:
         _check_informative(reading, frame)
     found.raise_if_any()
     return ConformedTable(name, frame, reading.rows, tuple(reading.notices), text.sha256)
 
 
-def _check_headers(reading: Reading, *, learning: bool) -> set[str]:
+def _check_headers(reading: Reading, *, unread: tuple[str, ...], learning: bool) -> set[str]:
     """Report declared columns that the file lacks; return those that it may lack."""
-    declared, headers = reading.declared, list(reading.cells.columns)
+    declared = reading.declared
+    headers = [*(one for one in reading.cells.columns if one != UNDECLARED), *unread]
     wanted = list(dict.fromkeys([*declared_headers(declared), *declared.source.where]))
     lacking = [header for header in wanted if header not in headers]
     structural = [*structural_headers(declared), *declared.source.where]
@@ -330,17 +416,10 @@ def _check_informative(reading: Reading, frame: pd.DataFrame) -> None:
         message = "the file has one row; nothing can be learned from one patient"
         found.add("DAT-11", message, "Add the other patients' rows")
         return
-    remedy = "Remove the column from the dictionary, or check its missing codes"
     sound = not found
     for label, column, values in measured(frame, declared):
         if column.computed and not sound:
             continue
         if column.kind == "date" or declared.known_of(column) == "after" or found.concern(label):
             continue
-        distinct = values.nunique()
-        if distinct == 0:
-            found.add("DAT-21", "no row has a value", remedy, column=label)
-        elif distinct == 1:
-            reading.notices.append(
-                f"{found.file}: {label!r} has the same value in every row, so it tells patients nothing apart"
-            )
+        say_uninformative(found, reading.notices, label, values.nunique())

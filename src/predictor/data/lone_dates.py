@@ -11,7 +11,7 @@ from predictor.data.columns import date_headers
 from predictor.data.reading import Reading
 from predictor.data.repeats import rows_in_words
 
-__all__ = ["note_lone_dates"]
+__all__ = ["note_lone", "note_lone_dates"]
 
 FEWEST = 20
 YEARS_APART = 5
@@ -36,19 +36,35 @@ def note_lone_dates(reading: Reading, frame: pd.DataFrame) -> None:
     those of birth, are not looked at.
     """
     for header in date_headers(reading.declared):
-        for side, lone in _lone(frame[header]):
-            rows = reading.rows[lone]
-            reading.notices.append(
-                f"{reading.found.file}: {len(rows)} dates in {header!r} lie more than {YEARS_APART} years {side} all "
-                f"others ({rows_in_words(rows)}): a year typed wrong?"
-            )
+        days = frame[header].to_numpy("datetime64[D]")
+        note_lone(reading.notices, reading.found.file, header, days, reading.rows)
 
 
-def _lone(dates: pd.Series) -> Iterator[tuple[str, np.ndarray]]:
-    known = np.flatnonzero(dates.notna().to_numpy(bool))
+def note_lone(notices: list[str], file: str, header: str, dates: np.ndarray, rows: np.ndarray) -> None:
+    """Say which of a column's dates lie alone.
+
+    Parameters
+    ----------
+    notices : list of str
+        Receives a line for those before, and one for those after all others.
+    file, header : str
+    dates : ndarray of datetime64[D] of shape (rows,)
+    rows : ndarray of int of shape (rows,)
+        Their lines in the file.
+    """
+    for side, lone in _lone(dates):
+        own = np.sort(rows[lone])
+        notices.append(
+            f"{file}: {len(own)} dates in {header!r} lie more than {YEARS_APART} years {side} all others "
+            f"({rows_in_words(own)}): a year typed wrong?"
+        )
+
+
+def _lone(dates: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    known = np.flatnonzero(~np.isnat(dates))
     if len(known) < FEWEST:
         return
-    days = dates.to_numpy("datetime64[D]")[known].astype(int)
+    days = dates[known].astype(int)
     order = np.sort(days)
     gaps = np.flatnonzero(np.diff(order) > YEARS_APART * DAYS_PER_YEAR)
     if not len(gaps):

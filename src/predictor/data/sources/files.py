@@ -2,20 +2,66 @@
 
 from __future__ import annotations
 
+import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from predictor.data.sources.memory import memory_free
 from predictor.data.sources.text_table import refuse
+from predictor.errors import DataError
 
-__all__ = ["MAX_BYTES", "SAMPLE", "check_memory", "read_bytes"]
+__all__ = ["MAX_BYTES", "SAMPLE", "check_memory", "read_bytes", "read_stable"]
 
 MAX_BYTES = 2 * 1024**3
 SAMPLE = 100_000  # characters, below the csv module's own limit of a field
 
 HARMLESS = 50_000_000  # bytes that fit wherever the package runs
+
+
+@contextmanager
+def read_stable(path: Path, shown_as: str) -> Iterator[None]:
+    """Read a regular file by other means, and say afterwards if it changed meanwhile.
+
+    Parameters
+    ----------
+    path : Path
+    shown_as : str
+
+    Raises
+    ------
+    DataError
+        DAT-10 (size), DAT-11 (empty), DAT-15 (not readable, or changed while it was read).
+    """
+    try:
+        before = path.stat()
+        _check_size(before.st_mode, before.st_size, shown_as)
+        yield
+        after = path.stat()
+    except OSError as error:
+        raise _unreadable(error, shown_as) from None
+    if _version(before) != _version(after):
+        raise _changed(shown_as)
+
+
+def _version(found: os.stat_result) -> tuple[int, int, int]:
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _changed(shown_as: str) -> DataError:
+    remedy = "Wait until it is complete and start again; nothing was kept"
+    return refuse(shown_as, "DAT-15", "the file changed while it was read", remedy)
+
+
+def _unreadable(error: OSError, shown_as: str) -> DataError:
+    if isinstance(error, FileNotFoundError):
+        return refuse(shown_as, "DAT-15", "the file does not exist", "Check the path; nothing was read")
+    if isinstance(error, PermissionError):
+        remedy = "Ask its owner for the right to read it; nothing was read"
+        return refuse(shown_as, "DAT-15", "no permission to read the file", remedy)
+    return refuse(shown_as, "DAT-15", f"the file cannot be read ({error.strerror})", "Nothing was read")
 
 
 def read_bytes(path: Path, shown_as: str, *, needed: Callable[[bytes, int], int]) -> bytes:
@@ -42,24 +88,10 @@ def read_bytes(path: Path, shown_as: str, *, needed: Callable[[bytes, int], int]
             # One byte more than expected: a file that grows is noticed even if its clock is coarse.
             raw = file.read(before.st_size + 1)
         after = path.stat()
-    except FileNotFoundError:
-        raise refuse(
-            shown_as, "DAT-15", "the file does not exist", "Check the path; nothing was read"
-        ) from None
-    except PermissionError:
-        remedy = "Ask its owner for the right to read it; nothing was read"
-        raise refuse(shown_as, "DAT-15", "no permission to read the file", remedy) from None
     except OSError as error:
-        message = f"the file cannot be read ({error.strerror})"
-        raise refuse(shown_as, "DAT-15", message, "Nothing was read") from None
-    unchanged = (before.st_ino, before.st_size, before.st_mtime_ns) == (
-        after.st_ino,
-        after.st_size,
-        after.st_mtime_ns,
-    )
-    if len(raw) != before.st_size or not unchanged:
-        remedy = "Wait until it is complete and start again; nothing was kept"
-        raise refuse(shown_as, "DAT-15", "the file changed while it was read", remedy)
+        raise _unreadable(error, shown_as) from None
+    if len(raw) != before.st_size or _version(before) != _version(after):
+        raise _changed(shown_as)
     return raw
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from predictor.data.sources.files import check_memory, read_bytes
 from predictor.data.sources.text_table import MAX_ROWS, TextTable, check_names, refuse, table_of_records
 
-__all__ = ["arrow_text", "read_parquet"]
+__all__ = ["arrow_text", "open_parquet", "read_parquet"]
 
 PER_CELL = 60  # bytes of memory for one cell of text, with the value that it is made from
 MICROSECONDS = "us"
@@ -45,9 +47,36 @@ def read_parquet(path: Path, *, shown_as: str) -> TextTable:
     return table_of_records(columns, sha256=hashlib.sha256(raw).hexdigest(), shown_as=shown_as)
 
 
+@contextmanager
+def open_parquet(path: Path, shown_as: str) -> Iterator[Any]:
+    """Open a Parquet file to be read in pieces.
+
+    Parameters
+    ----------
+    path : Path
+    shown_as : str
+
+    Raises
+    ------
+    DataError
+        DAT-12.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(path, pre_buffer=False)
+    except pa.ArrowException:
+        message = "no Parquet file, or one that is cut off or damaged"
+        raise refuse(shown_as, "DAT-12", message, "Write it again, or write its `format:`") from None
+    with file:
+        yield file
+
+
 def _check_size(metadata: Any, shown_as: str) -> None:
     if metadata.num_rows > MAX_ROWS:
-        raise refuse(shown_as, "DAT-10", f"more than {MAX_ROWS:,} rows, which is the limit", "Split the file")
+        remedy = "Split the file; of one with dates, declared on the whole table, any number is read"
+        raise refuse(shown_as, "DAT-10", f"more than {MAX_ROWS:,} rows, which is the limit", remedy)
     check_memory(metadata.num_rows * metadata.num_columns * PER_CELL, shown_as)
 
 

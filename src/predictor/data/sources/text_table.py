@@ -38,6 +38,8 @@ class TextTable:
         Hash of the file's bytes, or of the rows that a database gave, whatever their order.
     shown_as : str
         File as the user named it, or the database without its credentials.
+    unread : tuple of str
+        Headers that the source has and that were not read as text.
     """
 
     frame: pd.DataFrame
@@ -45,6 +47,7 @@ class TextTable:
     notices: tuple[str, ...]
     sha256: str
     shown_as: str = ""
+    unread: tuple[str, ...] = ()
 
 
 def refuse(
