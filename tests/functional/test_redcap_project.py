@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
 from predictor.cli import app
 from predictor.config.loading import load_config
+from predictor.errors import ConfigError
 from predictor.experiment import train
 from predictor.study import is_simulated, prepare_study
 
@@ -80,3 +83,61 @@ def test_a_new_patient_is_predicted_from_the_same_export_before_the_infusion(tmp
     assert result.exit_code == 0, result.output
     (answer,) = json.loads(result.output)["predictions"]
     assert (answer["kind"], answer["plan"]) == ("group_rate", "midazolam"), answer["reason"]
+
+
+MARK = re.compile(r" *# CONFIRM.*$", re.MULTILINE)
+
+
+def newcomer(folder: Path) -> Path:
+    """Do what README and drafts say: draft, answer every mark, and delete it."""
+    for name in ("export.csv", "data_dictionary.csv", "events.csv"):
+        (folder / name).write_bytes((DATA / name).read_bytes())
+    (folder / "pyproject.toml").touch()
+    words = ["init", str(folder / "export.csv"), "--redcap-dictionary", str(folder / "data_dictionary.csv")]
+    words += ["--redcap-events", str(folder / "events.csv"), "--out", str(folder / "dictionary.yaml")]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
+    assert result.output.startswith("SIMULATED DATA")
+    return folder / "config.yaml"
+
+
+def answer_marks(config: Path) -> None:
+    """Enrolment was measured before the treatment, and arms are treatments; all other guesses are right."""
+    dictionary = config.with_name("dictionary.yaml")
+    text = dictionary.read_text(encoding="utf-8").replace("known: after", "known: baseline", 1)
+    arm = '    redcap_arm: {type: category, values: {"1": ketamine, "2": midazolam}, name: arm, known: plan}'
+    dictionary.write_text(
+        MARK.sub("", text.replace("    provenance", f"{arm}\n    provenance", 1)), encoding="utf-8"
+    )
+    treatment = "  treatment: {column: enrolment.arm, control: midazolam, assignment: randomised}\noutcomes:"
+    drafted = config.read_text(encoding="utf-8").replace("outcomes:", treatment, 1)
+    reason = "override: a SIMULATED project, to see every step\n"
+    config.write_text(MARK.sub("", drafted) + reason, encoding="utf-8")
+
+
+def test_a_newcomer_comes_from_the_export_to_the_baseline_table_of_the_confirmed_config(
+    tmp_path: Path,
+) -> None:
+    config = newcomer(tmp_path)
+    with pytest.raises(ConfigError) as caught:
+        train(load_config(config), runs_folder=tmp_path / "runs")
+    # Nothing is trained on guesses: every mark waits, and what is not confirmed as known is no feature.
+    assert {problem.code for problem in caught.value.problems} <= {"CFG-56", "LEA-03"}
+    answer_marks(config)
+    drafted, confirmed = prepare_study(load_config(config)), prepare_study(load_config(CONFIG))
+    same = ["age", "sex", "failed_trials", "madrs", "crp"]
+    pd.testing.assert_frame_equal(drafted.dataset.X[same], confirmed.dataset.X[same])
+    pd.testing.assert_series_equal(
+        drafted.dataset.outcomes["response"], confirmed.dataset.outcomes["response"]
+    )
+    assert drafted.cohort.plan.tolist() == confirmed.cohort.plan.tolist()
+
+
+@pytest.mark.slow
+def test_a_newcomer_comes_to_a_trained_model(tmp_path: Path) -> None:
+    config = newcomer(tmp_path)
+    answer_marks(config)
+    quick = ["models={net: {type: elastic_net, features: [all], candidates: 2}}", "validation.refits=20"]
+    quick += ["validation.bootstrap.resamples=0", "validation.interval.resamples=100"]
+    training = train(load_config(config, overrides=quick), runs_folder=tmp_path / "runs")
+    assert "SIMULATED" in training.model_report.read_text(encoding="utf-8")

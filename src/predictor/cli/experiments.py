@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +19,9 @@ from predictor.cli.base import (
     show,
 )
 from predictor.errors import RefusedError
+
+if TYPE_CHECKING:
+    from predictor.drafting.drafting import Draft
 
 __all__ = ["check", "describe", "init", "simulate", "train", "ui"]
 
@@ -118,40 +121,57 @@ def init(
     redcap_events: Annotated[
         Path | None, typer.Option("--redcap-events", help="Its events, beside the export, if it has any")
     ] = None,
-    out: Annotated[
-        Path, typer.Option("--out", help="New file; the config is drafted beside it, but not of REDCap's")
-    ] = Path("dictionary.yaml"),
+    out: Annotated[Path, typer.Option("--out", help="New file; the config is drafted beside it")] = Path(
+        "dictionary.yaml"
+    ),
 ) -> None:
     """Draft a dictionary and a config from an export; every guess is marked CONFIRM, and training waits for you."""
-    from predictor.data.redcap_draft import CONFIRM, draft_redcap_dictionary, write_draft
-
     if redcap_dictionary is None:
         _draft_export(export, out)
-        return
-    text = draft_redcap_dictionary(export, redcap_dictionary, redcap_events)
-    write_draft(text, out)
-    show(f"{out}: a draft; {text.count(CONFIRM)} lines are marked {CONFIRM[2:]} and wait for you")
+    else:
+        _draft_redcap(export, redcap_dictionary, redcap_events, out)
 
 
-def _draft_export(export: Path, out: Path) -> None:
+def _draft_redcap(export: Path, dictionary: Path, events: Path | None, out: Path) -> None:
     from predictor.answers import WATERMARK
-    from predictor.data.redcap_draft import write_draft
-    from predictor.drafting.drafting import draft_export
+    from predictor.drafting.redcap import draft_redcap, write_draft
 
+    config = _new_config(out)
+    draft = draft_redcap(export, dictionary, events, dictionary_name=out.name)
+    write_draft(draft.dictionary, out)
+    write_draft(draft.config, config)
+    lines = [WATERMARK] if draft.simulated else []
+    show("\n".join([*lines, *_drafted(out, config, draft)]))
+
+
+def _new_config(out: Path) -> Path:
+    """Return the place of the drafted config beside the dictionary; nothing that somebody confirmed is overwritten."""
     config = out.with_name("config.yaml")
     if config.exists():
         fail_usage(
             "a config lies there already", "Name a new folder with --out", path=str(config), code="CFG-10"
         )
+    return config
+
+
+def _drafted(out: Path, config: Path, draft: Draft) -> list[str]:
+    return [
+        f"{out} and {config}: drafts of {', '.join(draft.tables)}",
+        f"{draft.marks} lines are marked CONFIRM and wait for you; `predictor check {config}` lists them",
+    ]
+
+
+def _draft_export(export: Path, out: Path) -> None:
+    from predictor.answers import WATERMARK
+    from predictor.drafting.drafting import draft_export
+    from predictor.drafting.redcap import write_draft
+
+    config = _new_config(out)
     draft = draft_export(export, beside=out.parent)
     write_draft(draft.dictionary, out)
     write_draft(draft.config.replace("dictionary: dictionary.yaml", f"dictionary: {out.name}"), config)
     lines = [WATERMARK] if draft.simulated else []
-    lines += [
-        f"{out} and {config}: drafts of {', '.join(draft.tables)}",
-        f"{draft.marks} lines are marked CONFIRM and wait for you; `predictor check {config}` lists them",
-    ]
-    show("\n".join(lines))
+    show("\n".join([*lines, *_drafted(out, config, draft)]))
 
 
 @app.command()

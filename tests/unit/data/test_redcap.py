@@ -15,10 +15,10 @@ from predictor.config.dictionary import Dictionary
 from predictor.config.source import Source
 from predictor.config.yaml_text import parse_yaml
 from predictor.data.conform import ConformedTable, read_tables
-from predictor.data.redcap_draft import draft_redcap_dictionary, write_draft
 from predictor.data.sources.reading import read_source
 from predictor.data.sources.redcap_dictionary import read_redcap_dictionary
 from predictor.data.sources.text_table import TextTable
+from predictor.drafting.redcap import draft_redcap_dictionary, write_draft
 from predictor.errors import DataError, ResourceError
 
 TESTS = Path(__file__).parents[2]
@@ -249,7 +249,8 @@ def test_a_draft_asks_whether_a_number_is_a_scale(project: Path) -> None:
     )
     change(project / "data.csv", ",bmi,", ",madrs_total,")
     text = draft_redcap_dictionary(project / "data.csv", project / "dictionary.csv")
-    assert "CONFIRM: instrument: madrs, if this is its total" in text
+    assert 'madrs_total: {"instrument": "madrs"' in text
+    assert "CONFIRM: is this the total of madrs?" in text
 
 
 def test_days_that_redcap_gives_are_taken_over_to_be_confirmed(project: Path) -> None:

@@ -1,4 +1,4 @@
-"""A REDCap project's data dictionary as a first draft of ours.
+"""A REDCap project as a first draft of our dictionary and config.
 
 Types, codes, ranges and labels are taken over. What REDCap does not know is not guessed: when a value is known and
 which day an event stands for begin with the word that can do no harm (``after``, ``ignore``) and with a mark.
@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from predictor.config.yaml_text import parse_yaml
+from predictor.data.analytes import ANALYTES
 from predictor.data.instruments import INSTRUMENTS
 from predictor.data.sources.csv import TextRecords, read_records
 from predictor.data.sources.redcap import ARM, EVENT, INSTRUMENT
@@ -23,12 +25,17 @@ from predictor.data.sources.redcap_dictionary import (
     read_redcap_dictionary,
     read_redcap_events,
 )
+from predictor.drafting.drafting import WATERMARK, Draft
+from predictor.drafting.names import day_of, named_analytes
+from predictor.drafting.redcap_config import redcap_config_text, starts_treatment
 from predictor.errors import Problem, ResourceError
 
-__all__ = ["draft_redcap_dictionary", "write_draft"]
+__all__ = ["draft_redcap", "draft_redcap_dictionary", "write_draft"]
 
 CONFIRM = "# CONFIRM"
 NUMBERS = ("number", "integer")
+DATED = 0.9  # share of a form's rows that a date has to stand in to place them
+UNIT = re.compile(r"\s*\(([^()]+)\)\s*$")
 LEFT_OUT = ("file", "descriptive", "sql", "signature", "notes")
 
 
@@ -100,17 +107,36 @@ def _tables(project: _Project, form: str) -> Iterator[str]:
     yield f"  key: {project.fields[0].name}"
     repeated = where.get(INSTRUMENT) == [form]
     dates = [asked.name for asked in fields if columns[asked.name].get(asked.name, {}).get("type") == "date"]
-    if len({_without_arm(event) for event in events}) > 1:
+    several = len({_without_arm(event) for event in events}) > 1
+    placed = next((date for date in dates if _dates_all(project, date, where)), None)
+    if placed is not None and (several or repeated or starts_treatment(form, placed)):
+        started = "; does the treatment start on it?" if starts_treatment(form, placed) else ""
+        yield f"  known: {{date: {placed}}}   {CONFIRM}: the date on which these values were known{started}"
+    elif several:
         yield from _visits(project, events)
-    elif repeated and dates:
-        yield f"  known: {{date: {dates[0]}}}   {CONFIRM}: the date on which these values were known"
     else:
-        yield f"  known: after   {CONFIRM}: baseline, plan, after or {{date: COLUMN}}"
+        yield f"  known: after   {CONFIRM}: {_hint(events)}baseline, plan, after or {{date: COLUMN}}"
     yield "  columns:"
     if events and len({_without_arm(event) for event in events}) == 1 and not repeated:
         yield f'    # {ARM}: {{type: category, values: {{"1": …}}, known: plan}}   {CONFIRM}: if arms are treatments'
     for asked in fields:
         yield from _described(asked, columns[asked.name])
+
+
+def _hint(events: Sequence[str]) -> str:
+    """Begin the question with what the event's name suggests."""
+    named = {event for event in events if day_of(_without_arm(event)) == 0}
+    return (
+        "baseline if all this was measured before the treatment, as its event is called? Or " if named else ""
+    )
+
+
+def _dates_all(project: _Project, date: str, where: Mapping[str, list[str]]) -> bool:
+    """Whether nearly every row of the form has this date."""
+    columns = {header: project.column(header) for header in where}
+    own = [all(columns[h][i] in where[h] for h in where) for i in range(len(project.read.records))]
+    cells = [cell for cell, mine in zip(project.column(date), own, strict=True) if mine]
+    return bool(cells) and sum(cell != "" for cell in cells) >= DATED * len(cells)
 
 
 def _without_arm(event: str) -> str:
@@ -159,9 +185,27 @@ def _described(asked: RedcapField, columns: Mapping[str, Mapping[str, Any]]) -> 
         why = "marked as identifying" if asked.identifier else why
         yield f"    # {asked.name}: left out ({why})"
     for header, column in columns.items():
-        scale = _scale(asked)
-        guess = f"   {CONFIRM}: instrument: {scale}, if this is its total" if scale else ""
-        yield f"    {header}: {json.dumps(column, ensure_ascii=False)}{guess}"
+        declared, question = _quantity(asked, dict(column))
+        guess = f"   {CONFIRM}: {question}" if question else ""
+        yield f"    {header}: {json.dumps(declared, ensure_ascii=False)}{guess}"
+
+
+def _quantity(asked: RedcapField, column: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """Declare a number as the scale that its name, or the laboratory value that its label, begins with; and ask."""
+    scale, label = _scale(asked), {"label": asked.label} if asked.label else {}
+    if scale is not None:
+        return {"instrument": scale} | label, f"is this the total of {scale}?"
+    unit = UNIT.search(asked.label)
+    analytes = named_analytes(UNIT.sub("", asked.label)) if _is_number(asked) else []
+    if (
+        not analytes
+        or unit is None
+        or unit[1] not in (ANALYTES[analytes[0]].unit, *ANALYTES[analytes[0]].units)
+    ):
+        return column, ""
+    known = {key: value for key, value in column.items() if key == "range"}
+    question = f"{ANALYTES[analytes[0]].full_name} in {unit[1]}?"
+    return {"analyte": analytes[0], "unit": unit[1]} | known | label, question
 
 
 def _scale(asked: RedcapField) -> str | None:
@@ -200,6 +244,33 @@ def _number(asked: RedcapField) -> dict[str, Any]:
         limits = [0.0, 100.0]
     kind = "integer" if asked.validation == "integer" else "number"
     return {"type": kind} | ({"range": limits} if limits != [None, None] else {})
+
+
+def draft_redcap(
+    export: Path, dictionary: Path, events: Path | None = None, *, dictionary_name: str
+) -> Draft:
+    """Return drafts of a dictionary and of a config for a REDCap project.
+
+    Parameters
+    ----------
+    export, dictionary, events
+        As in `draft_redcap_dictionary`.
+    dictionary_name : str
+        File that the drafted dictionary will be written to, beside the config.
+    """
+    text = draft_redcap_dictionary(export, dictionary, events)
+    tables = parse_yaml(text, dictionary_name).data
+    columns = [column for table in tables.values() for column in table["columns"].values()]
+    simulated = any(WATERMARK in column.get("values", {}).values() for column in columns)
+    config = redcap_config_text(
+        tables, name=_experiment(export), dictionary=dictionary_name, simulated=simulated
+    )
+    return Draft(dictionary=text, config=config, tables=tuple(tables), simulated=simulated)
+
+
+def _experiment(export: Path) -> str:
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", export.stem).strip("-_")[:60]
+    return f"redcap-{name}" if name else "redcap"
 
 
 def write_draft(text: str, path: Path) -> None:
