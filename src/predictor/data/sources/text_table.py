@@ -102,7 +102,7 @@ def table_of_records(
     *,
     sha256: str,
     shown_as: str,
-    rows: Sequence[int] | None = None,
+    rows: Sequence[int] | np.ndarray | None = None,
     notices: Sequence[str] = (),
 ) -> TextTable:
     """Put columns of text together, within the limits that hold for every format.
@@ -112,7 +112,7 @@ def table_of_records(
     columns : mapping of str to sequence of str
         By header, all of one length.
     sha256, shown_as : str
-    rows : sequence of int, optional
+    rows : sequence or ndarray of int, optional
         Place of each record; by default records are counted from 1.
     notices : sequence of str
 
