@@ -320,8 +320,13 @@ def measured(frame: pd.DataFrame, declared: Table) -> Iterable[tuple[str, Column
         Converted columns.
     declared : Table
     """
+    if declared.layout == "long":
+        # Names become numbers once: comparing a million texts with each quantity's name is what costs.
+        codes, names = pd.factorize(frame[str(declared.name_column)])
+        values, places = frame[str(declared.value_column)], {name: at for at, name in enumerate(names)}
+        for name, column in declared.columns.items():
+            yield name, column, values.loc[codes == places.get(name, len(names))]
+        return
     for name, column in declared.columns.items():
-        if declared.layout == "long":
-            yield name, column, frame.loc[frame[declared.name_column] == name, str(declared.value_column)]
-        elif name != declared.key and name in frame:
+        if name != declared.key and name in frame:
             yield name, column, frame[name]
