@@ -51,6 +51,10 @@ class SmartServer(Declared):
     """Its FHIR address, the ``iss`` of a launch."""
     client_id: Name
     """Under which this service is registered there, as a public client."""
+    origins: list[Origin] = Field(default_factory=list)
+    """Further origins of its authorization, where that is another one than the FHIR address's."""
+    sign_in: bool = False
+    """Whoever is signed in there is a clinician here, without an account; else a launch needs a session."""
 
 
 class Smart(Declared):

@@ -11,7 +11,7 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 from predictor.errors import ResourceError
-from predictor.service import cds, fhir, machine, pages
+from predictor.service import cds, fhir, machine, pages, smart
 from predictor.service.guard import Guard
 from predictor.service.state import Busy, Service
 from predictor.service.wall import page
@@ -41,6 +41,7 @@ def create_app(service: Service, *, hosts: frozenset[str]) -> Guard:
     app.include_router(pages.router)
     app.include_router(machine.router)
     app.include_router(cds.router)
+    app.include_router(smart.router)
     app.add_exception_handler(HTTPException, _told)
     app.add_exception_handler(Busy, _busy)
     app.add_exception_handler(TimeoutError, _busy)

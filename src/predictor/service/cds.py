@@ -21,7 +21,6 @@ from predictor.interoperability.cds_request import (
     read_request,
 )
 from predictor.interoperability.client_tokens import TokenRefused
-from predictor.interoperability.coded_inputs import coded_inputs
 from predictor.interoperability.operation_outcome import operation_outcome
 from predictor.interoperability.partners import Cds
 from predictor.interoperability.strict_json import read_json
@@ -80,7 +79,7 @@ async def preflight(request: Request) -> Response:
 async def discover(request: Request) -> Response:
     """List the services, and what each asks a client to send along."""
     service, _, cds = _desk(request)
-    prefetch = prefetch_of(coded_inputs(service.offered(cds.model).model))
+    prefetch = prefetch_of(service.offered(cds.model).intake.inputs)
     services = [
         {"id": name, "hook": hook, "title": name.replace("-", " ").capitalize(), "description": TEXTS[name]}
         | ({"prefetch": prefetch} if prefetch else {})
@@ -124,7 +123,7 @@ async def call(request: Request, name: str) -> Response:
         if ordered and not asked.orders_any(cds.medications):
             return _answer(request, cds, {"cards": []})
         offered = service.offered(cds.model)
-        bundle = bundle_of(asked, coded_inputs(offered.model))
+        bundle = bundle_of(asked, offered.intake.inputs)
         service.estimates.count(issuer)
         found = await estimate_resources(service, offered, bundle, user=asked.user)
     except BadRequest as error:

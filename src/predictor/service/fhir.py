@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from predictor.errors import DataError, Problem
 from predictor.interoperability.bundle import PatientBundle, read_bundle
 from predictor.interoperability.candidates import Clock
-from predictor.interoperability.intake import FhirIntake, PatientInputs
+from predictor.interoperability.intake import PatientInputs
 from predictor.interoperability.operation_outcome import operation_outcome
 from predictor.interoperability.questionnaire import questionnaire
 from predictor.interoperability.risk_assessment import patient_resources
@@ -118,7 +118,7 @@ async def estimate_resources(
 
     def work() -> FromFhir:
         now = datetime.now().astimezone()
-        inputs = FhirIntake(offered.model).read(bundle, Clock(now.date()))
+        inputs = offered.intake.read(bundle, Clock(now.date()))
         view = _view(offered, inputs, now, pseudonym=pseudonym, user=user)
         service.audit.record(
             "estimate",

@@ -12,6 +12,7 @@ from pathlib import Path
 from predictor.errors import ConfigError, Problem
 from predictor.interoperability.client_tokens import ClientTokens
 from predictor.interoperability.partners import Partners, read_partners
+from predictor.interoperability.smart_launch import Launches
 from predictor.service.shelf import Offered
 
 __all__ = ["CardBook", "Given", "Others", "open_others"]
@@ -75,6 +76,7 @@ class Others:
         self.partners = partners
         self.tokens = ClientTokens(partners.cds.clients) if partners.cds else None
         self.cards = CardBook()
+        self.launches = Launches()
 
 
 def open_others(path: Path, shelf: Sequence[Offered]) -> Others:

@@ -6,6 +6,7 @@ import asyncio
 import csv
 import io
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -18,10 +19,12 @@ from predictor.reports.content import PredictionReportV1
 from predictor.reports.render import render_patient_report
 from predictor.service.accounts import ROLES
 from predictor.service.estimates import answer_table, estimate_patient
-from predictor.service.form import read_form
+from predictor.service.form import MISSING, read_form
 from predictor.service.guard import POLICY
 from predictor.service.sessions import Session
+from predictor.service.shelf import Offered
 from predictor.service.wall import (
+    Posted,
     current,
     page,
     read_posted,
@@ -32,10 +35,11 @@ from predictor.service.wall import (
     to_page,
 )
 
-__all__ = ["router"]
+__all__ = ["router", "show_form"]
 
 router = APIRouter()
 DOWNLOAD = {"json": "application/json", "html": "text/html; charset=utf-8"}
+RESUME, KEPT = "resume", "kept."
 STATIC = {"service.css": "text/css; charset=utf-8"}
 
 
@@ -67,7 +71,7 @@ async def sign_in_page(request: Request) -> Response:
     """Ask for name and password, or for the set-up code where there is no account yet."""
     if state(request).accounts.set_up_code is not None:
         return page(request, "set_up.html.j2", errors=[], name="")
-    return page(request, "sign_in.html.j2", error="", name="")
+    return page(request, "sign_in.html.j2", error="", name="", kept={})
 
 
 @router.post("/login")
@@ -80,20 +84,39 @@ async def sign_in(request: Request) -> Response:
     if service.failures.spent(name, address):
         service.audit.record("sign_in_refused", outcome="too many")
         error = "Too many attempts. Wait 15 minutes, then try again."
-        return page(request, "sign_in.html.j2", status=429, error=error, name=name)
+        return page(request, "sign_in.html.j2", status=429, error=error, name=name, kept=_kept(form))
     account = await asyncio.to_thread(service.accounts.check, name, password)
     if account is None:
         service.failures.count(name, address)
         service.audit.record("sign_in_refused", outcome="wrong")
         error = "Name and password do not belong together."
-        return page(request, "sign_in.html.j2", status=401, error=error, name=name)
+        return page(request, "sign_in.html.j2", status=401, error=error, name=name, kept=_kept(form))
     service.failures.forget(name, address)
     before = current(request)
     if before is not None:
         service.sessions.end(before)
     session = service.sessions.begin(account.name, account.role)
     service.audit.record("sign_in", user=account.name, outcome=account.role)
+    if form.text(RESUME):
+        return set_session(request, _resumed(request, form, session), session)
     return set_session(request, to_page("/"), session)
+
+
+def _kept(form: Posted) -> dict[str, str]:
+    """Return what was typed before the session was over, as the sign-in carries it along."""
+    return {name: value for name, value in form.texts.items() if name == RESUME or name.startswith(KEPT)}
+
+
+def _resumed(request: Request, form: Posted, session: Session) -> Response:
+    """Show the form again, with what was typed before."""
+    if session.role not in ("clinician", "admin"):
+        return to_page("/")
+    request.state.session = session
+    offered = state(request).offered(form.text(RESUME))
+    typed = {name.removeprefix(KEPT): value for name, value in _kept(form).items()}
+    filled = read_form(offered.model, typed, questions=offered.questions)
+    fields = [replace(one, error="") for one in filled.fields]
+    return show_form(request, offered, fields, pseudonym=typed.get("pseudonym", ""))
 
 
 @router.post("/set-up")
@@ -153,19 +176,22 @@ async def form_page(request: Request, id_: str) -> Response:
     """Show the empty form."""
     require(request, "clinician", "admin")
     offered = state(request).offered(id_)
-    return _form(request, offered, offered.questions, pseudonym="")
+    return show_form(request, offered, offered.questions, pseudonym="")
 
 
 @router.post("/estimate/{id_}")
 async def estimate(request: Request, id_: str) -> Response:
     """Read the form: back to it with what has to be mended, or on to the report."""
-    session, service = require(request, "clinician", "admin"), state(request)
-    form = await read_posted(request, session)
+    service = state(request)
     offered = service.offered(id_)
-    filled = read_form(offered.model, form.texts, questions=offered.questions)
+    if current(request) is None:
+        return await _sign_in_again(request, offered)
+    session = require(request, "clinician", "admin")
+    form = await read_posted(request, session)
+    filled = readshow_form(offered.model, form.texts, questions=offered.questions)
     pseudonym = form.text("pseudonym")
     if not filled.complete:
-        return _form(
+        return show_form(
             request, offered, filled.fields, pseudonym=pseudonym, status=422, only_unusual=filled.only_unusual
         )
     if service.estimates.spent(session.user):
@@ -175,9 +201,32 @@ async def estimate(request: Request, id_: str) -> Response:
     return to_page(f"/r/{service.sessions.keep(session, (offered.id, view))}")
 
 
-def _form(
+async def _sign_in_again(request: Request, offered: Offered) -> Response:
+    """Ask for the password, and keep what was typed for after it."""
+    form = await read_posted(request)
+    names = {one.name + part for one in offered.questions for part in ("", MISSING)} | {"pseudonym"}
+    typed = {f"{KEPT}{name}": value for name, value in form.texts.items() if name in names}
+    error = "Your session is over. Sign in, and what you typed is there again"
+    kept = typed | {RESUME: offered.id}
+    return page(request, "sign_in.html.j2", status=401, error=error, name="", kept=kept)
+
+
+def show_form(
     request: Request, offered: Any, fields: Any, *, pseudonym: str, status: int = 200, **more: Any
 ) -> Response:
+    """Show the form of a model.
+
+    Parameters
+    ----------
+    request : Request
+    offered : Offered
+    fields : sequence of FormField
+        With what was typed, and what is wrong with it.
+    pseudonym : str
+    status : int
+    **more
+        What the template asks for besides.
+    """
     errors = [one for one in fields if one.error]
     return page(
         request,

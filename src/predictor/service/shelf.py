@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from predictor.errors import Problem, RefusedError
+from predictor.interoperability.intake import FhirIntake
 from predictor.model_folder import ESTIMATOR, SIGNATURE
 from predictor.model_trial import try_estimator
 from predictor.prediction.reading import Rows
@@ -53,6 +54,11 @@ class Offered:
     def questions(self) -> tuple[FormField, ...]:
         """Its empty form, laid out once."""
         return blank_form(self.model)
+
+    @cached_property
+    def intake(self) -> FhirIntake:
+        """What reads its inputs from a patient's FHIR resources."""
+        return FhirIntake(self.model)
 
     def expired(self, today: date) -> bool:
         """Whether its time is over: then it answers with a refusal."""

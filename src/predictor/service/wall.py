@@ -23,6 +23,7 @@ from predictor.service.state import Service
 
 __all__ = [
     "Posted",
+    "cookie_name",
     "current",
     "entry_token",
     "page",
@@ -60,14 +61,18 @@ def state(request: Request) -> Service:
     return cast(Service, request.app.state.service)
 
 
-def _cookie(service: Service, name: str) -> str:
+def cookie_name(service: Service, name: str) -> str:
+    """Return how a cookie is called: under TLS so that no other host can set it."""
     return f"__Host-{name}" if service.secure else name
 
 
 def current(request: Request) -> Session | None:
-    """Return the session of a request, if there is one that is not over."""
+    """Return the session of a request, if there is one that is not over; also one that its answer opens."""
     service = state(request)
-    return service.sessions.find(request.cookies.get(_cookie(service, "session")))
+    opened: Session | None = getattr(request.state, "session", None)
+    if opened is not None:
+        return opened
+    return service.sessions.find(request.cookies.get(cookie_name(service, "session")))
 
 
 def require(request: Request, *roles: Role) -> Session:
@@ -97,7 +102,7 @@ def set_session(request: Request, response: Response, session: Session | None) -
     """Give the browser a session, or take it away."""
     service = state(request)
     response.set_cookie(
-        _cookie(service, "session"),
+        cookie_name(service, "session"),
         session.id if session else "",
         max_age=None if session else 0,
         httponly=True,
@@ -110,7 +115,7 @@ def set_session(request: Request, response: Response, session: Session | None) -
 
 def entry_token(request: Request) -> str:
     """Return what ties a form before the sign-in to this browser."""
-    return request.cookies.get(_cookie(state(request), "entry")) or secrets.token_urlsafe(32)
+    return request.cookies.get(cookie_name(state(request), "entry")) or secrets.token_urlsafe(32)
 
 
 def require_entry(request: Request, form: Posted) -> None:
@@ -121,7 +126,7 @@ def require_entry(request: Request, form: Posted) -> None:
     HTTPException
         403.
     """
-    expected = request.cookies.get(_cookie(state(request), "entry"), "")
+    expected = request.cookies.get(cookie_name(state(request), "entry"), "")
     if not expected or not secrets.compare_digest(expected.encode(), form.text("token").encode()):
         raise HTTPException(403)
 
@@ -242,7 +247,7 @@ def page(
     response = HTMLResponse(text, status_code=status, headers=dict(headers or {}))
     if session is None:
         response.set_cookie(
-            _cookie(service, "entry"),
+            cookie_name(service, "entry"),
             entry,
             httponly=True,
             secure=service.secure,
