@@ -1,7 +1,7 @@
 """What is asked of an EHR after a launch: its configuration, a token, and the patient's resources.
 
-Every request goes to an allowed origin, follows no redirect, and all together take 10 seconds at most. The token is used
-here and nowhere kept.
+Every request goes to an allowed origin, follows no redirect, and all together take 10 seconds at most. The token is
+used here and nowhere kept.
 """
 
 from __future__ import annotations

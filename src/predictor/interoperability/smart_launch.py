@@ -1,6 +1,7 @@
 """SMART App Launch: from the launch to the answer of the EHR, with proof that both come from one browser.
 
-Source: HL7, SMART App Launch 2.2: authorization code with PKCE (S256) and ``state``, public client, scopes of version 2.
+Source: HL7, SMART App Launch 2.2: authorization code with PKCE (S256) and ``state``, public client, scopes of
+version 2.
 """
 
 from __future__ import annotations

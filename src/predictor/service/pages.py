@@ -188,7 +188,7 @@ async def estimate(request: Request, id_: str) -> Response:
         return await _sign_in_again(request, offered)
     session = require(request, "clinician", "admin")
     form = await read_posted(request, session)
-    filled = readshow_form(offered.model, form.texts, questions=offered.questions)
+    filled = read_form(offered.model, form.texts, questions=offered.questions)
     pseudonym = form.text("pseudonym")
     if not filled.complete:
         return show_form(

@@ -1,4 +1,4 @@
-"""SMART App Launch: from the EHR's patient to the form, filled in with what is recorded there, for a clinician to review."""
+"""SMART App Launch: from the EHR's patient to the form, filled in with what is recorded there, for review."""
 
 from __future__ import annotations
 
