@@ -1,4 +1,4 @@
-"""The page of `predictor describe` for everybody: axe-core, narrow windows, wide spacing, keyboard, no script, no error."""
+"""The page of `predictor describe` for everybody: axe-core, narrow windows, keyboard, no script, no error."""
 
 from __future__ import annotations
 
