@@ -1,4 +1,4 @@
-# Two commands do everything: `make demo` and `make test`. They need Python 3.11+, git and make; the rest is set up
+# Three commands do everything: `make demo`, `make serve` and `make test`. They need Python 3.11+, git and make; the rest is set up
 # once, in .venv, from the locks, whose hashes pip checks.
 
 VENV := .venv
@@ -10,7 +10,7 @@ PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do \
 DEMO := configs/ketamine_nimh.yaml configs/thinking_healthy.yaml configs/opt_periodontal.yaml
 COVERAGE := --cov --cov-report=term
 
-.PHONY: demo test check lock clean
+.PHONY: demo serve test check lock clean
 
 ## Train on the three open trials in data/ and say what each one shows; 20 resamples of the bootstrap instead of 200.
 demo: $(VENV)/.runtime
@@ -21,6 +21,23 @@ demo: $(VENV)/.runtime
 	@$(BIN)/predictor report "$$(ls -d experiments/runs/*-opt-periodontal-* | grep -v partial | tail -n 1)" \
 		data/opt_periodontal/opt.csv --as-of 2026-01-01 --rows 1-3 --out experiments/runs/demo_patient_reports
 	@printf '\nAll three runs are in experiments/runs/. To look at them in MLflow: %s\n' '$(BIN)/predictor ui'
+
+## Open the service on this machine with one model of each verdict: the trials of `make demo`, trained where they are not,
+## each signed as a demonstration. `make serve PORT=8010` listens elsewhere; accounts and audit log stay in STATE.
+PORT := 8000
+STATE := experiments/runs/service_state
+last_run = $$(ls -d experiments/runs/*-$$(sed -n 's/^  name: //p' "$$config" | head -n 1)-* 2>/dev/null | grep -v partial | tail -n 1)
+serve: $(VENV)/.runtime
+	@for config in $(DEMO); do \
+		if [ -z "$(last_run)" ]; then \
+			printf '\n==== %s\n' "$$config"; \
+			$(BIN)/predictor train "$$config" --set validation.bootstrap.resamples=20 || exit $$?; \
+		fi; \
+		[ -e "$(last_run)/model/sign_off.json" ] || $(BIN)/predictor sign "$(last_run)" --demonstration \
+			--by "make serve, demonstration" || exit $$?; \
+	done
+	@set --; for config in $(DEMO); do set -- "$$@" "$(last_run)"; done; \
+		exec $(BIN)/predictor serve "$$@" --demonstration --port $(PORT) --state $(STATE)
 
 ## The fast tests, with the branch coverage of src/.
 test: $(VENV)/.dev
