@@ -34,7 +34,7 @@ serve: $(VENV)/.runtime
 			$(BIN)/predictor train "$$config" --set validation.bootstrap.resamples=20 || exit $$?; \
 		fi; \
 		[ -e "$(last_run)/model/sign_off.json" ] || $(BIN)/predictor sign "$(last_run)" --demonstration \
-			--by "make serve, demonstration" || exit $$?; \
+			--by "Nobody, started by make serve" || exit $$?; \
 	done
 	@set --; for config in $(DEMO); do set -- "$$@" "$(last_run)"; done; \
 		exec $(BIN)/predictor serve "$$@" --demonstration --port $(PORT) --state $(STATE)

@@ -99,7 +99,7 @@ def sign(
 
 def _show_sign_off(folder: Path, given: SignOff, *, signed: bool) -> None:
     kind = "Demonstration" if given.demonstration else "Clinical sign-off"
-    show(f"{kind} of {given.by}, {given.role}, until {given.expires.isoformat()}: {folder}")
+    show(f"{kind} by {given.by}, {given.role}, until {given.expires.isoformat()}: {folder}")
     if given.demonstration:
         show("Every page and report of it says DEMONSTRATION")
     elif not signed:
