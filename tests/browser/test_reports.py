@@ -146,6 +146,16 @@ def test_r1_more_inputs_add_one_annex_page(printed: Callable[[str], Path], count
     assert "72 days ago" in text[1]
 
 
+@pytest.mark.parametrize("view", [group_report, arms_report, refusal_report])
+def test_r1_many_inputs_begin_behind_a_short_page_and_not_on_a_new_sheet(
+    printed: Callable[[str], Path], view: Callable[..., PredictionReportV1]
+) -> None:
+    found = pages(printed(render_patient_report(view(inputs=inputs(40)))))
+    assert len(found) == 2
+    assert "Annex: inputs" in "".join(found)
+    assert all(len(page) > 400 for page in found), "no sheet with a stray row"
+
+
 def test_r1_letter_paper(printed: Callable[[str], Path]) -> None:
     pdf = printed(render_patient_report(estimate_report(inputs=inputs(14)), paper="letter"))
     assert "(letter)" in run("pdfinfo", str(pdf))
