@@ -23,7 +23,8 @@ demo: $(VENV)/.runtime
 	@printf '\nAll three runs are in experiments/runs/. To look at them in MLflow: %s\n' '$(BIN)/predictor ui'
 
 ## Open the service on this machine with a model that gives personal estimates and two whose verdict withholds them: the
-## trials of `make demo`, trained where they are not, each marked as a demonstration. `make serve PORT=8010` listens elsewhere; accounts and audit log stay in STATE.
+## trials of `make demo`, trained where they are not, each marked as a demonstration. `make serve PORT=8010` listens
+## elsewhere; accounts and audit log stay in STATE.
 PORT := 8000
 STATE := experiments/runs/service_state
 last_run = $$(ls -d experiments/runs/*-$$(sed -n 's/^  name: //p' "$$config" | head -n 1)-* 2>/dev/null | grep -v partial | tail -n 1)
