@@ -171,6 +171,7 @@ def test_every_third_party_import_is_declared() -> None:
         "ruamel.yaml": "ruamel",
         "argon2-cffi": "argon2",
         "python-multipart": "python_multipart",
+        "pyjwt": "jwt",
     }
     allowed = {module_of.get(name, name) for name in declared} | {"predictor", "distributed"}
     allowed |= sys.stdlib_module_names  # distributed is what the extra of dask brings

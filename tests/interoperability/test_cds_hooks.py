@@ -262,12 +262,15 @@ def test_cds_01_cards_of_random_patients_keep_the_invariants(n: int) -> None:
         for view in patient_views(coded_model(kind), table, now=now, user_ref="dr1"):
             marked = view.model_copy(update={"simulated": rng.random() < 0.5})
             for ordered in (True, False):
-                card = card_of(marked, ordered=ordered, launch=f"{BASE}/launch")
+                mark = "DEMONSTRATION: not signed for clinical use" if rng.random() < 0.5 else ""
+                card = card_of(marked, ordered=ordered, launch=f"{BASE}/launch", mark=mark)
                 kinds.add((view.report.kind, card is None))
                 assert broken_in_response({"cards": [card] if card else []}) == []
                 if card is None:
                     continue
                 assert card["indicator"] == "info"
+                assert card["summary"].startswith("DEMONSTRATION. ") == bool(mark)
+                assert mark in card["detail"]
                 assert len(card["summary"]) <= LONGEST_SUMMARY
                 assert not card["summary"].endswith("…")
                 assert not {"suggestions", "systemActions"} & set(card)
@@ -306,7 +309,8 @@ def test_cds_01_a_card_is_the_report(http: httpx.Client, client: Client, running
     (card,) = answer.json()["cards"]
     by_hand = patient_views(coded_model(), _row(), now=datetime.now().astimezone(), user_ref="x")[0]
     assert by_hand.estimate is not None
-    assert card["summary"].startswith(f"About {by_hand.estimate.per100} of 100 ")
+    # Nobody has signed the model of the tests.
+    assert card["summary"].startswith(f"DEMONSTRATION. About {by_hand.estimate.per100} of 100 ")
     assert f"({by_hand.estimate.lo} to {by_hand.estimate.hi})" in card["summary"]
     assert "Not a recommendation" in card["detail"]
     assert "Practitioner/dr1" in running.audit()
@@ -337,7 +341,7 @@ def test_a_refusal_is_a_card_for_who_orders_alone(http: httpx.Client, client: Cl
     extreme = prefetch(crp=290.0)
     assert call(http, client, request(prefetch=extreme)).json() == {"cards": []}
     (card,) = call(http, client, request("order-select", prefetch=extreme), ORDER).json()["cards"]
-    assert card["summary"] == "No estimate can be given for this patient"
+    assert card["summary"] == "DEMONSTRATION. No estimate can be given for this patient"
     assert "C-reactive protein" in card["detail"]
     assert not re.search(r"\d", card["summary"] + card["detail"])
 
@@ -500,7 +504,7 @@ def test_a_model_without_the_verdict_gives_the_groups_rate_alone(client: Client,
         httpx.Client(base_url=running.address, timeout=60) as http,
     ):
         (card,) = call(http, client, request()).json()["cards"]
-    assert card["summary"].startswith("No personal estimate. In the group studied ")
+    assert card["summary"].startswith("DEMONSTRATION. No personal estimate. In the group studied ")
     assert "would respond" not in card["summary"] + card["detail"]
 
 

@@ -49,6 +49,7 @@ def test_a_bundle_gives_a_risk_assessment_and_the_same_report(
     assert answer.headers["cache-control"] == "no-store"
     assert list(find_deviations(answer.json())) == []
     risk = answer.json()["entry"][0]["resource"]
+    assert risk["note"][0]["text"].startswith("DEMONSTRATION"), "nobody has signed the model"
     place = answer.headers["location"]
     view = browser.get(f"{place}.json").json()
     assert view["estimate"]["per100"] == risk["prediction"][0]["probabilityDecimal"]

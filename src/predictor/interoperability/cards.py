@@ -25,7 +25,9 @@ SYSTEM = "urn:response-predictor:override"
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~])")
 
 
-def card_of(view: PredictionReportV1, *, ordered: bool, launch: str = "") -> dict[str, Any] | None:
+def card_of(
+    view: PredictionReportV1, *, ordered: bool, launch: str = "", mark: str = ""
+) -> dict[str, Any] | None:
     """Write the card of a report.
 
     Parameters
@@ -35,6 +37,8 @@ def card_of(view: PredictionReportV1, *, ordered: bool, launch: str = "") -> dic
         The clinician is ordering the treatment: only then a refusal is worth a card.
     launch : str
         Address that opens the full report as a SMART app; no link without it.
+    mark : str
+        What has to stand first, such as that the model is not signed for clinical use.
 
     Returns
     -------
@@ -47,8 +51,8 @@ def card_of(view: PredictionReportV1, *, ordered: bool, launch: str = "") -> dic
     reasons = [{"system": SYSTEM, "code": code, "display": text} for code, text in OVERRIDE_REASONS]
     card: dict[str, Any] = {
         "uuid": str(uuid.uuid4()),
-        "summary": _shortened(_summary(view)),
-        "detail": "\n".join(f"- {_plain(line)}" for line in _details(view)),
+        "summary": _shortened(f"{mark.partition(':')[0]}. {_summary(view)}" if mark else _summary(view)),
+        "detail": "\n".join(f"- {_plain(line)}" for line in ([mark] if mark else []) + _details(view)),
         "indicator": "info",
         "source": {"label": f"{view.model.id}, version {view.model.version}"},
         "overrideReasons": reasons,

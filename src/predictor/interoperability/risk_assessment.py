@@ -31,7 +31,12 @@ Resource = dict[str, Any]
 
 
 def patient_resources(
-    view: PredictionReportV1, *, subject: str = "", basis: Sequence[str] = (), final: bool = False
+    view: PredictionReportV1,
+    *,
+    subject: str = "",
+    basis: Sequence[str] = (),
+    final: bool = False,
+    mark: str = "",
 ) -> Resource:
     """Write a report as a Bundle of resources.
 
@@ -44,6 +49,8 @@ def patient_resources(
         References to the resources that the values came from.
     final : bool
         Somebody has signed the report off; else it is preliminary.
+    mark : str
+        What has to stand first, such as that the model is not signed for clinical use.
 
     Returns
     -------
@@ -51,7 +58,7 @@ def patient_resources(
         A Bundle of type ``collection``: RiskAssessment, Device, Provenance, and for a refusal an OperationOutcome. No
         number is in a refusal, and no personal one on the page of a group.
     """
-    device, risk = _device(view), _risk(view, subject, basis, final=final)
+    device, risk = _device(view), _risk(view, subject, basis, final=final, mark=mark)
     addresses = {name: _address(view, name) for name in ("risk", "device", "provenance", "outcome")}
     risk["performer"] = {"reference": addresses["device"], "display": _model_text(view)}
     provenance = _provenance(view, basis, risk=addresses["risk"], device=addresses["device"])
@@ -103,7 +110,9 @@ def _meta(view: PredictionReportV1) -> Resource:
     return {"tag": [*tag, *([TEST_DATA] if view.simulated else [])]}
 
 
-def _risk(view: PredictionReportV1, subject: str, basis: Sequence[str], *, final: bool) -> Resource:
+def _risk(
+    view: PredictionReportV1, subject: str, basis: Sequence[str], *, final: bool, mark: str
+) -> Resource:
     model = {"system": f"{SYSTEM}:model", "code": view.model.id, "version": view.model.version}
     risk: Resource = {
         "resourceType": "RiskAssessment",
@@ -115,7 +124,7 @@ def _risk(view: PredictionReportV1, subject: str, basis: Sequence[str], *, final
         "subject": _subject(view, subject),
         "occurrenceDateTime": _instant(view),
         "prediction": [_prediction(view)],
-        "note": [{"text": text} for text in _notes(view)],
+        "note": [{"text": text} for text in ([mark] if mark else []) + _notes(view)],
     }
     if basis:
         risk["basis"] = [{"reference": one} for one in basis]

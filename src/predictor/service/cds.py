@@ -24,7 +24,7 @@ from predictor.interoperability.client_tokens import TokenRefused
 from predictor.interoperability.operation_outcome import operation_outcome
 from predictor.interoperability.partners import Cds
 from predictor.interoperability.strict_json import read_json
-from predictor.service.fhir import estimate_resources
+from predictor.service.fhir import estimate_resources, mark_of
 from predictor.service.others import Others
 from predictor.service.state import Service
 from predictor.service.wall import state
@@ -123,7 +123,7 @@ async def call(request: Request, name: str) -> Response:
         if ordered and not asked.orders_any(cds.medications):
             return _answer(request, cds, {"cards": []})
         offered = service.offered(cds.model)
-        bundle = bundle_of(asked, offered.intake.inputs)
+        bundle = await asyncio.to_thread(bundle_of, asked, offered.intake.inputs)
         service.estimates.count(issuer)
         found = await estimate_resources(service, offered, bundle, user=asked.user)
     except BadRequest as error:
@@ -136,7 +136,7 @@ async def call(request: Request, name: str) -> Response:
         status = 400 if set(codes) & set(DAMAGED) else 412
         return _answer(request, cds, operation_outcome(error.problems), status)
     launch = f"{others.partners.base}/launch" if others.partners.smart else ""
-    card = card_of(found.view, ordered=ordered, launch=launch)
+    card = card_of(found.view, ordered=ordered, launch=launch, mark=mark_of(offered))
     if card is not None:
         others.cards.add(card["uuid"], service=name, issuer=issuer, report=found.view.report.id)
     return _answer(request, cds, {"cards": [card] if card else []})

@@ -24,7 +24,7 @@ from predictor.service.shelf import Offered
 from predictor.service.state import Service
 from predictor.service.wall import require, require_own_page, require_token, state
 
-__all__ = ["FromFhir", "estimate_resources", "fhir_answer", "router"]
+__all__ = ["FromFhir", "estimate_resources", "fhir_answer", "mark_of", "router"]
 
 router = APIRouter()
 MEDIA = "application/fhir+json"
@@ -53,6 +53,11 @@ def fhir_answer(
     return Response(text, status, headers=headers, media_type=MEDIA)
 
 
+def mark_of(offered: Offered) -> str:
+    """Return what stands first in everything that a model which nobody has signed says."""
+    return "" if offered.signed else "DEMONSTRATION: not signed for clinical use"
+
+
 @router.get("/api/v1/models/{id_}/questionnaire")
 async def form(request: Request, id_: str) -> Response:
     """Send the form of a model as a Questionnaire."""
@@ -72,7 +77,7 @@ async def estimate(request: Request, model: str) -> Response:
     service.estimates.count(session.user)
     try:
         _check_type(request.headers.get("content-type", ""))
-        bundle = read_bundle(await request.body())
+        bundle = await asyncio.to_thread(read_bundle, await request.body())
         found = await estimate_resources(service, offered, bundle, user=session.user)
     except DataError as error:
         codes = " ".join(sorted({one.code for one in error.problems}))
@@ -80,7 +85,7 @@ async def estimate(request: Request, model: str) -> Response:
         return fhir_answer(operation_outcome(error.problems), 422)
     source: dict[str, Any] = {"subject": found.inputs.subject, "basis": found.inputs.basis}
     name = service.sessions.keep(session, (offered.id, found.view, source))
-    written = patient_resources(found.view, **source)
+    written = patient_resources(found.view, **source, mark=mark_of(offered))
     return fhir_answer(written, headers={"location": f"/r/{name}"})
 
 
@@ -151,5 +156,6 @@ async def report_resources(request: Request, name: str) -> Response:
     if not (isinstance(found, tuple) and isinstance(found[1], PredictionReportV1)):
         raise HTTPException(404)
     view, source = found[1], found[2] if len(found) > 2 else {}
+    mark = mark_of(state(request).offered(str(found[0])))
     headers = {"content-disposition": f'attachment; filename="{view.report.id}.fhir.json"'}
-    return fhir_answer(patient_resources(view, **source), headers=headers)
+    return fhir_answer(patient_resources(view, **source, mark=mark), headers=headers)

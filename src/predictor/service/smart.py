@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 
 from predictor.errors import DataError
-from predictor.interoperability.bundle import collect_resources
+from predictor.interoperability.bundle import Entry, collect_resources
 from predictor.interoperability.candidates import Candidate, Clock
 from predictor.interoperability.intake import PatientInputs
 from predictor.interoperability.partners import Smart, SmartServer
@@ -125,8 +125,7 @@ async def callback(request: Request) -> Response:
             redirect, scopes = f"{others.partners.base}/callback", _scopes(service, smart, begun)
             allowed = await granted(client, begun, code, redirect=redirect, scopes=scopes)
             entries = await fetch_patient(client, begun.server, allowed, offered.intake.inputs)
-        found = collect_resources(entries, subject=f"Patient/{allowed.patient}")
-        inputs = offered.intake.read(found, Clock(datetime.now().astimezone().date()))
+        inputs = await asyncio.to_thread(_read, offered, entries, allowed.patient)
     except (SmartError, TimeoutError) as error:
         return _refused(request, _said(error), 502)
     except DataError as error:
@@ -135,6 +134,11 @@ async def callback(request: Request) -> Response:
         said = "; ".join(dict.fromkeys(f"{one.path}: {one.message}" for one in error.problems))
         return _refused(request, f"The EHR's values cannot be used: {said}. Fill in the form by hand.", 422)
     return _prefilled(request, offered, inputs, begun, allowed)
+
+
+def _read(offered: Offered, entries: list[Entry], patient: str) -> PatientInputs:
+    found = collect_resources(entries, subject=f"Patient/{patient}")
+    return offered.intake.read(found, Clock(datetime.now().astimezone().date()))
 
 
 def _prefilled(
