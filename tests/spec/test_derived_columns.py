@@ -239,3 +239,87 @@ def test_rows_without_an_order_can_only_be_counted():
     dictionary = declared({"sex": {"type": "category"}}, trials=TRIALS)
     assert dictionary.references() == ["patients.sex"]
     assert dictionary.find("trials.adequacy") is None
+
+
+VITALS = {
+    "layout": "long",
+    "name_column": "what",
+    "value_column": "value",
+    "known": {"date": "on"},
+    "source": {"path": "patients.csv"},
+    "key": "id",
+}
+
+
+def vitals(columns: dict[str, Any]) -> Dictionary:
+    return Dictionary.model_validate({"patients": VITALS | {"columns": columns}})
+
+
+def test_in_a_long_table_what_was_measured_together_is_computed_together(read):
+    rows = [
+        "id,on,what,value",
+        "a,2024-01-01,w,81",
+        "a,2024-01-01,h,180",
+        "a,2024-02-01,w,90",  # no height on this day
+        "b,2024-01-01,h,160",
+        "b,2024-01-01,w,128",
+    ]
+    table = read(vitals({"w": WEIGHT, "h": HEIGHT, "bmi": BMI}), patients="\n".join(rows) + "\n")
+    own = table.frame["what"] == "bmi"
+    found = table.frame.loc[own, ["id", "on", "value"]].astype({"on": str}).round(9).to_numpy().tolist()
+    assert found == [["a", "2024-01-01", 25.0], ["b", "2024-01-01", 50.0]]  # 81/1.8²; 128/1.6²
+    assert table.rows[own].tolist() == [2, 5]  # the first row of each measurement
+    assert table.frame.loc[~own, "value"].tolist() == [81, 180, 90, 160, 128]
+
+
+def test_in_a_long_table_one_rule_may_use_another(read):
+    dose = {"measure": "dose", "unit": "mg", "range": [0, 200]}
+    per_kg = {
+        "measure": "dose_per_weight",
+        "unit": "mg/kg",
+        "derive": {"rule": "dose", "dose": "d", "weight": "w"},
+    }
+    more = {
+        "measure": "more",
+        "unit": "mg/kg",
+        "derive": {"rule": "difference", "of": "per_kg", "minus": "usual"},
+    }
+    usual = {"measure": "usual", "unit": "mg/kg"}
+    rows = ["a,2024-01-01,w,80", "a,2024-01-01,d,40", "a,2024-01-01,usual,0.4", "b,2024-01-01,w,70"]
+    table = read(
+        vitals({"w": WEIGHT, "d": dose, "usual": usual, "per_kg": per_kg, "more": more}),
+        patients="\n".join(["id,on,what,value", *rows, "b,2024-01-02,d,30"]) + "\n",
+    )
+    computed = table.frame.loc[table.frame["what"].isin(["per_kg", "more"])].set_index("what")["value"]
+    np.testing.assert_allclose(computed[["per_kg", "more"]], [0.5, 0.1])  # 40/80; 0.5 - 0.4
+
+
+def test_in_a_long_table_a_result_outside_its_limits_names_the_row(read):
+    dictionary = vitals({"w": {**WEIGHT, "range": [0, 900]}, "h": HEIGHT, "bmi": BMI})
+    rows = [
+        "id,on,what,value",
+        "a,2024-01-01,w,81",
+        "a,2024-01-01,h,180",
+        "b,2024-01-01,w,700",
+        "b,2024-01-01,h,170",
+    ]
+    with pytest.raises(DataError) as caught:
+        read(dictionary, patients="\n".join(rows) + "\n")
+    assert "patients.csv:4: bmi: DAT-18 computed, and outside 10 to 90 kg/m2" in str(caught.value)
+
+
+def test_in_a_long_table_only_rules_that_need_values_alone(tmp_path):
+    below = {"type": "number", "derive": {"rule": "below_limit", "of": "crp"}}
+    crp = {"analyte": "crp", "unit": "mg/L", "below_limit": "half"}
+    assert refused(vitals({"crp": crp, "below": below})) == [
+        "below.derive: in a long table nothing is computed by the rule below_limit"
+    ]
+
+
+def test_a_score_is_computed_too_late_to_be_computed_from():
+    items = {f"g{i}": {"instrument": "gad7", "item": i} for i in range(1, 8)}
+    total = {"instrument": "gad7", "score": "total"}
+    less = {"type": "number", "derive": {"rule": "difference", "of": "total", "minus": "g1"}}
+    assert refused(declared(items | {"total": total, "less": less})) == [
+        'less.derive: "total" is a score, which is computed after this column'
+    ]

@@ -22,6 +22,8 @@ from predictor.errors import Problem
 __all__ = ["find_derivation_problems"]
 
 ABOUT_CELLS = ("values", "below_limit", "above_limit", "file_unit", "unit_column", "assay_column", "score")
+IN_LONG = (AwakeningResponse, BodyMassIndex, Difference, Dose)
+"""Rules that need nothing but values of one patient, visit and date."""
 WORDS = {"baseline": 0, "plan": 1, "after": 2}
 
 
@@ -40,9 +42,9 @@ def find_derivation_problems(
     rule, table, place = column.derive, dictionary[name], f"dictionary.{name}.columns.{header}"
     if rule is None:
         return
-    if table.layout == "long":
-        remedy = "Declare it in a table of layout: wide"
-        yield Problem("CFG-49", "a long table has no derived columns", remedy, f"{place}.derive")
+    if table.layout == "long" and not isinstance(rule, IN_LONG):
+        message = f"in a long table nothing is computed by the rule {rule.rule}"
+        yield Problem("CFG-49", message, "Declare it in a table of layout: wide", f"{place}.derive")
         return
     for word in [word for word in ABOUT_CELLS if getattr(column, word) is not None]:
         message = f"a derived column is not read from the file, so {word} says nothing about it"
@@ -82,7 +84,9 @@ def _inputs(table: Table, rule: Any) -> Iterator[tuple[str, str]]:
     """Yield inputs of the wrong type."""
     wanted = ("date",) if isinstance(rule, HoursBetween) else ("number", "integer")
     for one in inputs_of(rule):
-        if table.columns[one].kind not in wanted:
+        if table.columns[one].score is not None:
+            yield f'"{one}" is a score, which is computed after this column', "Name columns of the file"
+        elif table.columns[one].kind not in wanted:
             yield f'"{one}" is {table.columns[one].kind}, {wanted[0]} was expected', "Name another column"
     if isinstance(rule, BelowLimit) and table.columns[rule.of].below_limit is None:
         yield f'"{rule.of}" has no below_limit, so no cell of it can be below one', "Write below_limit for it"

@@ -315,7 +315,7 @@ def conform_table(
     if learning and not found and survey is None:
         note_lone_dates(reading, frame)
     if not found:
-        frame = add_derived(frame, reading, counted or {})
+        frame, reading = add_derived(frame, reading, counted or {})
     if not found:
         frame, reading = add_scores(frame, reading)
     if learning:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from predictor.config.derivations import (
 from predictor.config.dictionary import Column, Table
 from predictor.data.cells import limits_of
 from predictor.data.conversion import UnitError, convert
+from predictor.data.item_scores import spread_by_assessment
 from predictor.data.reading import Reading
 
 __all__ = ["Counted", "add_derived", "counted_by"]
@@ -41,8 +43,8 @@ def counted_by(declared: Table) -> list[str]:
     return list(dict.fromkeys(rule.table for rule in rules if isinstance(rule, Count)))
 
 
-def add_derived(frame: pd.DataFrame, reading: Reading, counted: Counted) -> pd.DataFrame:
-    """Return the table with its derived columns, each computed after those that it needs.
+def add_derived(frame: pd.DataFrame, reading: Reading, counted: Counted) -> tuple[pd.DataFrame, Reading]:
+    """Return the table with its derived columns, each computed after those that it needs; in a long table as rows.
 
     Parameters
     ----------
@@ -53,6 +55,34 @@ def add_derived(frame: pd.DataFrame, reading: Reading, counted: Counted) -> pd.D
         outside its limits.
     counted : mapping of str to (Table, pandas.DataFrame)
     """
+    if reading.declared.layout == "wide":
+        return _computed(frame, reading, counted), reading
+    return _add_rows(frame, reading, counted)
+
+
+def _add_rows(frame: pd.DataFrame, reading: Reading, counted: Counted) -> tuple[pd.DataFrame, Reading]:
+    """Compute from the values of one patient, visit and date, and append what is known."""
+    columns = reading.declared.columns
+    derived = [header for header, column in columns.items() if column.derive is not None]
+    if not derived:
+        return frame, reading
+    needed = dict.fromkeys(one for header in derived for one in inputs_of(columns[header].derive))
+    read = [header for header in needed if not columns[header].computed]
+    wide, first = spread_by_assessment(frame, read, reading)
+    wide = _computed(wide, replace(reading, rows=reading.rows[first]), counted)
+    pieces, rows = [frame], [reading.rows]
+    for header in derived:
+        known = wide[header].notna().to_numpy(bool)
+        own = frame.iloc[first[known]].assign(**{str(reading.declared.name_column): header})
+        own[str(reading.declared.value_column)] = wide.loc[known, header].to_numpy(float)
+        pieces.append(own)
+        rows.append(reading.rows[first[known]])
+    whole = pd.concat(pieces, ignore_index=True)
+    cells = reading.cells.reindex(range(len(whole)))
+    return whole, replace(reading, cells=cells, rows=np.concatenate(rows))
+
+
+def _computed(frame: pd.DataFrame, reading: Reading, counted: Counted) -> pd.DataFrame:
     columns = reading.declared.columns
     waiting = {header: column for header, column in columns.items() if column.derive is not None}
     while waiting:

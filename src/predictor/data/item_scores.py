@@ -20,7 +20,7 @@ from predictor.data.reading import Reading
 from predictor.data.repeats import rows_in_words
 from predictor.data.scales import SUICIDALITY, TOTAL, Rating
 
-__all__ = ["add_scores"]
+__all__ = ["add_scores", "spread_by_assessment"]
 
 ROUNDING = 1e-9
 
@@ -203,9 +203,7 @@ def _add_rows(
     frame: pd.DataFrame, reading: Reading, assessments: list[Assessment]
 ) -> tuple[pd.DataFrame, Reading]:
     names, value = str(reading.declared.name_column), str(reading.declared.value_column)
-    place = [h for h in structural_headers(reading.declared) if h not in (names, value)]
-    group = frame.groupby(place, dropna=False, sort=False).ngroup().to_numpy(int)
-    first = np.unique(group, return_index=True)[1]
+    group, first = _by_assessment(frame, reading)
     pieces, rows = [frame], [reading.rows]
     for assessment in assessments:
         headers = [*assessment.items.values(), *assessment.given]
@@ -223,6 +221,39 @@ def _add_rows(
     whole = pd.concat(pieces, ignore_index=True)
     cells = reading.cells.reindex(range(len(whole)))
     return whole, replace(reading, cells=cells, rows=np.concatenate(rows))
+
+
+def _by_assessment(frame: pd.DataFrame, reading: Reading) -> tuple[np.ndarray, np.ndarray]:
+    """Return the number of each row's assessment, and the position of the first row of each."""
+    names, value = str(reading.declared.name_column), str(reading.declared.value_column)
+    place = [h for h in structural_headers(reading.declared) if h not in (names, value)]
+    group = frame.groupby(place, dropna=False, sort=False).ngroup().to_numpy(int)
+    return group, np.unique(group, return_index=True)[1]
+
+
+def spread_by_assessment(
+    frame: pd.DataFrame, headers: list[str], reading: Reading
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return a long table's quantities side by side: one row per patient, visit and dates.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Converted rows.
+    headers : list of str
+        Names of the quantities.
+    reading : Reading
+        Its findings receive DAT-05 for one that stands twice in an assessment.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One column per name.
+    ndarray of int
+        Position of the first row of each assessment.
+    """
+    group, first = _by_assessment(frame, reading)
+    return _spread(frame, group, headers, reading, of=len(first))[0], first
 
 
 def _spread(
