@@ -106,7 +106,7 @@ class Column(Declared):
     """How a cell such as ``>1500`` is read: as 1500. Without it such a cell is an error."""
     derive: AnyDerivation | None = None
     """The column is not in the file but computed from others of it, or from another table, by this rule. In a long
-    table from the quantities of the same visit and date, by ``bmi``, ``dose``, ``difference`` or ``awakening_response``."""
+    table from the quantities of one visit and date, by ``bmi``, ``dose``, ``difference`` or ``awakening_response``."""
     fhir: Coded | None = None
     """Where one patient's FHIR resources hold the value, for the service and ``predict --fhir``."""
     sensitive: bool = False
