@@ -17,6 +17,8 @@ import pytest
 
 from model_examples import example_model, rehash
 from predictor.errors import ConfigError, ModelError, RefusedError, ResourceError
+from predictor.interoperability.cards import card_of
+from predictor.interoperability.risk_assessment import patient_resources
 from predictor.prediction_model import load_prediction_model, save_prediction_model
 from predictor.reports.content import SignedOff
 from predictor.reports.patient import patient_views
@@ -406,6 +408,20 @@ def test_every_report_of_a_demonstration_is_marked(clinic: Path, tmp_path: Path)
         style, _, body = text.partition("</style>")
         assert [part.count("DEMONSTRATION: not signed for clinical use") for part in (style, body)] == [1, 1]
         assert json.loads(page.with_suffix(".json").read_text())["model"]["sign_off"]["demonstration"] is True
+
+
+def test_other_systems_are_told_that_it_is_a_demonstration(clinic: Path) -> None:
+    approve(clinic, now=datetime.now(UTC), demonstration=True)
+    model = load_prediction_model(clinic)
+    (view,) = patient_views(model, new_patients(1), now=datetime.now(UTC), user_ref="a")
+    card = card_of(view, ordered=True)
+    assert card
+    assert card["summary"].startswith("DEMONSTRATION. About ")
+    assert len(card["summary"]) < 140
+    assert "DEMONSTRATION: not signed for clinical use" in card["detail"]
+    written = patient_resources(view, subject="Patient/1", basis=())
+    notes = [one["text"] for one in written["entry"][0]["resource"]["note"]]
+    assert "DEMONSTRATION: not signed for clinical use" in " ".join(notes)
 
 
 # Beside the run, and in the registry

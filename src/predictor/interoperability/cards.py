@@ -63,7 +63,8 @@ def card_of(
 
 
 def _summary(view: PredictionReportV1) -> str:
-    mark = "SIMULATED DATA. " if view.simulated else ""
+    mark = "DEMONSTRATION. " if view.model.demonstration else ""
+    mark += "SIMULATED DATA. " if view.simulated else ""
     if view.estimate is not None:
         one = view.estimate
         counts = f"About {one.per100} of 100 with these values and this treatment"
@@ -80,7 +81,8 @@ def _details(view: PredictionReportV1) -> list[str]:
     if view.report.kind == "refusal":
         # What would resolve it; rules hold limits, which could be read as an estimate.
         return [*(f"{one.label}: {one.resolve}" for one in view.refusal), say("warning")]
-    lines = [say("simulated")] if view.simulated else []
+    lines = [say("demonstration")] if view.model.demonstration else []
+    lines += [say("simulated")] if view.simulated else []
     lines += [f"Response {say('definition', definition=view.outcome.definition)}"]
     if view.estimate is not None:
         lines += [f"This estimate is {view.estimate.label}.", say("estimate_without")]

@@ -50,7 +50,8 @@ def report_of_bundle(
     view = patient_views(model, inputs.rows("not named"), now=now, user_ref="")[0]
     written = patient_resources(view, subject=inputs.subject, basis=inputs.basis)
     prediction = written["entry"][0]["resource"]["prediction"][0]
-    lines = [say("simulated")] if view.simulated else []
+    lines = [say("demonstration")] if view.model.demonstration else []
+    lines += [say("simulated")] if view.simulated else []
     lines += [prediction["outcome"]["text"], prediction["rationale"]]
     lines += [f"{reason.rule}. {reason.resolve}" for reason in view.refusal]
     return written, "\n".join(lines)

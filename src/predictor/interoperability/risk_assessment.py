@@ -190,7 +190,8 @@ def _period(view: PredictionReportV1) -> Resource:
 
 
 def _notes(view: PredictionReportV1) -> list[str]:
-    marks = [say("simulated")] if view.simulated else []
+    marks = [say("demonstration")] if view.model.demonstration else []
+    marks += [say("simulated")] if view.simulated else []
     marks += [say("research_only")] if view.research_only else []
     verdict = view.applicability
     check = [f"{one.label}: {one.result}" for one in verdict.checks if one.status != "ok"] if verdict else []

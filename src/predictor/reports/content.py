@@ -112,6 +112,11 @@ class ModelLabel(View):
     status: Literal["research", "local-approved"] = "research"
     sign_off: SignedOff | None = None
 
+    @property
+    def demonstration(self) -> bool:
+        """Whether it says of itself that nobody has approved it."""
+        return self.sign_off is not None and self.sign_off.demonstration
+
     @model_validator(mode="after")
     def _approved_by_somebody(self) -> Self:
         given = self.sign_off

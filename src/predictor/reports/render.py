@@ -325,8 +325,7 @@ def _annex_text(view: PredictionReportV1, flagged: Sequence[InputValue]) -> str:
 
 def _patient_banners(view: PredictionReportV1, banner: str) -> Sequence[str]:
     """Name each mark once, whether the content or whoever prints the page asks for it."""
-    given = view.model.sign_off
-    demonstration = say("demonstration") if given and given.demonstration else ""
+    demonstration = say("demonstration") if view.model.demonstration else ""
     own = _banners(simulated=view.simulated, research_only=view.research_only)
     return list(dict.fromkeys(filter(None, [banner, demonstration, *own])))
 

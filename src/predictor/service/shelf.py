@@ -87,19 +87,19 @@ def open_shelf(folders: Sequence[Path], *, demonstration: bool) -> tuple[Offered
     found: list[Offered] = []
     for folder in folders:
         model = load_prediction_model(folder)
+        # With keys in the policy, a signature of anybody else has not passed the load.
+        signed = bool(keys) and (folder / SIGNATURE).exists()
+        if not signed and not demonstration:
+            raise RefusedError(_unsigned(folder))
         complaint = model.sign_off.complaint(today) if model.sign_off else "it has no clinical sign-off"
+        if complaint and not demonstration:
+            raise RefusedError(_not_signed_off(folder, complaint))
         if not complaint:
             model = _until_sign_off(model)
         # What cannot be built must not be offered. It is built in a process of its own: answers come from the plain
         # numbers, and the libraries of the estimator would take half of the memory.
         try_estimator(folder / ESTIMATOR, (folder / ESTIMATOR).read_bytes())
         _warm_up(model)
-        # With keys in the policy, a signature of anybody else has not passed the load.
-        signed = bool(keys) and (folder / SIGNATURE).exists()
-        if not signed and not demonstration:
-            raise RefusedError(_unsigned(folder))
-        if complaint and not demonstration:
-            raise RefusedError(_not_signed_off(folder, complaint))
         offered = Offered(_free(_slug(str(model.card["name"])), found), model, signed and not complaint)
         found.append(offered)
     return tuple(found)
