@@ -24,7 +24,15 @@ from predictor.prediction_model import PredictionModel, load_prediction_model, r
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["COLUMNS", "ResponsePredictor", "as_frame", "as_records", "predict_frame", "predict_patients"]
+__all__ = [
+    "COLUMNS",
+    "NOTED",
+    "ResponsePredictor",
+    "as_frame",
+    "as_records",
+    "predict_frame",
+    "predict_patients",
+]
 
 COLUMNS = (
     "row",

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from predictor.errors import DataError, Problem
-from predictor.prediction.predicting import COLUMNS, as_records, predict_patients
+from predictor.prediction.predicting import NOTED, as_records, predict_patients
 from predictor.prediction.reading import Rows
 from predictor.reports.content import PredictionReportV1
 from predictor.reports.patient import patient_views
@@ -85,7 +85,7 @@ def answer_table(offered: Offered, rows: Sequence[Mapping[str, str]]) -> str:
     table = Rows(list(rows[0]), [list(row.values()) for row in rows])
     found = as_records(predict_patients(offered.model, table, explain=False))
     text = io.StringIO()
-    writer = csv.DictWriter(text, ["patient", *COLUMNS] if "patient" in rows[0] else list(COLUMNS))
+    writer = csv.DictWriter(text, ["patient", *NOTED] if "patient" in rows[0] else list(NOTED))
     writer.writeheader()
     for row, answer in zip(rows, found, strict=True):
         own = {"patient": row["patient"]} if "patient" in row else {}
