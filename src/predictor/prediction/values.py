@@ -8,7 +8,7 @@ from predictor.prediction.reading import learned_text
 from predictor.prediction.records import Broken, Check, Patient
 from predictor.prediction_model import InputField, PredictionModel
 
-__all__ = ["check_ranges"]
+__all__ = ["check_ranges", "unit_hint"]
 
 # Between units in use: powers of ten, creatinine, glucose, cholesterol, cortisol, vitamin D, pounds, inches.
 UNIT_FACTORS = (10.0, 100.0, 1000.0, 88.4, 18.0, 38.67, 27.59, 2.496, 2.2046, 2.54)
@@ -68,11 +68,22 @@ def _is_outside(one: InputField, patient: Patient) -> bool:
 
 def _outside_text(one: InputField, patient: Patient) -> str:
     seen = f"{one.label} is outside what the model has seen ({learned_text(one)} {one.unit}".rstrip() + ")"
-    return seen + _unit_hint(one, patient.values[one.name])
+    return seen + unit_hint(one, patient.values[one.name])
 
 
-def _unit_hint(one: InputField, value: float | str | None) -> str:
-    """Say by which factor between units a value would lie inside, if by any: the one that brings it nearest."""
+def unit_hint(one: InputField, value: float | str | None) -> str:
+    """Say by which factor between units a value would lie inside, if by any: the one that brings it nearest.
+
+    Parameters
+    ----------
+    one : InputField
+    value : float, str or None
+
+    Returns
+    -------
+    str
+        Goes on after a semicolon; empty where no factor helps, and for what lies only a little outside.
+    """
     if one.learned is None or not isinstance(value, float) or not (value > 0 and one.learned[1] > 0):
         return ""
     low, high = one.learned

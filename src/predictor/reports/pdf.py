@@ -37,7 +37,7 @@ ARGUMENTS = (
 )
 
 
-def print_pdf(html: str, *, seconds: float = SECONDS) -> bytes:
+def print_pdf(html: str, *, seconds: float = SECONDS, place: Path | None = None) -> bytes:
     """Print a page as its own style sheet says: paper, margins, page breaks.
 
     Parameters
@@ -46,6 +46,8 @@ def print_pdf(html: str, *, seconds: float = SECONDS) -> bytes:
         From `predictor.reports.render`: it loads nothing.
     seconds : float
         Longest time for the browser.
+    place : Path, optional
+        Where its folder is made, e.g. in memory; by default where temporary files are.
 
     Returns
     -------
@@ -61,7 +63,7 @@ def print_pdf(html: str, *, seconds: float = SECONDS) -> bytes:
     reason = "Chromium is not installed"
     if browser is not None:
         try:
-            return _by_chromium(browser, html, seconds)
+            return _by_chromium(browser, html, seconds, place)
         except _NotPrintedError as error:
             reason = str(error)
     printed = _by_weasyprint(html)
@@ -75,8 +77,8 @@ class _NotPrintedError(Exception):
     """The browser gave no PDF; the text says why, and nothing of the page."""
 
 
-def _by_chromium(browser: str, html: str, seconds: float) -> bytes:
-    with tempfile.TemporaryDirectory(prefix="predictor-pdf-", ignore_cleanup_errors=True) as name:
+def _by_chromium(browser: str, html: str, seconds: float, place: Path | None) -> bytes:
+    with tempfile.TemporaryDirectory(prefix="predictor-pdf-", dir=place, ignore_cleanup_errors=True) as name:
         folder = Path(name)
         page, pdf = folder / "page.html", folder / "page.pdf"
         page.write_text(html, encoding="utf-8")

@@ -71,9 +71,7 @@ class Accounts:
         with self._lock:
             if self._code is None or not hmac.compare_digest(code.encode(), self._code.encode()):
                 return None
-            made = self._add(name, password, "admin")
-            self._code = None
-            return made
+            return self._add(name, password, "admin")
 
     def add(self, name: str, password: str, role: Role) -> Account:
         """Make an account.
@@ -113,7 +111,7 @@ class Accounts:
         text = json.dumps([asdict(one) for one in accounts.values()], indent=2)
         write_atomically(self._path, text.encode())
         self._path.chmod(0o600)
-        self._accounts = accounts
+        self._accounts, self._code = accounts, None
         return made
 
     def check(self, name: str, password: str) -> Account | None:

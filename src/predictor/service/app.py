@@ -11,8 +11,8 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 from predictor.errors import ResourceError
-from predictor.service import cds, fhir, machine, pages, smart
-from predictor.service.guard import Guard
+from predictor.service import cds, description, fhir, machine, pages, result_pages, smart
+from predictor.service.guard import Guard, TooLargeError, TooSlowError
 from predictor.service.state import Busy, Service
 from predictor.service.wall import page
 
@@ -38,13 +38,17 @@ def create_app(service: Service, *, hosts: frozenset[str]) -> Guard:
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, title="response-predictor")
     app.state.service = service
     app.include_router(fhir.router)  # before the pages: `/r/NAME.fhir.json` ends like one of theirs
+    app.include_router(result_pages.router)
     app.include_router(pages.router)
     app.include_router(machine.router)
     app.include_router(cds.router)
     app.include_router(smart.router)
+    app.include_router(description.router)
     app.add_exception_handler(HTTPException, _told)
     app.add_exception_handler(Busy, _busy)
     app.add_exception_handler(TimeoutError, _busy)
+    app.add_exception_handler(TooLargeError, _too_large)
+    app.add_exception_handler(TooSlowError, _too_slow)
     app.add_exception_handler(ResourceError, _unrecorded)
     app.add_exception_handler(Exception, _failed)
     return Guard(app, hosts=hosts, secure=service.secure)
@@ -60,12 +64,21 @@ def _told(request: Request, error: Exception) -> Response:
         ),
         404: ("Not found", "There is no such page, or what it showed is no longer kept."),
         405: ("Not found", "There is no such page."),
+        408: ("Too slow", "What was sent did not come to its end in time. Try again."),
         413: ("Too large", "What was sent is larger than this page takes."),
         429: ("Too many requests", "Wait a while, then try again."),
         503: ("Busy", "The service cannot answer now. Try again in a moment."),
     }
     heading, text = words.get(error.status_code, ("Not possible", "The request was not understood."))
     return _answer(request, error.status_code, heading, text, error.headers)
+
+
+async def _too_large(request: Request, _: Exception) -> Response:
+    return _told(request, HTTPException(413))
+
+
+async def _too_slow(request: Request, _: Exception) -> Response:
+    return _told(request, HTTPException(408))
 
 
 def _busy(request: Request, _: Exception) -> Response:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from predictor.prediction.reading import learned_text, read_value
+from predictor.prediction.values import unit_hint
 from predictor.prediction_model import InputField, PredictionModel
 
 __all__ = ["MISSING", "Filled", "FormField", "blank_form", "read_form"]
@@ -164,10 +165,11 @@ def _complaint(one: InputField, text: str) -> tuple[str, bool]:
         return "", False
     low, high = one.limits
     if (low is not None and value < low) or (high is not None and value > high):
-        return f"{one.label} must be {_between(low, high)} {one.unit}".rstrip(), False
+        return f"{one.label} must be {_between(low, high)} {one.unit}".rstrip() + unit_hint(one, value), False
     if one.learned is not None and not one.learned[0] <= value <= one.learned[1]:
         seen = f"outside what the model has seen ({learned_text(one)} {one.unit}".rstrip()
-        return f"{one.label} is {seen}). Check it; if it is right, no estimate can be given", True
+        hint = unit_hint(one, value) or "."
+        return f"{one.label} is {seen}){hint} Check it; if it is right, no estimate can be given", True
     return "", False
 
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-__all__ = ["Guard"]
+__all__ = ["Guard", "TooLargeError", "TooSlowError"]
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -19,10 +19,10 @@ MOST_BYTES, BATCH_BYTES = 64 * 1024, 5 * 1024 * 1024
 FHIR_BYTES = 1024 * 1024
 LIMITS = {"/batch": BATCH_BYTES, "/api/v1/estimate/fhir": FHIR_BYTES}
 LIMITS |= {f"/cds-services/ketamine-response-{hook}": FHIR_BYTES for hook in ("view", "order")}
-BODY_SECONDS, REQUEST_SECONDS, BATCH_SECONDS = 10.0, 15.0, 120.0
+BODY_SECONDS, REQUEST_SECONDS, BATCH_SECONDS, PRINT_SECONDS = 10.0, 15.0, 120.0, 60.0
 POLICY = (
     "default-src 'none'; style-src 'self'{inline}; script-src 'self'; img-src 'self' data:; form-action 'self'; "
-    "frame-ancestors 'none'; base-uri 'none'"
+    "frame-ancestors 'none'; base-uri 'none'; connect-src 'self'"
 )
 HEADERS = {
     "x-content-type-options": "nosniff",
@@ -35,6 +35,10 @@ HEADERS = {
 
 class TooLargeError(Exception):
     """The body has more bytes than its page takes."""
+
+
+class TooSlowError(Exception):
+    """The rest of the body did not come in time."""
 
 
 class Guard:
@@ -78,11 +82,14 @@ class Guard:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, limit: int) -> None:
         begun, counted = False, 0
-        seconds = BATCH_SECONDS if scope["path"] == "/batch" else REQUEST_SECONDS
+        seconds = _seconds(scope["path"])
 
         async def counting() -> Message:
             nonlocal counted
-            message = await asyncio.wait_for(receive(), BODY_SECONDS)
+            try:
+                message = await asyncio.wait_for(receive(), BODY_SECONDS)
+            except TimeoutError as error:
+                raise TooSlowError from error
             counted += len(message.get("body", b""))
             if counted > limit:
                 raise TooLargeError
@@ -100,7 +107,7 @@ class Guard:
         except TooLargeError:
             if not begun:
                 await _plain(send, 413, "The request is too large.")
-        except TimeoutError:
+        except (TimeoutError, TooSlowError):
             if not begun:
                 await _plain(send, 408, "The request took too long.")
 
@@ -110,6 +117,12 @@ class Guard:
         if self._secure:
             wanted["strict-transport-security"] = "max-age=31536000"
         return [(key.encode(), value.encode()) for key, value in wanted.items() if key.encode() not in there]
+
+
+def _seconds(path: str) -> float:
+    if path == "/batch":
+        return BATCH_SECONDS
+    return PRINT_SECONDS if path.endswith(".pdf") else REQUEST_SECONDS
 
 
 def _name_of(host: str) -> str:

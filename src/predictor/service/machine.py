@@ -15,9 +15,40 @@ from predictor.errors import DataError
 from predictor.service.estimates import estimate_patient
 from predictor.service.wall import require, require_own_page, require_token, state
 
-__all__ = ["problem", "router"]
+__all__ = ["REFUSALS", "problem", "router"]
 
 router = APIRouter(prefix="/api/v1")
+REFUSALS = {
+    "400": "It is no JSON, or has a key twice",
+    "401": "Nobody is signed in",
+    "403": "The account may not do this, or the token is not the session's",
+    "404": "There is no such model",
+    "413": "It is too large",
+    "415": "It is not JSON",
+    "422": "The values are not those that the model asks for",
+    "429": "Too many estimates of this user",
+    "503": "The service is busy, or cannot keep its records",
+}
+BODY = {
+    "type": "object",
+    "required": ["model", "values"],
+    "additionalProperties": False,
+    "properties": {
+        "model": {"type": "string", "description": "Its id, see /api/v1/models"},
+        "patient": {"type": "string", "description": "The clinic's pseudonym, never a name"},
+        "values": {
+            "type": "object",
+            "description": "By input, see the model's schema; null or an empty text where it was not measured",
+            "additionalProperties": {"type": ["string", "number", "boolean", "null"]},
+        },
+    },
+}
+REQUEST: dict[str, Any] = {
+    "requestBody": {"required": True, "content": {"application/json": {"schema": BODY}}},
+    "parameters": [
+        {"name": "X-CSRF-Token", "in": "header", "required": True, "schema": {"type": "string"}},
+    ],
+}
 
 
 def problem(status: int, title: str, headers: Mapping[str, str] | None = None, **more: Any) -> Response:
@@ -50,7 +81,7 @@ async def schema(request: Request, id_: str) -> dict[str, object]:
     return {"id": id_, "inputs": [{k: v for k, v in one.items() if k not in private} for one in fields]}
 
 
-@router.post("/estimate")
+@router.post("/estimate", openapi_extra=REQUEST)
 async def estimate(request: Request) -> Response:
     """Estimate one patient: ``{"model": …, "patient": …, "values": {…}}`` gives ``PredictionReportV1``."""
     user, service = require(request, "clinician", "admin"), state(request)

@@ -15,12 +15,10 @@ from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
 
 from predictor.errors import ConfigError, PredictorError
-from predictor.reports.content import PredictionReportV1
-from predictor.reports.render import render_patient_report
 from predictor.service.accounts import ROLES
 from predictor.service.estimates import answer_table, estimate_patient
 from predictor.service.form import MISSING, read_form
-from predictor.service.guard import POLICY
+from predictor.service.result_pages import keep_result, show_form, with_own_style
 from predictor.service.sessions import Session
 from predictor.service.shelf import Offered
 from predictor.service.wall import (
@@ -35,12 +33,11 @@ from predictor.service.wall import (
     to_page,
 )
 
-__all__ = ["router", "show_form"]
+__all__ = ["router"]
 
 router = APIRouter()
-DOWNLOAD = {"json": "application/json", "html": "text/html; charset=utf-8"}
 RESUME, KEPT = "resume", "kept."
-STATIC = {"service.css": "text/css; charset=utf-8"}
+STATIC = {"service.css": "text/css; charset=utf-8", "session.js": "text/javascript; charset=utf-8"}
 
 
 @router.get("/healthz")
@@ -51,13 +48,15 @@ async def alive() -> dict[str, str]:
 
 @router.get("/readyz")
 async def ready(request: Request) -> dict[str, object]:
-    """Say that the models are loaded and have passed their own tests."""
-    return {"status": "ready", "models": [one.id for one in state(request).shelf]}
+    """Say that the models are loaded and have passed their own tests, and which folders hold another one by now."""
+    shelf = state(request).shelf
+    replaced = await asyncio.to_thread(lambda: [one.id for one in shelf if one.replaced])
+    return {"status": "ready", "models": [one.id for one in shelf], "replaced": replaced}
 
 
 @router.get("/static/{name}")
 async def static(name: str) -> Response:
-    """Send the one style sheet."""
+    """Send the style sheet, and the script that warns before a session ends."""
     if name not in STATIC:
         raise HTTPException(404)
     from importlib.resources import files
@@ -171,6 +170,23 @@ async def label(request: Request, id_: str) -> Response:
     )
 
 
+@router.get("/models/{id_}/report")
+async def model_report(request: Request, id_: str) -> Response:
+    """Show the whole report on the training, where it stands beside the model."""
+    require(request)
+    found = state(request).offered(id_).report
+    if not found:
+        raise HTTPException(404)
+    return with_own_style(found)
+
+
+@router.get("/stay")
+async def stay(request: Request) -> Response:
+    """Count as seen: whoever fills in a form for long stays signed in, and what is typed stays too."""
+    require(request)
+    return page(request, "stay.html.j2")
+
+
 @router.get("/estimate/{id_}")
 async def form_page(request: Request, id_: str) -> Response:
     """Show the empty form."""
@@ -198,7 +214,8 @@ async def estimate(request: Request, id_: str) -> Response:
         raise HTTPException(429)
     service.estimates.count(session.user)
     view = await estimate_patient(service, offered, filled.values, pseudonym=pseudonym, user=session.user)
-    return to_page(f"/r/{service.sessions.keep(session, (offered.id, view))}")
+    typed = {name: text for name, text in form.texts.items() if name != "token"}
+    return to_page(f"/r/{keep_result(service, session, offered.id, view, typed)}")
 
 
 async def _sign_in_again(request: Request, offered: Offered) -> Response:
@@ -209,73 +226,6 @@ async def _sign_in_again(request: Request, offered: Offered) -> Response:
     error = "Your session is over. Sign in, and what you typed is there again"
     kept = typed | {RESUME: offered.id}
     return page(request, "sign_in.html.j2", status=401, error=error, name="", kept=kept)
-
-
-def show_form(
-    request: Request, offered: Any, fields: Any, *, pseudonym: str, status: int = 200, **more: Any
-) -> Response:
-    """Show the form of a model.
-
-    Parameters
-    ----------
-    request : Request
-    offered : Offered
-    fields : sequence of FormField
-        With what was typed, and what is wrong with it.
-    pseudonym : str
-    status : int
-    **more
-        What the template asks for besides.
-    """
-    errors = [one for one in fields if one.error]
-    return page(
-        request,
-        "form.html.j2",
-        status=status,
-        offered=offered,
-        fields=fields,
-        groups=list(dict.fromkeys(one.group for one in fields)),
-        errors=errors,
-        pseudonym=pseudonym,
-        **({"only_unusual": False} | more),
-    )
-
-
-@router.get("/r/{name}.json")
-async def report_json(request: Request, name: str) -> Response:
-    """Send the report's content as JSON."""
-    _, view = _result(request, require(request), name)
-    headers = {"content-disposition": f'attachment; filename="{view.report.id}.json"'}
-    return Response(view.to_json(), media_type=DOWNLOAD["json"], headers=headers)
-
-
-@router.get("/r/{name}")
-async def report(request: Request, name: str) -> Response:
-    """Show the report, as it is also written to a file, with the way back above it."""
-    session = require(request)
-    id_, view = _result(request, session, name)
-    recorded = partial(
-        state(request).audit.record, "read", user=session.user, report=view.report.id, model=id_
-    )
-    await asyncio.to_thread(recorded)  # it waits for the disk
-    links = [
-        ("Another patient", f"/estimate/{id_}"),
-        ("About this model", f"/models/{id_}"),
-        ("Save as JSON", f"/r/{name}.json"),
-        ("Save as FHIR", f"/r/{name}.fhir.json"),
-    ]
-    banner = "" if state(request).offered(id_).signed else "DEMONSTRATION: not signed for clinical use"
-    text = render_patient_report(view, links=links, banner=banner)
-    # A report brings its own style along, so that a saved page looks the same; scripts stay forbidden.
-    policy = POLICY.format(inline=" 'unsafe-inline'").replace("script-src 'self'", "script-src 'none'")
-    return Response(text, media_type=DOWNLOAD["html"], headers={"content-security-policy": policy})
-
-
-def _result(request: Request, session: Session, name: str) -> tuple[str, PredictionReportV1]:
-    found = state(request).sessions.result(session, name)
-    if not (isinstance(found, tuple) and isinstance(found[1], PredictionReportV1)):
-        raise HTTPException(404)
-    return str(found[0]), found[1]
 
 
 @router.get("/batch")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from predictor.service.shelf import open_shelf
 __all__ = ["Address", "serve_models"]
 
 LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
-KEEP_ALIVE, BACKLOG = 5, 64
+KEEP_ALIVE, BACKLOG, HEAD_SECONDS = 5, 64, 5.0
 
 
 @dataclass(frozen=True)
@@ -153,9 +154,46 @@ def serve_models(
             timeout_keep_alive=KEEP_ALIVE,
             backlog=BACKLOG,
             log_level="warning",
+            http=_impatient(),
         )
     finally:
         audit.close()
+
+
+def _impatient() -> type[Any]:
+    """Give the server's protocol a limit for the head of a request: it has one for what comes after, and none for that.
+
+    A connection on which a head has begun, or on which nothing ever came, is closed after five seconds.
+    """
+    from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+    class Impatient(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
+        _limit: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            self._start()
+
+        def data_received(self, data: bytes) -> None:
+            self._start()
+            super().data_received(data)
+            if self.cycle is not None and not self.cycle.response_complete:
+                self._stop()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._stop()
+            super().connection_lost(exc)
+
+        def _start(self) -> None:
+            if self._limit is None:
+                self._limit = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+
+        def _stop(self) -> None:
+            if self._limit is not None:
+                self._limit.cancel()
+                self._limit = None
+
+    return Impatient
 
 
 def _import_server() -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from predictor.errors import Problem, RefusedError
 from predictor.interoperability.intake import FhirIntake
-from predictor.model_folder import ESTIMATOR, SIGNATURE
+from predictor.model_folder import ESTIMATOR, MANIFEST, SIGNATURE
 from predictor.model_trial import try_estimator
 from predictor.prediction.reading import Rows
 from predictor.prediction_model import PredictionModel, load_prediction_model
@@ -21,6 +22,8 @@ from predictor.service.form import FormField, blank_form
 from predictor.signature import current_policy
 
 __all__ = ["Offered", "open_shelf"]
+
+REPORT = "model_report.html"
 
 
 @dataclass(frozen=True)
@@ -34,11 +37,28 @@ class Offered:
     model : PredictionModel
     signed : bool
         Folder and clinical sign-off, by keys that the policy names; what is not is shown as a demonstration.
+    report : str
+        The model report of its training as HTML; empty where it does not stand beside the model.
+    folder : Path or None
+        Where it was loaded from. It is not read again: what is served stays as it was checked.
     """
 
     id: str
     model: PredictionModel
     signed: bool
+    report: str = ""
+    folder: Path | None = None
+
+    @property
+    def replaced(self) -> bool:
+        """Whether its folder holds another model by now, or none: that is what a restart would find."""
+        if self.folder is None:
+            return False
+        try:
+            there = json.loads((self.folder / MANIFEST).read_bytes()).get("sha256")
+        except (OSError, ValueError, AttributeError):
+            return True
+        return bool(there != self.model.manifest.get("sha256"))
 
     @property
     def title(self) -> str:
@@ -100,7 +120,8 @@ def open_shelf(folders: Sequence[Path], *, demonstration: bool) -> tuple[Offered
         # numbers, and the libraries of the estimator would take half of the memory.
         try_estimator(folder / ESTIMATOR, (folder / ESTIMATOR).read_bytes())
         _warm_up(model)
-        offered = Offered(_free(_slug(str(model.card["name"])), found), model, signed and not complaint)
+        id_ = _free(_slug(str(model.card["name"])), found)
+        offered = Offered(id_, model, signed and not complaint, _report_beside(folder), folder)
         found.append(offered)
     return tuple(found)
 
@@ -110,6 +131,12 @@ def _until_sign_off(model: PredictionModel) -> PredictionModel:
     assert model.sign_off is not None
     until = min(str(model.card["valid_until"]), model.sign_off.expires.isoformat())
     return replace(model, card={**model.card, "valid_until": until})
+
+
+def _report_beside(folder: Path) -> str:
+    """Read the report that a training writes beside its model; a folder that was copied alone has none."""
+    path = folder.parent / REPORT
+    return path.read_text(encoding="utf-8") if path.is_file() and not path.is_symlink() else ""
 
 
 def _warm_up(model: PredictionModel) -> None:

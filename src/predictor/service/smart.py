@@ -30,7 +30,7 @@ from predictor.interoperability.smart_launch import Launch, authorization_url, s
 from predictor.reports.wording import date_text
 from predictor.service.form import FormField
 from predictor.service.others import Others
-from predictor.service.pages import show_form
+from predictor.service.result_pages import show_form
 from predictor.service.sessions import Session
 from predictor.service.shelf import Offered
 from predictor.service.state import Service

@@ -2,51 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
 
 from starlette.exceptions import HTTPException
 
 from predictor.service.accounts import Accounts, Limiter
 from predictor.service.audit import AuditLog
 from predictor.service.others import Others
+from predictor.service.queues import Busy, Estimating, Printing
 from predictor.service.sessions import Sessions
 from predictor.service.shelf import Offered
 
 __all__ = ["Busy", "Estimating", "Service"]
-
-WORKERS, QUEUE = 2, 16  # estimates at work, and waiting
-
-
-class Busy(Exception):  # noqa: N818 - not a mistake of anybody
-    """More estimates are waiting than will be answered in time."""
-
-
-class Estimating:
-    """Runs estimates beside the event loop, a few at a time, and refuses to pile them up."""
-
-    def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="estimate")
-        self._waiting = 0
-
-    def submit(self, work: Callable[[], Any]) -> Future[Any]:
-        """Begin when there is room.
-
-        Raises
-        ------
-        Busy
-        """
-        if self._waiting >= WORKERS + QUEUE:
-            raise Busy
-        self._waiting += 1
-        future = self._pool.submit(work)
-        future.add_done_callback(self._done)
-        return future
-
-    def _done(self, _: Future[Any]) -> None:
-        self._waiting -= 1
 
 
 @dataclass
@@ -79,6 +46,7 @@ class Service:
     estimates: Limiter = field(default_factory=lambda: Limiter(30, 60))
     batches: Limiter = field(default_factory=lambda: Limiter(5, 3600))
     estimating: Estimating = field(default_factory=Estimating)
+    printing: Printing = field(default_factory=Printing)
 
     def offered(self, id_: str) -> Offered:
         """Return a model by the name in its address.

@@ -18,7 +18,7 @@ from starlette.responses import HTMLResponse, RedirectResponse
 from predictor.reports.wording import date_text, legible
 from predictor.service.accounts import Role
 from predictor.service.guard import BATCH_BYTES
-from predictor.service.sessions import Session
+from predictor.service.sessions import IDLE, Session
 from predictor.service.state import Service
 
 __all__ = [
@@ -241,6 +241,7 @@ def page(
             session=session,
             token=session.token if session else entry,
             demonstration=service.demonstration,
+            idle=int(IDLE),
             **content,
         )
     )

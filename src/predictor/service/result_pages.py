@@ -1,0 +1,317 @@
+"""What a session sees of a result: the report, its downloads, another plan, and a value that was typed wrongly."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+from fastapi import APIRouter, Request, Response
+from starlette.exceptions import HTTPException
+
+from predictor.errors import ResourceError
+from predictor.reports.content import PredictionReportV1
+from predictor.reports.content_estimate import WhatIfRow
+from predictor.reports.patient_text import difference_text
+from predictor.reports.render import render_patient_report
+from predictor.reports.wording import count_text, range_text
+from predictor.service.estimates import estimate_patient
+from predictor.service.form import FormField, read_form
+from predictor.service.guard import POLICY
+from predictor.service.sessions import Session
+from predictor.service.shelf import Offered
+from predictor.service.state import Service
+from predictor.service.wall import page, read_posted, require, state, to_page
+
+__all__ = ["keep_result", "router", "show_form", "with_own_style"]
+
+router = APIRouter()
+HTML = "text/html; charset=utf-8"
+BANNER = "DEMONSTRATION: not signed for clinical use"
+
+
+class _Result(NamedTuple):
+    """One report of the session, and what was typed for it; empty for one that another program asked for."""
+
+    model: str
+    view: PredictionReportV1
+    typed: Mapping[str, str]
+
+
+class _Beside(NamedTuple):
+    """One plan as the page on another plan shows it."""
+
+    label: str
+    per100: str
+    range: str
+
+
+def keep_result(
+    service: Service, session: Session, model: str, view: PredictionReportV1, typed: Mapping[str, str]
+) -> str:
+    """Keep a report with what was typed for it, and return its id.
+
+    Parameters
+    ----------
+    service : Service
+    session : Session
+    model : str
+        Its name in addresses.
+    view : PredictionReportV1
+    typed : mapping of str to str
+    """
+    return service.sessions.keep(session, (model, view, {}, dict(typed)))
+
+
+def _result(request: Request, session: Session, name: str) -> _Result:
+    found = state(request).sessions.result(session, name)
+    if not (isinstance(found, tuple) and isinstance(found[1], PredictionReportV1)):
+        raise HTTPException(404)
+    return _Result(str(found[0]), found[1], found[3] if len(found) > 3 else {})
+
+
+async def _record(request: Request, action: str, session: Session, found: _Result, outcome: str = "") -> None:
+    """Write it down before it is shown; this waits for the disk."""
+    record = state(request).audit.record
+    report = found.view.report.id
+    await asyncio.to_thread(
+        partial(record, action, user=session.user, report=report, model=found.model, outcome=outcome)
+    )
+
+
+@router.get("/r/{name}.json")
+async def report_json(request: Request, name: str) -> Response:
+    """Send the report's content as JSON."""
+    view = _result(request, require(request), name).view
+    headers = {"content-disposition": f'attachment; filename="{view.report.id}.json"'}
+    return Response(view.to_json(), media_type="application/json", headers=headers)
+
+
+@router.get("/r/{name}.pdf")
+async def report_pdf(request: Request, name: str) -> Response:
+    """Print the report, when it is its turn."""
+    session, service = require(request), state(request)
+    found = _result(request, session, name)
+    await _record(request, "printed", session, found)
+    text = render_patient_report(found.view, banner=_banner(service.offered(found.model)))
+    try:
+        printed = await asyncio.wrap_future(service.printing.submit(text))
+    except ResourceError as error:
+        reason = error.problems[0].message
+        said = f"{reason[:1].upper()}{reason[1:]}. The report can be read and printed from your browser all the same."
+        return page(
+            request,
+            "message.html.j2",
+            status=503,
+            headers={"Retry-After": "30"},
+            heading="Not printed",
+            text=said,
+        )
+    headers = {"content-disposition": f'attachment; filename="{found.view.report.id}.pdf"'}
+    return Response(printed, media_type="application/pdf", headers=headers)
+
+
+@router.get("/r/{name}")
+async def report(request: Request, name: str) -> Response:
+    """Show the report, as it is also written to a file, with the ways on above it."""
+    session = require(request)
+    found = _result(request, session, name)
+    await _record(request, "read", session, found)
+    text = render_patient_report(
+        found.view, links=_links(found, name), banner=_banner(state(request).offered(found.model))
+    )
+    return with_own_style(text)
+
+
+def _links(found: _Result, name: str) -> list[tuple[str, str]]:
+    links = [("Another patient", f"/estimate/{found.model}")]
+    if found.typed:
+        links.append(("Check an input", f"/r/{name}/check"))
+    if found.view.whatif:
+        links.append(("Another plan", f"/r/{name}/plan"))
+    return [
+        *links,
+        ("About this model", f"/models/{found.model}"),
+        ("Save as PDF", f"/r/{name}.pdf"),
+        ("Save as JSON", f"/r/{name}.json"),
+        ("Save as FHIR", f"/r/{name}.fhir.json"),
+    ]
+
+
+def _banner(offered: Offered) -> str:
+    return "" if offered.signed else BANNER
+
+
+def with_own_style(text: str) -> Response:
+    """Send a page that brings its own style along, so that a saved one looks the same; scripts stay forbidden.
+
+    Parameters
+    ----------
+    text : str
+        From `predictor.reports.render`.
+    """
+    policy = POLICY.format(inline=" 'unsafe-inline'").replace("script-src 'self'", "script-src 'none'")
+    return Response(text, media_type=HTML, headers={"content-security-policy": policy})
+
+
+@router.get("/r/{name}/plan")
+async def plan_page(request: Request, name: str) -> Response:
+    """Ask which other plan the patient should be put under: one that enough development patients had."""
+    found = _result(request, require(request, "clinician", "admin"), name)
+    return _plan(request, found, name)
+
+
+@router.post("/r/{name}/plan")
+async def other_plan(request: Request, name: str) -> Response:
+    """Show the estimates under two plans, and how far the model tells them apart."""
+    session = require(request, "clinician", "admin")
+    found = _result(request, session, name)
+    form = await read_posted(request, session)
+    chosen = next((row for i, row in _others(found) if str(i) == form.text("plan")), None)
+    if chosen is None:
+        return _plan(request, found, name, error="Choose one of the plans")
+    await _record(request, "other_plan", session, found)
+    return _plan(request, found, name, chosen=chosen)
+
+
+def _others(found: _Result) -> list[tuple[int, WhatIfRow]]:
+    """Give the rows of plans that can be chosen: with a number, and not the planned one."""
+    rows = found.view.whatif.rows if found.view.whatif else ()
+    return [(i, row) for i, row in enumerate(rows) if row.cells[0].difference]
+
+
+def _plan(
+    request: Request, found: _Result, name: str, *, chosen: WhatIfRow | None = None, error: str = ""
+) -> Response:
+    whatif = found.view.whatif
+    if whatif is None:
+        raise HTTPException(404)
+    planned = next(row for row in whatif.rows if row.cells[0].planned)
+    difference = chosen.cells[0].difference if chosen else None
+    return page(
+        request,
+        "plan.html.j2",
+        status=422 if error else 200,
+        name=name,
+        view=found.view,
+        planned=_beside(planned),
+        chosen=_beside(chosen) if chosen else None,
+        difference=difference_text(difference) if difference else "",
+        choices=[(str(i), row.label) for i, row in _others(found)],
+        hidden=[(row.label, row.cells[0].why_not) for row in whatif.rows if row.cells[0].why_not],
+        error=error,
+    )
+
+
+def _beside(row: WhatIfRow) -> _Beside:
+    cell = row.cells[0]
+    assert cell.per100 is not None
+    assert cell.lo is not None
+    assert cell.hi is not None
+    return _Beside(row.label, count_text(cell.per100), range_text(cell.lo, cell.hi))
+
+
+@router.get("/r/{name}/check")
+async def check_page(request: Request, name: str) -> Response:
+    """Show what was typed, so that a wrong value can be corrected; nothing that could be tried is improved by it."""
+    found = _result(request, require(request, "clinician", "admin"), name)
+    offered = state(request).offered(found.model)
+    if not found.typed:
+        raise HTTPException(404)
+    filled = read_form(offered.model, found.typed, questions=offered.questions)
+    pseudonym = found.typed.get("pseudonym", "")
+    return show_form(request, offered, filled.fields, pseudonym=pseudonym, corrects=name)
+
+
+@router.post("/r/{name}/check")
+async def correct(request: Request, name: str) -> Response:
+    """Estimate anew with what was corrected, and show old and new beside each other."""
+    session, service = require(request, "clinician", "admin"), state(request)
+    before = _result(request, session, name)
+    form = await read_posted(request, session)
+    offered = service.offered(before.model)
+    filled, pseudonym = (
+        read_form(offered.model, form.texts, questions=offered.questions),
+        form.text("pseudonym"),
+    )
+    if not filled.complete:
+        return show_form(
+            request,
+            offered,
+            filled.fields,
+            pseudonym=pseudonym,
+            status=422,
+            corrects=name,
+            only_unusual=filled.only_unusual,
+        )
+    if service.estimates.spent(session.user):
+        raise HTTPException(429)
+    service.estimates.count(session.user)
+    view = await estimate_patient(service, offered, filled.values, pseudonym=pseudonym, user=session.user)
+    typed = {key: text for key, text in form.texts.items() if key != "token"}
+    made = keep_result(service, session, offered.id, view, typed)
+    await _record(request, "correction", session, before, outcome=view.report.id)
+    return to_page(f"/r/{made}/corrected/{name}")
+
+
+@router.get("/r/{name}/corrected/{old}")
+async def corrected(request: Request, name: str, old: str) -> Response:
+    """Show old and new beside each other, called a correction."""
+    session = require(request)
+    new, before = _result(request, session, name), _result(request, session, old)
+    texts = {one.field: one for one in before.view.inputs}
+    changed = [
+        (one.label, texts[one.field].value_text, one.value_text, one.unit_text)
+        for one in new.view.inputs
+        if one.field in texts and texts[one.field].value_text != one.value_text
+    ]
+    return page(
+        request, "corrected.html.j2", name=name, old=before.view, new=new.view, changed=changed, say=_said
+    )
+
+
+def _said(view: PredictionReportV1) -> str:
+    """Say in a line what a report answers."""
+    if view.estimate:
+        one = view.estimate
+        return f"about {count_text(one.per100)} of 100 ({range_text(one.lo, one.hi)})"
+    return "what was observed in the group" if view.group else "no estimate: the report says why"
+
+
+def show_form(
+    request: Request,
+    offered: Offered,
+    fields: Sequence[FormField],
+    *,
+    pseudonym: str,
+    status: int = 200,
+    only_unusual: bool = False,
+    corrects: str = "",
+) -> Response:
+    """Show a model's form: empty, with what has to be mended, or for a correction.
+
+    Parameters
+    ----------
+    request : Request
+    offered : Offered
+    fields : sequence of FormField
+    pseudonym : str
+    status : int
+        422 where a field has an error.
+    only_unusual : bool
+        A confirmation is all that is missing.
+    corrects : str
+        The report whose values are corrected.
+    """
+    errors = [one for one in fields if one.error]
+    content: dict[str, Any] = {
+        "offered": offered,
+        "fields": fields,
+        "groups": list(dict.fromkeys(one.group for one in fields)),
+        "errors": errors,
+        "pseudonym": pseudonym,
+        "only_unusual": only_unusual,
+        "corrects": corrects,
+    }
+    return page(request, "form.html.j2", status=status, **content)
