@@ -254,9 +254,9 @@ class Answer:
 
     @property
     def errors(self) -> list[str]:
-        """Lines of standard error, without the last where it says in which page they are explained."""
+        """Lines of standard error, without the last where it says how they are explained."""
         lines = self.err.splitlines()
-        return lines[:-1] if lines and lines[-1].startswith("Explained in docs/reference/") else lines
+        return lines[:-1] if lines and lines[-1].startswith("More: predictor explain ") else lines
 
 
 def command_line(*arguments: object, cwd: Path | None = None) -> Answer:

@@ -83,6 +83,11 @@ class Problem:
         page = CHECKS if re.fullmatch(r"P\d{3}", self.code) else ERRORS
         return f"{page}#{self.code.lower()}"
 
+    @property
+    def explained(self) -> str:
+        """Command that prints that section: who installed the wheel has no documentation."""
+        return f"predictor explain {self.code}"
+
     def __str__(self) -> str:
         place = self.file
         if self.line is not None:

@@ -36,7 +36,7 @@ def test_lea_04_check_lists_the_leak_and_ends_with_six(leaking: Clinic) -> None:
     assert answer.code == 6
     (line,) = answer.out.rstrip().split("What stops `predictor train`")[1].splitlines()[2:]
     assert line.startswith("patients.csv: patients.crp: P001 the value of patients.crp alone has an AUC of")
-    assert "docs/reference/checks.md#p001" in line
+    assert "`predictor explain P001`" in line
     assert "can start" not in answer.out
 
 
@@ -93,7 +93,7 @@ def test_lea_04_an_acknowledged_leak_is_on_the_first_page_of_the_report(leaking:
     assert "P001: the value of patients.crp alone" in first
     assert reason in first
     assert "P014" not in first  # a notice stands in the table only
-    assert all(part in last for part in ("P001", "P014", reason, "docs/reference/checks.md#p014"))
+    assert all(part in last for part in ("P001", "P014", reason, "predictor explain P014"))
     table = pd.read_csv(training.folder / "checks.csv", keep_default_na=False)
     assert table["code"].tolist() == codes
     assert table["acknowledged"].iloc[0] == reason

@@ -79,6 +79,11 @@ class Finding:
         return f"{PAGE}#{self.code.lower()}"
 
     @property
+    def explained(self) -> str:
+        """Command that prints it."""
+        return f"predictor explain {self.code}"
+
+    @property
     def key(self) -> str:
         """How the config names this finding to acknowledge it."""
         return f"{self.code} {self.subject}"
@@ -86,13 +91,13 @@ class Finding:
     @property
     def problem(self) -> Problem:
         """The same as a line of an error."""
-        remedy = f"{self.remedy}; see {self.page}"
+        remedy = f"{self.remedy}; see `{self.explained}`"
         if self.severity == "error":
             remedy += f". Where it is right, write the reason to validation.acknowledged under '{self.key}'"
         return Problem(self.code, self.finding, remedy, path=self.subject, file=self.file)
 
     def __str__(self) -> str:
-        text = f"{self.code} {self.severity}: {self.finding}. {self.remedy} ({self.page})."
+        text = f"{self.code} {self.severity}: {self.finding}. {self.remedy} ({self.explained})."
         return f"{text} Acknowledged: {self.acknowledged.rstrip('.')}." if self.acknowledged else text
 
 

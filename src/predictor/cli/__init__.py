@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import NoReturn
 
-from predictor.cli import experiments, patients, runs, service, signing  # noqa: F401 - each adds its commands
+from predictor.cli import codes, experiments, patients, runs, service, signing  # noqa: F401 - each adds its commands
 from predictor.cli.base import app, show
 from predictor.errors import PredictorError
 from predictor.stopping import Stopped
@@ -38,6 +38,6 @@ def _report_problems(error: PredictorError, *, as_json: bool) -> None:
         return
     for problem in error.problems:
         print(problem, file=sys.stderr)
-    pages = sorted({one.page for one in error.problems if one.page not in one.remedy})
-    if pages:
-        print(f"Explained in {', '.join(pages)}", file=sys.stderr)
+    named = sorted({one.code for one in error.problems if one.explained not in one.remedy})
+    if named:
+        print(f"More: predictor explain {' '.join(named)}", file=sys.stderr)

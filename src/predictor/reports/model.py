@@ -161,7 +161,7 @@ def model_view(facts: ModelFacts, *, annexes: Sequence[Annex] = ()) -> ModelRepo
                 subject=one.subject,
                 finding=one.finding,
                 remedy=one.remedy,
-                page=one.page,
+                page=one.explained,
                 acknowledged=one.acknowledged,
             )
             for one in facts.findings

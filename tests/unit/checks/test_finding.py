@@ -43,7 +43,7 @@ def test_severities_are_those_of_the_catalogue() -> None:
 
 def test_a_finding_prints_what_to_do_and_its_page() -> None:
     assert str(NAME).startswith("P002 warning: it sounds later. Find out when it was recorded")
-    assert str(NAME).endswith("(docs/reference/checks.md#p002).")
+    assert str(NAME).endswith("(predictor explain P002).")
 
 
 def test_only_errors_forbid_and_a_reason_lifts_them() -> None:
