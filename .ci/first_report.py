@@ -1,6 +1,6 @@
 """What the README promises to whoever has nothing: from a bare copy to the first patient's report, by the clock.
 
-``python .ci/first_report.py`` copies the files that git lists to a folder of its own, without an environment and without
+``python .ci/first_report.py`` copies the files that git lists to a folder of its own, without an environment or
 pip's cache, gives the README's first command there, and ends with 0 where the first report was written in time.
 Standard library only: nothing is installed yet.
 """

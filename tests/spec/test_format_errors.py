@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import random
+import time
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -198,7 +201,84 @@ def test_dat_05_an_id_whose_zeros_are_only_its_format(tmp_path: Path) -> None:
 def test_dat_10_a_workbook_that_unpacks_to_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "b.xlsx"
     workbook(path, ["id"], ["a"])
-    from predictor.data.sources import excel
+    from predictor.data.sources import excel_package
 
-    monkeypatch.setattr(excel, "MAX_UNPACKED", 1000)
+    monkeypatch.setattr(excel_package, "MAX_UNPACKED", 1000)
     assert "DAT-10 the workbook unpacks to" in refusal(path)
+
+
+def crafted(path: Path, sheet: Callable[[bytes], bytes]) -> None:
+    """Write a workbook of two patients, and change its sheet's XML by hand."""
+    workbook(path, ["id", "age"], ["a", 31], ["b", 42])
+    with zipfile.ZipFile(path) as package:
+        parts = {name: package.read(name) for name in package.namelist()}
+    (name,) = [one for one in parts if one.startswith("xl/worksheets/")]
+    parts[name] = sheet(parts[name])
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as package:
+        for one, data in parts.items():
+            package.writestr(one, data)
+
+
+def before_the_end(xml: bytes) -> Callable[[bytes], bytes]:
+    return lambda sheet: sheet.replace(b"</sheetData>", xml + b"</sheetData>")
+
+
+def after_the_rows(xml: bytes) -> Callable[[bytes], bytes]:
+    return lambda sheet: sheet.replace(b"</sheetData>", b"</sheetData>" + xml)
+
+
+ALL = b"A1:XFD1048576"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            before_the_end(b'<row r="900000"><c r="XFD900000"><v>1</v></c></row>'),
+            "DAT-10 the sheet reaches to column 16,384",
+        ),
+        (
+            before_the_end(b'<row r="900000"><c r="GJH900000"><v>1</v></c></row>'),
+            "DAT-10 reading the file needs about",
+        ),
+        (
+            after_the_rows(b'<mergeCells count="1"><mergeCell ref="' + ALL + b'"/></mergeCells>'),
+            "DAT-10 17,179,869,184 cells are merged",
+        ),
+        (
+            after_the_rows(b"<mergeCells><mergeCell\nref = '" + ALL + b"'/></mergeCells>"),
+            "DAT-10 17,179,869,184 cells are merged",
+        ),
+        (
+            after_the_rows(b'<mergeCells><mergeCell ref="&#65;1:XFD1048576"/></mergeCells>'),
+            "DAT-12 the workbook has a part that Excel does not write",
+        ),
+        (lambda sheet: sheet.decode().encode("utf-16"), "DAT-12 the workbook has a part"),
+        (
+            lambda sheet: b'<?xml version="1.0" encoding="cp037"?>' + sheet[sheet.index(b"<worksheet") :],
+            "DAT-12 the workbook has a part",
+        ),
+        (
+            lambda sheet: (
+                b'<!DOCTYPE w [<!ENTITY x SYSTEM "file:///etc/hostname">]>'
+                + sheet[sheet.index(b"<worksheet") :].replace(b"<v>31</v>", b"<v>&x;</v>")
+            ),
+            "DAT-12 the workbook has a part",
+        ),
+    ],
+)
+def test_dat_10_a_few_bytes_of_a_workbook_that_would_make_millions_of_cells(
+    tmp_path: Path, change: Callable[[bytes], bytes], said: str
+) -> None:
+    path = tmp_path / "b.xlsx"
+    crafted(path, change)
+    assert path.stat().st_size < 20_000
+    began = time.process_time()
+    assert said in refusal(path)
+    assert time.process_time() - began < 5
+
+
+def test_dat_10_a_workbook_that_nobody_crafted_is_read_all_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "b.xlsx"
+    crafted(path, lambda sheet: sheet)
+    assert read(path).frame["age"].tolist() == ["31", "42"]

@@ -9,25 +9,30 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-import struct
-import zipfile
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
 from predictor.data.findings import Findings
+from predictor.data.sources.excel_package import check_package
 from predictor.data.sources.files import check_memory, read_bytes
 from predictor.data.sources.optional import import_optional
-from predictor.data.sources.text_table import MAX_ROWS, TextTable, check_names, refuse, table_of_records
-from predictor.errors import DataError
+from predictor.data.sources.text_table import (
+    MAX_COLUMNS,
+    MAX_ROWS,
+    TextTable,
+    check_names,
+    refuse,
+    table_of_records,
+)
 
 __all__ = ["read_excel"]
 
-PER_BYTE = 12  # bytes of memory for each byte of unpacked XML, measured with openpyxl 3.1
-MAX_UNPACKED = 1024**3
+PER_CELL = (
+    300  # bytes of memory for a cell that openpyxl makes when it is asked for, also where there is none
+)
 ZEROS = re.compile(r"0{2,}")
-FORMULA = re.compile(rb"<(?:\w+:)?f[ >/]")
 
 
 def read_excel(path: Path, *, sheet: str | None, shown_as: str) -> TextTable:
@@ -50,7 +55,7 @@ def read_excel(path: Path, *, sheet: str | None, shown_as: str) -> TextTable:
     """
     openpyxl = import_optional("openpyxl", extra="formats", what="Excel files")
     raw = read_bytes(path, shown_as, needed=lambda _, size: size)
-    calculates = _check_package(raw, shown_as)
+    calculates = check_package(raw, shown_as)
     values = _load(openpyxl, raw, shown_as, data_only=True)
     chosen = _choose(values, sheet, shown_as)
     formulas = _load(openpyxl, raw, shown_as, data_only=False)[chosen.title] if calculates else None
@@ -65,38 +70,6 @@ def read_excel(path: Path, *, sheet: str | None, shown_as: str) -> TextTable:
     return table_of_records(
         columns, sha256=digest, shown_as=shown_as, rows=[row for row, _ in body], notices=notices
     )
-
-
-def _check_package(raw: bytes, shown_as: str) -> bool:
-    """Refuse what is no zip archive, and one that unpacks to more than fits; say whether it holds formulas."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(raw)) as package:
-            unpacked = sum(part.file_size for part in package.infolist())
-            names = set(package.namelist())
-            sheets = [
-                name for name in names if name.startswith("xl/worksheets/") and unpacked <= MAX_UNPACKED
-            ]
-            calculates = any(FORMULA.search(package.read(name)) for name in sheets)
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error):
-        raise _no_workbook(raw, shown_as) from None
-    if "[Content_Types].xml" not in names or not any(name.startswith("xl/") for name in names):
-        raise _no_workbook(raw, shown_as)
-    if unpacked > MAX_UNPACKED:
-        message = f"the workbook unpacks to {unpacked:,} bytes, the limit is {MAX_UNPACKED:,}"
-        raise refuse(shown_as, "DAT-10", message, "Save the sheet as CSV")
-    check_memory(PER_BYTE * unpacked, shown_as)
-    return calculates
-
-
-def _no_workbook(raw: bytes, shown_as: str) -> DataError:
-    if raw.startswith(b"\xd0\xcf\x11\xe0"):
-        message, remedy = (
-            "an old (.xls) or encrypted workbook, at byte 0",
-            "Save it as .xlsx without a password",
-        )
-    else:
-        message, remedy = "no Excel workbook, at byte 0", "Save it as .xlsx, or write its `format:`"
-    return refuse(shown_as, "DAT-12", message, remedy)
 
 
 def _load(openpyxl: Any, raw: bytes, shown_as: str, *, data_only: bool) -> Any:
@@ -144,6 +117,11 @@ class _Sheet:
         if self.values.max_row > MAX_ROWS + 1:
             message = f"more than {MAX_ROWS:,} rows, which is the limit"
             raise refuse(self.found.file, "DAT-10", message, "Split the file")
+        if self.values.max_column > MAX_COLUMNS:
+            message = f"the sheet reaches to column {self.values.max_column:,}, the limit is {MAX_COLUMNS:,}"
+            raise refuse(self.found.file, "DAT-10", message, "Delete what stands far to the right")
+        # One cell in a far corner makes all that lie between.
+        check_memory(PER_CELL * self.values.max_row * self.values.max_column, self.found.file)
         self._check_merged()
         rows = list(self._rows())
         first = next((i for i, (_, cells) in enumerate(rows) if any(cells)), len(rows))
