@@ -142,3 +142,32 @@ def test_a_semicolon_file_a_missing_key_and_files_that_lie_there(tmp_path: Path)
     nothing = command_line("init", "nowhere", "--out", "other/dictionary.yaml", cwd=folder)
     assert nothing.code == 3
     assert "DAT-15" in nothing.err
+
+
+@pytest.mark.parametrize(
+    ("header", "file"),
+    [
+        ("name\x85evil: {source: {path: q.csv}, key: k, columns: {}} #", "patients.csv"),
+        ('"na\nevil: 1"', "patients.csv"),
+        ("name\u2028evil: 1", "patients.csv"),
+        ("name", "other\nevil: {source: {path: q.csv}, key: k, columns: {}} #.csv"),
+        ("name", "other\x85evil: 1 #.csv"),
+    ],
+)
+def test_no_header_and_no_files_name_opens_a_line_in_a_draft(tmp_path: Path, header: str, file: str) -> None:
+    """A comment ends where YAML sees the end of a line; what stands behind it would be read as ours."""
+    folder = project(tmp_path)
+    rows = "".join(f"P{i},{20 + i},{i % 2}\n" for i in range(30))
+    (folder / "patients.csv").write_text(f"id,age,{header}\n{rows}", encoding="utf-8")
+    if file != "patients.csv":
+        (folder / file).write_text("k,l\n1,2\n", encoding="utf-8")
+    assert command_line("init", ".", cwd=folder).code == 0
+    text = (folder / "dictionary.yaml").read_text(encoding="utf-8")
+    assert "evil" in text
+    tables = YAML(typ="safe").load(text)
+    assert [name for name in tables if name not in ("patients", "other_evil_1")] in (
+        [],
+        [name for name in tables if name.startswith("other_evil_source")],
+    )
+    assert "age" in tables["patients"]["columns"]
+    assert not re.search("[\x85\u2028]", text)

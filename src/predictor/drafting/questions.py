@@ -10,7 +10,7 @@ import pandas as pd
 from predictor.drafting.guesses import Guess
 from predictor.drafting.names import words_of
 from predictor.drafting.tables import TableDraft
-from predictor.drafting.writing import marked, plain
+from predictor.drafting.writing import marked, plain, whole_text
 
 __all__ = ["config_text"]
 
@@ -53,7 +53,7 @@ def config_text(
         "  sets:",
         "    all: [clinical]",
     ]
-    return "\n".join(lines) + "\n"
+    return whole_text(lines)
 
 
 def _name(text: str) -> str:

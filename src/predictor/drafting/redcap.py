@@ -28,7 +28,7 @@ from predictor.data.sources.redcap_dictionary import (
 from predictor.drafting.drafting import WATERMARK, Draft
 from predictor.drafting.names import day_of, named_analytes
 from predictor.drafting.redcap_config import redcap_config_text, starts_treatment
-from predictor.errors import Problem, ResourceError
+from predictor.errors import Problem, ResourceError, visible
 
 __all__ = ["draft_redcap", "draft_redcap_dictionary", "write_draft"]
 
@@ -89,7 +89,7 @@ def draft_redcap_dictionary(export: Path, dictionary: Path, events: Path | None 
     ]
     for form in dict.fromkeys(asked.form for asked in project.fields):
         lines += _tables(project, form)
-    return "\n".join(lines) + "\n"
+    return "".join(f"{visible(line)}\n" for line in lines)  # what a file says opens no line of its own
 
 
 def _tables(project: _Project, form: str) -> Iterator[str]:
@@ -102,7 +102,7 @@ def _tables(project: _Project, form: str) -> Iterator[str]:
     if not any(any(project.column(header)) for declared in columns.values() for header in declared):
         yield f"# {form}: left out (the export holds no data of it)"
         return
-    yield f"{form}:"
+    yield f"{_key(form)}:"
     yield f"  source: {_source(project, where)}"
     yield f"  key: {project.fields[0].name}"
     repeated = where.get(INSTRUMENT) == [form]
@@ -137,6 +137,10 @@ def _dates_all(project: _Project, date: str, where: Mapping[str, list[str]]) -> 
     own = [all(columns[h][i] in where[h] for h in where) for i in range(len(project.read.records))]
     cells = [cell for cell, mine in zip(project.column(date), own, strict=True) if mine]
     return bool(cells) and sum(cell != "" for cell in cells) >= DATED * len(cells)
+
+
+def _key(text: str) -> str:
+    return text if re.fullmatch(r"[a-z]\w*", text) else json.dumps(text, ensure_ascii=False)
 
 
 def _without_arm(event: str) -> str:
@@ -176,7 +180,7 @@ def _visits(project: _Project, events: Sequence[str]) -> Iterator[str]:
     for event in events:
         day = project.days.get(event)
         said = "" if day is None else f"   {CONFIRM}: REDCap's day offset, which may not count from day 0"
-        yield f"      {event}: {'ignore' if day is None else day}{said}"
+        yield f"      {_key(event)}: {'ignore' if day is None else day}{said}"
 
 
 def _described(asked: RedcapField, columns: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

@@ -10,8 +10,21 @@ from typing import Any
 from predictor.config.confirmations import CONFIRM
 from predictor.drafting.guesses import Guess
 from predictor.drafting.tables import TableDraft
+from predictor.errors import visible
 
-__all__ = ["dictionary_text", "marked"]
+__all__ = ["dictionary_text", "marked", "whole_text"]
+
+
+def whole_text(lines: Sequence[str]) -> str:
+    """Join lines so that each stays one: what a header or a file's name holds ends no comment and opens no line.
+
+    Inside quotes a code point is the character itself, so that no name is changed.
+
+    Parameters
+    ----------
+    lines : sequence of str
+    """
+    return "".join(f"{visible(line)}\n" for line in lines)
 
 
 def marked(line: str, *questions: str) -> str:
@@ -49,7 +62,7 @@ def dictionary_text(tables: Sequence[TableDraft], *, simulated: bool) -> str:
     ]
     for table in tables:
         lines += ["", *(_left_out(table) if table.left_out else _table(table, simulated=simulated))]
-    return "\n".join(lines) + "\n"
+    return whole_text(lines)
 
 
 def _left_out(table: TableDraft) -> Iterator[str]:

@@ -234,3 +234,32 @@ def test_without_the_package_it_is_named(tmp_path: Path, monkeypatch: pytest.Mon
     ) as error:
         read(tmp_path, observation(valueInteger=1))
     assert 'pip install "response-predictor[fhir]"' in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            '{"resourceType": "Bundle", "type": "collection", "entry": null}',
+            "the bundle's entries are no list",
+        ),
+        ('{"resourceType": "Bundle", "type": "collection", "entry": 7}', "the bundle's entries are no list"),
+        (
+            '{"resourceType": "Bundle", "type": "collection", "entry": [{"fullUrl": "u", "resource": null}, 7]}',
+            "there is a header and no rows",
+        ),
+        (
+            '{"resourceType": "Patient", "id": "a", "extension": '
+            + '[{"url": "u", "extension": ' * 400
+            + "[]"
+            + "}]" * 400
+            + "}",
+            "a resource nested deeper than 60 levels",
+        ),
+    ],
+)
+def test_a_crafted_bundle_is_an_error_of_the_file(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "x.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match=said):
+        read_fhir(path, Fhir(resource="Patient"), shown_as="x.json")

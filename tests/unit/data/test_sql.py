@@ -142,6 +142,12 @@ def test_a_duckdb_query_reads_no_other_file(duck: Database, tmp_path: Path) -> N
     assert "DAT-41" in refusal(duck, query=f"SELECT * FROM read_csv('{tmp_path / 'other.csv'}')")
 
 
+def test_a_query_makes_no_value_that_fills_the_memory(sqlite: Database) -> None:
+    path, asked = sqlite(query="SELECT hex(zeroblob(400000000)) AS id")
+    with pytest.raises(DataError, match="DAT-41 .* refuses what is asked: DataError"):
+        read_database(path, asked, shown_as="clinic")
+
+
 def test_what_does_not_exist_is_refused_without_the_words_of_the_driver(database: Database) -> None:
     message = refusal(database, query="SELECT secret_column FROM visits WHERE note = 'planted value'")
     assert message.startswith("clinic: DAT-41 the database cannot be reached or refuses what is asked: ")

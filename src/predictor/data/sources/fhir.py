@@ -24,6 +24,7 @@ from predictor.data.sources.text_table import TextTable, check_names, refuse, ta
 __all__ = ["read_fhir"]
 
 PER_BYTE = 12  # bytes of memory for one byte of JSON, as Python's objects
+DEEPEST = 60
 Placed = tuple[int, dict[str, Any]]
 
 
@@ -78,18 +79,20 @@ def _entries(raw: bytes, shown_as: str) -> tuple[list[Placed], dict[str, str]]:
     bundle = _parsed(text, shown_as, None)
     if bundle.get("resourceType") != "Bundle":
         return [(1, bundle)], {}
-    found = [one for one in bundle.get("entry", []) if isinstance(one, dict)]
-    placed = [
-        (row, one["resource"]) for row, one in enumerate(found, 1) if isinstance(one.get("resource"), dict)
+    entries = bundle.get("entry", [])
+    if not isinstance(entries, list):
+        raise refuse(shown_as, "DAT-42", "the bundle's entries are no list", "Export it again")
+    found = [
+        (row, one)
+        for row, one in enumerate(entries, 1)
+        if isinstance(one, dict) and isinstance(one.get("resource"), dict)
     ]
     addresses = {
         str(one["fullUrl"]): str(one["resource"]["id"])
-        for one in found
-        if "fullUrl" in one
-        and one.get("resource", {}).get("resourceType") == "Patient"
-        and "id" in one["resource"]
+        for _, one in found
+        if "fullUrl" in one and one["resource"].get("resourceType") == "Patient" and "id" in one["resource"]
     }
-    return placed, addresses
+    return [(row, one["resource"]) for row, one in found], addresses
 
 
 def _is_lines(text: str) -> bool:
@@ -107,7 +110,19 @@ def _parsed(text: str, shown_as: str, row: int | None) -> dict[str, Any]:
     if not isinstance(found, dict) or "resourceType" not in found:
         message = "no FHIR resource: it has no resourceType"
         raise refuse(shown_as, "DAT-42", message, "Export a bundle, or one resource on a line", row=row)
+    if _is_deep(found):
+        message = f"a resource nested deeper than {DEEPEST} levels"
+        raise refuse(shown_as, "DAT-42", message, "Mend it where it comes from", row=row)
     return found
+
+
+def _is_deep(found: Any) -> bool:
+    """Tell, level by level, whether something is nested deeper than any resource: the models follow it by recursion."""
+    level = [found]
+    for _ in range(DEEPEST):
+        parts = [one.values() if isinstance(one, dict) else one for one in level]
+        level = [one for part in parts for one in part if isinstance(one, dict | list)]
+    return bool(level)
 
 
 def _no_constant(name: str) -> Any:

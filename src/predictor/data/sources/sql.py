@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["connected", "fetch", "read_database"]
 
 BATCH = 10_000
+LONGEST_VALUE = 10_000_000
 DUCKDB = {
     "enable_external_access": "false",
     "autoinstall_known_extensions": "false",
@@ -93,6 +94,8 @@ def connected(path: Path | None, sql: Sql, shown_as: str) -> Iterator[Connection
             yield connection
     except (alchemy.exc.SQLAlchemyError, OSError, sqlite3.Error) as error:
         raise _refused(error, shown_as) from None
+    except MemoryError:
+        raise refuse(shown_as, "DAT-13", "too large for the free memory", "Ask for less in a query") from None
     finally:
         engine.dispose()
 
@@ -137,6 +140,8 @@ def _from_environment(alchemy: Any, sql: Sql) -> Any:
 def _sqlite(file: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(f"file:{quote(str(file.absolute()))}?mode=ro", uri=True)
     connection.execute("PRAGMA query_only = ON")
+    # Bytes of one value, also of one that a query makes and nobody reads.
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_VALUE)
     return connection
 
 
