@@ -147,7 +147,7 @@ def test_a_semicolon_file_a_missing_key_and_files_that_lie_there(tmp_path: Path)
 @pytest.mark.parametrize(
     ("header", "file"),
     [
-        ("name\x85evil: {source: {path: q.csv}, key: k, columns: {}} #", "patients.csv"),
+        ('"name\x85evil: {source: {path: q.csv}, key: k, columns: {}} #"', "patients.csv"),
         ('"na\nevil: 1"', "patients.csv"),
         ("name\u2028evil: 1", "patients.csv"),
         ("name", "other\nevil: {source: {path: q.csv}, key: k, columns: {}} #.csv"),

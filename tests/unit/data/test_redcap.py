@@ -273,3 +273,14 @@ def test_the_simulated_project_is_what_its_script_writes(tmp_path: Path) -> None
     shipped = TESTS.parent / "data" / "redcap_simulated"
     for name in ("export.csv", "data_dictionary.csv", "events.csv"):
         assert (shipped / name).read_bytes() == (tmp_path / name).read_bytes()
+
+
+def test_no_name_of_a_project_opens_a_line_in_a_draft(project: Path) -> None:
+    for name in ("data.csv", "event.csv"):
+        change(project / name, "visit_1_arm_1", '"evil: 1\n      worse"')
+    text = draft_redcap_dictionary(project / "data.csv", project / "dictionary.csv", project / "event.csv")
+    tables = parse_yaml(text, "draft.yaml").data
+    assert {"evil", "worse"}.isdisjoint(tables)
+    labels = [label for one in tables.values() if "visits" in one for label in one["visits"]["days"]]
+    assert "evil: 1\n      worse" in labels
+    assert "worse" not in labels

@@ -144,7 +144,7 @@ def test_a_duckdb_query_reads_no_other_file(duck: Database, tmp_path: Path) -> N
 
 def test_a_query_makes_no_value_that_fills_the_memory(sqlite: Database) -> None:
     path, asked = sqlite(query="SELECT hex(zeroblob(400000000)) AS id")
-    with pytest.raises(DataError, match="DAT-41 .* refuses what is asked: DataError"):
+    with pytest.raises(DataError, match=r"DAT-41 .* refuses what is asked: DataError"):
         read_database(path, asked, shown_as="clinic")
 
 
