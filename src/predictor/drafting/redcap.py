@@ -28,7 +28,8 @@ from predictor.data.sources.redcap_dictionary import (
 from predictor.drafting.drafting import WATERMARK, Draft
 from predictor.drafting.names import day_of, named_analytes
 from predictor.drafting.redcap_config import redcap_config_text, starts_treatment
-from predictor.errors import Problem, ResourceError, visible
+from predictor.drafting.writing import whole_text
+from predictor.errors import Problem, ResourceError
 
 __all__ = ["draft_redcap", "draft_redcap_dictionary", "write_draft"]
 
@@ -89,7 +90,7 @@ def draft_redcap_dictionary(export: Path, dictionary: Path, events: Path | None 
     ]
     for form in dict.fromkeys(asked.form for asked in project.fields):
         lines += _tables(project, form)
-    return "".join(f"{visible(line)}\n" for line in lines)  # what a file says opens no line of its own
+    return whole_text(lines)
 
 
 def _tables(project: _Project, form: str) -> Iterator[str]:

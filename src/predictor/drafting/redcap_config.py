@@ -7,7 +7,7 @@ from typing import Any
 
 from predictor.drafting.names import day_of, words_of
 from predictor.drafting.questions import SCALES
-from predictor.drafting.writing import marked, plain
+from predictor.drafting.writing import marked, plain, whole_text
 
 __all__ = ["redcap_config_text", "starts_treatment"]
 
@@ -58,7 +58,7 @@ def redcap_config_text(tables: Tables, *, name: str, dictionary: str, simulated:
         "  sets:",
         "    all: [clinical]",
     ]
-    return "\n".join(lines) + "\n"
+    return whole_text(lines)
 
 
 def _date(table: Mapping[str, Any]) -> str | None:
