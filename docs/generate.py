@@ -153,7 +153,9 @@ def errors_page() -> str:
 
 def _code_section(code: str) -> str:
     if code not in CODE_PAGES:
-        raise SystemExit(f"{code} has no page: add an example line and advice to src/predictor/code_pages.py")
+        raise SystemExit(
+            f"{code} has no page: add an example line and advice to src/predictor/code_pages.toml"
+        )
     page = CODE_PAGES[code]
     return f"### {code}\n\n{CODES[code]}\n\n```text\n{page.example}\n```\n\n{_markdown(page.advice)}"
 
