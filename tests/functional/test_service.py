@@ -386,7 +386,7 @@ def test_web_13_a_fault_gives_an_incident_and_no_value(
         raise ValueError("CANARY-4711")
 
     monkeypatch.setattr("predictor.service.estimates.patient_views", fail)
-    # A training earlier in this process lets MLflow's migrations switch off every log that exists. The service has none.
+    # A training earlier in this process lets MLflow's migrations switch off every log; a service has none of them.
     monkeypatch.setattr(logging.getLogger("predictor.service"), "disabled", False)
     browser = open_browser().sign_in()
     browser.get("/estimate/better")
