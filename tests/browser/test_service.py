@@ -138,7 +138,7 @@ def fill(page: Page, number: int = 0, model: str = MODEL, **changes: str) -> Non
 def report(page: Page, **changes: Any) -> str:
     """Go all the way to a report, and give its address."""
     fill(page, **changes)
-    page.get_by_role("button", name="Show the report").click()
+    press(page, "Show the report")
     page.wait_for_url(re.compile(r"/r/[0-9a-f]{32}$"))
     return urlparse(page.url).path
 
@@ -351,6 +351,12 @@ def test_the_report_prints_on_two_pages_of_a4(opened: Open, tmp_path: Path) -> N
     assert "Another patient" not in pages[0].extract_text(), "the ways on are not printed"
 
 
+def press(page: Page, name: str) -> None:
+    """Press a button, and wait for the page that answers."""
+    with page.expect_navigation():
+        page.get_by_role("button", name=name).click()
+
+
 def states(page: Page) -> Iterator[str]:
     """Lead a window through every page and state of the service, and name each when it is there."""
     page.goto("/")
@@ -362,13 +368,13 @@ def states(page: Page) -> Iterator[str]:
         page.goto(path)
         yield path.strip("/")
     fill(page, age="forty", crp="")
-    page.get_by_role("button", name="Show the report").click()
+    press(page, "Show the report")
     yield "form-mistakes"
     fill(page, age="79")
-    page.get_by_role("button", name="Show the report").click()
+    press(page, "Show the report")
     yield "form-unusual"
     page.get_by_label("These values are right").check()
-    page.get_by_role("button", name="Show the report").click()
+    press(page, "Show the report")
     yield "report-refusal"
     report(page, model="group")
     yield "report-group"
@@ -376,21 +382,21 @@ def states(page: Page) -> Iterator[str]:
     yield "report"
     page.goto(f"{address}/plan")
     yield "plan"
-    page.get_by_role("button", name="Compare").click()
+    press(page, "Compare")
     yield "plan-mistake"
     page.locator('input[name="plan"]').first.check()
-    page.get_by_role("button", name="Compare").click()
+    press(page, "Compare")
     yield "plan-compared"
     page.goto(f"{address}/check")
     yield "check"
     page.locator('[name="crp"]').fill("3.5")
-    page.get_by_role("button", name="Correct").click()
+    press(page, "Correct")
     yield "corrected"
-    page.get_by_role("button", name="Sign out").click()
+    press(page, "Sign out")
     yield "sign-in"
     page.get_by_label("Name").fill("nobody")
     page.get_by_label("Password").fill("wrong wrong wrong")
-    page.get_by_role("button", name="Sign in").click()
+    press(page, "Sign in")
     yield "sign-in-mistake"
     page.goto(address)
     yield "sign-in-again"
