@@ -202,6 +202,7 @@ SHAPES: Mapping[str, Shape] = {
         limits=_all(_text),
         tried=_all(_having(label=_text, built_from=_text, result=_text)),
         simulated=_flag,
+        paper=_one_of("A4", "letter"),
         verdict=_having(label=_text, sentence=_text, reason=_text),
     ),
     "explain.json": _each(_all(BASELINE)),

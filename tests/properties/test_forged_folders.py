@@ -86,6 +86,7 @@ def test_the_folder_that_nobody_forged_answers(saved: Path) -> None:
         ("card.json", (), "a card"),
         ("card.json", ("valid_until",), "the end of time"),
         ("card.json", ("verdict",), ["better"]),
+        ("card.json", ("paper",), {}),
         ("applicability.json", ("plan",), "ketamine"),
         ("applicability.json", ("policy",), []),
         ("applicability.json", ("policy", "withhold_if"), "never"),
