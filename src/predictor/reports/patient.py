@@ -120,15 +120,16 @@ def patient_views(
         names = [f"row {prediction.row}" for prediction in predictions]
     try:
         return [_view(model, one, name, now, user_ref) for one, name in zip(predictions, names, strict=True)]
-    except ValidationError as error:
+    except (ValidationError, TypeError) as error:
         raise _unfit(error) from None  # whose own words quote values, a patient's among them
 
 
-def _unfit(error: ValidationError) -> ModelError:
-    fields = {".".join(map(str, one["loc"])) for one in error.errors(include_input=False, include_url=False)}
-    message = (
-        f"what the model's folder says cannot stand on a report ({error.title}: {', '.join(sorted(fields))})"
-    )
+def _unfit(error: ValidationError | TypeError) -> ModelError:
+    message = "what the model's folder says cannot stand on a report"
+    if isinstance(error, ValidationError):
+        found = error.errors(include_input=False, include_url=False)
+        fields = sorted({".".join(map(str, one["loc"])) for one in found})
+        message += f" ({error.title}: {', '.join(fields)})"
     return ModelError(Problem("ART-03", message, "Restore the folder from a copy, or train again"))
 
 
