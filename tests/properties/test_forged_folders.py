@@ -243,6 +243,7 @@ def test_art_03_a_forged_folder_gives_the_same_numbers_or_none_to_every_command(
         ("explain.json", ("midazolam", 0, "mean_log_odds_contributions", "age"), 10**30, "report"),
         ("card.json", ("metrics", "auc", "value"), 10**30, "report"),
         ("card.json", ("plain_counts",), [1], "report"),
+        ("card.json", ("metrics", "auc"), "0.8", "report"),
         ("schema.json", ("dictionary", "patients", "source", "decimal"), 0, "export"),
         ("schema.json", ("dictionary", "patients", "columns", "age", "label"), 10**30, "export"),
         ("schema.json", ("cohort", "index", "table"), "nowhere", "export"),
