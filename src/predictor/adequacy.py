@@ -92,7 +92,9 @@ def assess_adequacy(study: Study) -> Adequacy:
         expected=expected,
         r_squared=r_squared,
         table=table,
-        problems=tuple(study.loaded.locate(problem) for problem in (*_too_few(study, y), *_too_many(table))),
+        problems=tuple(
+            study.loaded.locate(problem) for problem in (*_too_few(study, y), *_too_many(table, r_squared))
+        ),
         override=study.loaded.config.override or "",
         warnings=tuple(_warnings(table)),
     )
@@ -127,7 +129,9 @@ def _table(study: Study, y: np.ndarray, r_squared: float) -> pd.DataFrame:
 def _too_few(study: Study, y: np.ndarray) -> list[Problem]:
     found, n = [], len(y)
     needed = int(np.ceil(RATE_FACTOR * y.mean() * (1 - y.mean())))
-    remedy = "Collect more, or write `override: REASON`, which every report will print"
+    remedy = (
+        "Collect more, or write `override: REASON` at the top level of the config; every report will print it"
+    )
     if n < needed:
         message = (
             f"{n} evaluable patients, and {needed} are needed to know even the overall rate within 5 points"
@@ -140,14 +144,15 @@ def _too_few(study: Study, y: np.ndarray) -> list[Problem]:
     return found
 
 
-def _too_many(table: pd.DataFrame) -> list[Problem]:
+def _too_many(table: pd.DataFrame, r_squared: float) -> list[Problem]:
     return [
         Problem(
             "SIZ-03",
             f"{r.parameters} parameters for {r.n} patients: an expected shrinkage of {r.shrinkage:.2f}, below "
             f"{LEAST_SHRINKAGE}, so that what is found is more noise than signal",
-            f"Take fewer columns ({r.affordable} parameters are affordable), declare a stronger signal that others "
-            "have published, or write `override: REASON`",
+            f"Take fewer columns ({affordable_parameters(r.n, r_squared, shrinkage=LEAST_SHRINKAGE)} parameters pass, "
+            f"{r.affordable} would be safe), declare a stronger signal that others have published "
+            "(`validation.expected_auc`), or write `override: REASON` at the top level of the config",
             path=f"features.sets.{r.feature_set}",
         )
         for r in rows_of(table)

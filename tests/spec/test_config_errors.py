@@ -383,7 +383,8 @@ def test_ten_different_mistakes_give_ten_lines(refuse: Refuse) -> None:
     ]  # fmt: skip
     assert [line for line in lines if "LEA-03" in line] == [
         "config.yaml:18: features.groups.clinical.1: LEA-03 patients.relapse is known only after day 0. "
-        "Leave it out; the treatment received and whatever follows it are no features."
+        "Leave it out; the treatment received and whatever follows it are no features. If it was known before, "
+        "mend its `known:` in the dictionary."
     ]
     assert len(lines) == 10
 

@@ -112,7 +112,8 @@ def test_lea_03_a_predictor_recorded_after_the_treatment_is_refused(tmp_path: Pa
     line = 1 + next(i for i, written in enumerate(text) if column in written)
     assert refused(clinic, error=ConfigError) == [
         f"config.yaml:{line}: features.groups.clinical.1: LEA-03 {AFTER[column]}. "
-        "Leave it out; the treatment received and whatever follows it are no features."
+        "Leave it out; the treatment received and whatever follows it are no features. If it was known before, "
+        "mend its `known:` in the dictionary."
     ]
 
 

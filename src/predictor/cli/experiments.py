@@ -149,7 +149,10 @@ def _new_config(out: Path) -> Path:
     config = out.with_name("config.yaml")
     if config.exists():
         fail_usage(
-            "a config lies there already", "Name a new folder with --out", path=str(config), code="CFG-10"
+            "a config lies there already",
+            "Name a file in another folder with --out",
+            path=str(config),
+            code="CFG-10",
         )
     return config
 

@@ -260,10 +260,15 @@ def report(
         show({"reports": [str(path) for path in written]})
     else:
         show(
-            f"{len(written)} reports in {out}: {written[0].name} … {written[-1].name}"
+            f"{out}: {_counted(len(written))}, {written[0].name}"
+            + (f" … {written[-1].name}" if len(written) > 1 else "")
             if written
             else "No patient, no report"
         )
+
+
+def _counted(reports: int) -> str:
+    return "1 report" if reports == 1 else f"{reports} reports"
 
 
 @app.command()

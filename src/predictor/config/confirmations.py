@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from predictor.config.loading import LoadedConfig
 from predictor.errors import ConfigError, Problem
 
-__all__ = ["CONFIRM", "open_confirmations", "require_confirmed"]
+if TYPE_CHECKING:
+    from predictor.config.loading import LoadedConfig
+
+__all__ = ["CONFIRM", "first_marks", "open_confirmations", "require_confirmed"]
 
 CONFIRM = "# CONFIRM"
 MARK = re.compile(r"#\s*CONFIRM\b:?\s*(.*)$")
@@ -57,12 +61,29 @@ def require_confirmed(loaded: LoadedConfig) -> None:
         CFG-56 with the first twenty open lines.
     """
     waiting = open_confirmations(loaded)
-    if not waiting:
-        return
+    if waiting:
+        raise ConfigError(_shortened(waiting))
+
+
+def first_marks(files: Mapping[str, Path]) -> list[Problem]:
+    """Return what is to be confirmed in files that are not right yet, so that a draft is mended in one go.
+
+    Parameters
+    ----------
+    files : mapping of str to pathlib.Path
+        As a message shows them; files that YAML was read from.
+
+    Returns
+    -------
+    list of Problem
+        CFG-56 with the first twenty open lines.
+    """
+    return _shortened([problem for shown, path in files.items() for problem in _marks(path, shown)])
+
+
+def _shortened(waiting: Sequence[Problem]) -> list[Problem]:
     left = len(waiting) - SHOWN
-    if left > 0:
-        more = Problem(
-            "CFG-56", f"{left} further lines wait to be confirmed", "`predictor check` counts them"
-        )
-        raise ConfigError([*waiting[:SHOWN], more])
-    raise ConfigError(waiting)
+    if left <= 0:
+        return list(waiting)
+    message = f"{left} further lines wait to be confirmed"
+    return [*waiting[:SHOWN], Problem("CFG-56", message, "`predictor check` counts them")]

@@ -186,7 +186,10 @@ def _too_late(config: Config, dictionary: Dictionary, path: str, reference: str)
         return
     if table.known_of(column) == "after" and table.days_of(column) is None:
         message = f"{reference} is known only after day 0"
-        remedy = "Leave it out; the treatment received and whatever follows it are no features"
+        remedy = (
+            "Leave it out; the treatment received and whatever follows it are no features. If it was known "
+            "before, mend its `known:` in the dictionary"
+        )
         yield Problem("LEA-03", message, remedy, path)
         return
     days = [table.days_of(table.columns[h]) for h in table.headers_of(column.reference(header))]

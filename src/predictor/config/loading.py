@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from predictor.config.confirmations import first_marks
 from predictor.config.dictionary import Column, Dictionary
 from predictor.config.mending import Mended, mend
 from predictor.config.overriding import override
@@ -147,7 +148,9 @@ def load_config(
     draft.problems += _between(mended, dictionary)
     sources = _sources(draft, mended, dictionary, path, data_folder)
     if draft.problems or mended.value is None or dictionary is None or dictionary.value is None:
-        raise ConfigError(_sorted([files.locate(problem) for problem in draft.problems], shown))
+        found = _sorted([files.locate(problem) for problem in draft.problems], shown)
+        read = [files.config, *([files.dictionary] if dictionary is not None else [])]
+        raise ConfigError([*found, *first_marks({name: Path(name) for name in read})])
     return LoadedConfig(
         config=mended.value,
         dictionary=dictionary.value,
