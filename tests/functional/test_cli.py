@@ -30,6 +30,7 @@ COMMANDS = (
     "predict",
     "report",
     "evaluate",
+    "explain",
     "init",
     "simulate",
     "sign",

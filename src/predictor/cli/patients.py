@@ -260,7 +260,7 @@ def report(
         show({"reports": [str(path) for path in written]})
     else:
         show(
-            f"{out}: {_counted(len(written))}, {written[0].name}"
+            f"{_counted(len(written))} in {out}: {written[0].name}"
             + (f" … {written[-1].name}" if len(written) > 1 else "")
             if written
             else "No patient, no report"
