@@ -125,6 +125,20 @@ def test_training_waits_until_every_guess_is_confirmed(tmp_path: Path) -> None:
     assert command_line("check", "config.yaml", cwd=clinic.folder).out.count("CFG-56") == 0
 
 
+def test_a_draft_with_an_error_is_told_of_its_marks_too(tmp_path: Path) -> None:
+    clinic = write_clinic(tmp_path)
+    dictionary, config = clinic.folder / "dictionary.yaml", clinic.folder / "config.yaml"
+    marked = dictionary.read_text(encoding="utf-8").splitlines()
+    at = next(i for i, line in enumerate(marked) if "key:" in line)
+    marked[at] += "   # CONFIRM: is it?"
+    dictionary.write_text("\n".join(marked) + "\n", encoding="utf-8")
+    config.write_text(config.read_text(encoding="utf-8") + "modle: x\n", encoding="utf-8")
+    answer = command_line("check", "config.yaml", cwd=clinic.folder)
+    assert answer.code == 2
+    assert "CFG-01" in answer.errors[0]
+    assert answer.errors[-1].startswith(f"dictionary.yaml:{at + 1}: key: CFG-56")
+
+
 def test_a_semicolon_file_a_missing_key_and_files_that_lie_there(tmp_path: Path) -> None:
     folder = project(tmp_path)
     rows = [f"P{i:02d};{30 + i};{20 + i % 9}" for i in range(20)]
