@@ -105,12 +105,13 @@ def answer_marks(config: Path) -> None:
     """Enrolment was measured before the treatment, and arms are treatments; all other guesses are right."""
     dictionary = config.with_name("dictionary.yaml")
     text = dictionary.read_text(encoding="utf-8").replace("known: after", "known: baseline", 1)
-    arm = '    redcap_arm: {type: category, values: {"1": ketamine, "2": midazolam}, name: arm, known: plan}'
-    dictionary.write_text(
-        MARK.sub("", text.replace("    provenance", f"{arm}\n    provenance", 1)), encoding="utf-8"
-    )
-    treatment = "  treatment: {column: enrolment.arm, control: midazolam, assignment: randomised}\noutcomes:"
-    drafted = config.read_text(encoding="utf-8").replace("outcomes:", treatment, 1)
+    named = text.replace('"1": arm 1, "2": arm 2', '"1": ketamine, "2": midazolam')
+    assert named.count("redcap_arm") == 1
+    dictionary.write_text(MARK.sub("", named), encoding="utf-8")
+    drafted = config.read_text(encoding="utf-8")
+    for guess, answer in (('control: "arm 2"', "control: midazolam"), ("observational", "randomised")):
+        assert drafted.count(guess) == 1
+        drafted = drafted.replace(guess, answer)
     reason = "override: a SIMULATED project, to see every step\n"
     config.write_text(MARK.sub("", drafted) + reason, encoding="utf-8")
 

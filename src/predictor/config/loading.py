@@ -12,8 +12,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from predictor.config.confirmations import first_marks
 from predictor.config.dictionary import Column, Dictionary
+from predictor.config.marks import find_marks, first_of
 from predictor.config.mending import Mended, mend
 from predictor.config.overriding import override
 from predictor.config.paths import Territory, project_root
@@ -150,7 +150,7 @@ def load_config(
     if draft.problems or mended.value is None or dictionary is None or dictionary.value is None:
         found = _sorted([files.locate(problem) for problem in draft.problems], shown)
         read = [files.config, *([files.dictionary] if dictionary is not None else [])]
-        raise ConfigError([*found, *first_marks({name: Path(name) for name in read})])
+        raise ConfigError([*found, *first_of(find_marks({name: Path(name) for name in read}))])
     return LoadedConfig(
         config=mended.value,
         dictionary=dictionary.value,

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from predictor.config.confirmations import CONFIRM
+from predictor.config.marks import CONFIRM
 from predictor.config.source import Source
 from predictor.data.sources.csv import read_text_table
 from predictor.data.sources.reading import read_source

@@ -28,7 +28,7 @@ from predictor.data.sources.redcap_dictionary import (
 from predictor.drafting.drafting import WATERMARK, Draft
 from predictor.drafting.names import day_of, named_analytes
 from predictor.drafting.redcap_config import redcap_config_text, starts_treatment
-from predictor.drafting.writing import whole_text
+from predictor.drafting.writing import marked, whole_text
 from predictor.errors import Problem, ResourceError
 
 __all__ = ["draft_redcap", "draft_redcap_dictionary", "write_draft"]
@@ -36,6 +36,7 @@ __all__ = ["draft_redcap", "draft_redcap_dictionary", "write_draft"]
 CONFIRM = "# CONFIRM"
 NUMBERS = ("number", "integer")
 DATED = 0.9  # share of a form's rows that a date has to stand in to place them
+OF_ARM = re.compile(r"_arm_(\d+)[a-z]?$")
 UNIT = re.compile(r"\s*\(([^()]+)\)\s*$")
 LEFT_OUT = ("file", "descriptive", "sql", "signature", "notes")
 
@@ -88,13 +89,22 @@ def draft_redcap_dictionary(export: Path, dictionary: Path, events: Path | None 
         f"# Draft from {dictionary.name}. Every line with {CONFIRM[2:]} waits for you: nothing was guessed in silence.",
         "# known: baseline (measured before day 0) | plan (decided at day 0) | after | {date: COLUMN}",
     ]
+    arms = _arms(project)
     for form in dict.fromkeys(asked.form for asked in project.fields):
-        lines += _tables(project, form)
+        drafted = list(_tables(project, form, arms))
+        arms = () if any(line.startswith(f"    {ARM}:") for line in drafted) else arms
+        lines += drafted
     return whole_text(lines)
 
 
-def _tables(project: _Project, form: str) -> Iterator[str]:
-    """Yield one form's table: its repeats, its several events, or its one event."""
+def _arms(project: _Project) -> tuple[str, ...]:
+    """Return the numbers of the arms; none where there is one, which is no choice."""
+    found = {match[1] for event in project.column(EVENT) if (match := OF_ARM.search(event))}
+    return tuple(sorted(found, key=int)) if len(found) > 1 else ()
+
+
+def _tables(project: _Project, form: str, arms: Sequence[str]) -> Iterator[str]:
+    """Yield one form's table: its repeats, its several events, or its one event; and the arms if they have a place."""
     fields = [asked for asked in project.fields[1:] if asked.form == form]
     columns = {asked.name: dict(_columns(asked)) for asked in fields}
     if not any(columns.values()):
@@ -118,8 +128,12 @@ def _tables(project: _Project, form: str) -> Iterator[str]:
     else:
         yield f"  known: after   {CONFIRM}: {_hint(events)}baseline, plan, after or {{date: COLUMN}}"
     yield "  columns:"
-    if events and len({_without_arm(event) for event in events}) == 1 and not repeated:
-        yield f'    # {ARM}: {{type: category, values: {{"1": …}}, known: plan}}   {CONFIRM}: if arms are treatments'
+    if arms and placed is None and not several and not repeated:
+        names = ", ".join(f'"{arm}": arm {arm}' for arm in arms)
+        line = f"    {ARM}: {{type: category, values: {{{names}}}, known: plan}}"
+        yield marked(
+            line, "are arms treatments? Name each, here and in the config, or delete the line in both"
+        )
     for asked in fields:
         yield from _described(asked, columns[asked.name])
 
@@ -145,7 +159,7 @@ def _key(text: str) -> str:
 
 
 def _without_arm(event: str) -> str:
-    return re.sub(r"_arm_\d+[a-z]?$", "", event)
+    return OF_ARM.sub("", event)
 
 
 def _rows(

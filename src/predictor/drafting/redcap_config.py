@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from predictor.data.sources.redcap import ARM
 from predictor.drafting.names import day_of, words_of
 from predictor.drafting.questions import SCALES
 from predictor.drafting.writing import marked, plain, whole_text
@@ -114,10 +115,19 @@ def _cohort(tables: Tables, index: str | None) -> Iterator[str]:
         yield marked(f"  index: {{table: {plain(index)}, take: first}}", question)
         same_day = "which days count as baseline, and do values of day 0 come before the treatment?"
         yield marked("  baseline: {first_day: -28, last_day: 0, same_day: include}", same_day)
-    arms = {event.rpartition("_arm_")[2] for table in tables.values() for event in _events(table)}
-    if first is not None and len(arms) > 1:
-        example = f"{{column: {first}.redcap_arm, control: …, assignment: randomised}}"
-        yield f"  # If arms are treatments, declare redcap_arm in {first} and write: treatment: {example}"
+    yield from _treatment(tables)
+
+
+def _treatment(tables: Tables) -> Iterator[str]:
+    """Take the arms for the plan, with the word about their comparison that can do no harm."""
+    for name, table in tables.items():
+        arms = table["columns"].get(ARM, {}).get("values", {})
+        if arms:
+            control = plain(list(arms.values())[-1])
+            yield marked(
+                f"  treatment: {{column: {plain(f'{name}.{ARM}')}, control: {control}, assignment: observational}}",
+                "are arms treatments, which one is the comparison, and was it dealt by chance (randomised)?",
+            )
 
 
 def _outcome(tables: Tables, scored: tuple[str, str] | None) -> Iterator[str]:

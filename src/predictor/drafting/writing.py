@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from predictor.config.confirmations import CONFIRM
+from predictor.config.marks import CONFIRM
 from predictor.drafting.guesses import Guess
 from predictor.drafting.tables import TableDraft
 from predictor.errors import visible
