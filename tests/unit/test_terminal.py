@@ -83,7 +83,9 @@ def test_with_a_file_only_the_first_answers_are_shown() -> None:
     answers = as_records(predict_patients(trained().model.model, new_patients(9)))
     text = answers_text(answers, trained().model.model.card, out=Path("answers.csv"))
     assert text.endswith("All 9 answers: answers.csv")
-    assert len(text.splitlines()) == 1 + 1 + 5 + 1
+    _, _, *shown, notes, _ = text.splitlines()
+    assert [line.split()[:2] for line in shown] == [[str(row), "estimate"] for row in range(1, 6)]
+    assert notes.startswith("9 rows (1, 2, 3, 4, 5 …): Taken as current: ")  # they came without dates
 
 
 def test_no_patient_no_answer() -> None:
