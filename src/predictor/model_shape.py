@@ -146,6 +146,15 @@ BASELINE = _having(
     n=_number,
 )
 OUTCOME = _having(name=_text, definition=_text, horizon=_text, scale=_text, better=_one_of("higher", "lower"))
+ESTIMATE = _having(value=_maybe(_number), low=_maybe(_number), high=_maybe(_number))
+COUNTS = _having(
+    "threshold",
+    "above_responded",
+    "below_responded",
+    threshold=_count,
+    above_responded=_count,
+    below_responded=_count,
+)
 RATE = _having(plan=_text, n=_number, rate=_maybe(_share), low=_maybe(_share), high=_maybe(_share))
 OTHER = _having(
     "name",
@@ -204,6 +213,8 @@ SHAPES: Mapping[str, Shape] = {
         simulated=_flag,
         paper=_one_of("A4", "letter"),
         verdict=_having(label=_text, sentence=_text, reason=_text),
+        metrics=_each(ESTIMATE),
+        plain_counts=_maybe(COUNTS),
     ),
     "explain.json": _each(_all(BASELINE)),
     "metrics.json": _having("group_rates", group_rates=_all(RATE), outcomes=_all(OTHER)),
@@ -251,6 +262,13 @@ PRINTED = (
     "simulated",
     "outcome",
     "limits",
+    "n",
+    "events",
+    "developed_on",
+    "metrics",
+    "verdict",
+    "tried",
+    "group_interval",
 )
 
 

@@ -10,10 +10,11 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
+from predictor.data.frames import rows_of
 from predictor.features.columns import RawColumns
 from predictor.model_folder import read_json, to_json
 from predictor.models.archive import load_compact, save_compact
@@ -21,6 +22,8 @@ from predictor.models.plain import CompactModel, from_plain, to_plain
 from predictor.models.soundness import require_sound
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from predictor.models.averaging import AveragedClassifier
 
 __all__ = [
@@ -45,6 +48,14 @@ class GroupRate:
     rate: float
     low: float
     high: float
+
+    @classmethod
+    def from_table(cls, rates: pd.DataFrame) -> tuple[Self, ...]:
+        """Take the rows of `predictor.validation.counts.group_rates`."""
+        return tuple(
+            cls(str(r.plan), int(r.n), int(r.events), float(r.rate), float(r.low), float(r.high))
+            for r in rows_of(rates)
+        )
 
 
 @dataclass(frozen=True)

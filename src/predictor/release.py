@@ -11,7 +11,6 @@ import pandas as pd
 
 from predictor.adequacy import Adequacy
 from predictor.cohort.selection import band_labels
-from predictor.data.frames import rows_of
 from predictor.errors import Problem, ResourceError
 from predictor.execution import Execution
 from predictor.explanation.attribution import MemberExplainer, plan_baselines
@@ -173,10 +172,7 @@ def assemble_model(
         entry_rules=entry_rules,
         plan=_plan(study, inputs),
         baselines=_baselines(scorer, X, plan),
-        group_rates=tuple(
-            GroupRate(str(r.plan), int(r.n), int(r.events), float(r.rate), float(r.low), float(r.high))
-            for r in rows_of(evaluation.group_rates)
-        ),
+        group_rates=GroupRate.from_table(evaluation.group_rates),
         policy={
             "withhold_if": config.report.withhold_if.model_dump(),
             "release": config.report.release,

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from predictor.data.frames import rows_of
 from predictor.errors import ResourceError
 from predictor.execution import Execution
 from predictor.models.compact import compact
@@ -16,7 +15,7 @@ from predictor.other_outcomes import GroupRate, OtherOutcome
 from predictor.prediction_model import PredictionModel
 from predictor.release import fit_final, fit_refits
 from predictor.study import Study, describe_outcome
-from predictor.validation.counts import group_rates
+from predictor.validation.counts import group_rates, interval_words
 from predictor.validation.evaluation import Evaluation, evaluate
 from predictor.validation.resampling import cross_validate, fold_predictions
 from predictor.validation.splits import Fold
@@ -190,11 +189,8 @@ def _described(study: Study, one: Secondary) -> OtherOutcome:
         n=len(y),
         events=int(y.sum()),
         verdict="too_little" if one.evaluation is None else one.evaluation.verdict.label,
-        interval=max(map(str, rates["interval"]), key=len, default="") if len(rates) else "",
-        group_rates=tuple(
-            GroupRate(str(r.plan), int(r.n), int(r.events), float(r.rate), float(r.low), float(r.high))
-            for r in rows_of(rates)
-        ),
+        interval=interval_words(rates),
+        group_rates=GroupRate.from_table(rates),
     )
 
 

@@ -120,11 +120,11 @@ def patient_views(
         names = [f"row {prediction.row}" for prediction in predictions]
     try:
         return [_view(model, one, name, now, user_ref) for one, name in zip(predictions, names, strict=True)]
-    except (ValueError, TypeError, KeyError, AttributeError) as error:  # ValidationError is a ValueError
+    except (ValidationError, TypeError) as error:
         raise _unfit(error) from None  # whose own words quote values, a patient's among them
 
 
-def _unfit(error: Exception) -> ModelError:
+def _unfit(error: ValidationError | TypeError) -> ModelError:
     message = "what the model's folder says cannot stand on a report"
     if isinstance(error, ValidationError):
         found = error.errors(include_input=False, include_url=False)

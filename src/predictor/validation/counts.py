@@ -15,7 +15,7 @@ from predictor.validation.uncertainty import (
 )
 from predictor.validation.verdict import plan_residuals
 
-__all__ = ["group_rates", "plain_counts"]
+__all__ = ["group_rates", "interval_words", "plain_counts"]
 
 
 def group_rates(y: ArrayLike, groups: ArrayLike, plan: ArrayLike, *, level: float = 0.95) -> pd.DataFrame:
@@ -45,6 +45,11 @@ def group_rates(y: ArrayLike, groups: ArrayLike, plan: ArrayLike, *, level: floa
         limits = _clustered_wilson(events, n, labels[here], icc=icc, level=level)
         lines.append({"plan": str(arm), "n": n, "events": events, "rate": events / n, **limits})
     return pd.DataFrame(lines)
+
+
+def interval_words(rates: pd.DataFrame) -> str:
+    """Say how the limits of `group_rates` were made: of several plans the most that was done; empty without any."""
+    return max(map(str, rates["interval"]), key=len) if len(rates) else ""
 
 
 def _clustered_wilson(

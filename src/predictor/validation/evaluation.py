@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from predictor.models.plain import logit
 from predictor.validation.calibration import calibration_intercept, calibration_slope
-from predictor.validation.counts import group_rates, plain_counts
+from predictor.validation.counts import group_rates, interval_words, plain_counts
 from predictor.validation.curves import (
     calibration_bins,
     calibration_curves,
@@ -106,8 +106,7 @@ class Evaluation:
     @property
     def group_interval(self) -> str:
         """How the limits of the group rates were made, in words."""
-        texts = self.group_rates["interval"]
-        return str(max(texts, key=len))
+        return interval_words(self.group_rates)
 
 
 def evaluate(
