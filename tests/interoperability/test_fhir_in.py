@@ -44,8 +44,8 @@ from predictor.interoperability.intake import FhirIntake, PatientInputs
 from predictor.interoperability.moments import completed_years, read_moment
 from predictor.interoperability.quantities import Refusal
 from predictor.interoperability.questionnaire import canonical_of, questionnaire
-from predictor.interoperability.strict_json import read_json
 from predictor.prediction_model import InputField
+from predictor.strict_json import read_json
 from trained_clinics import command_line
 
 TODAY = date(2026, 3, 2)

@@ -12,7 +12,7 @@ from typing import Any
 
 from predictor.data.sources.fhir_models import find_faults
 from predictor.errors import DataError, Problem
-from predictor.interoperability.strict_json import read_json
+from predictor.strict_json import read_json
 
 __all__ = ["MOST_BYTES", "READ", "Entry", "PatientBundle", "collect_resources", "read_bundle"]
 

@@ -13,7 +13,7 @@ from typing import Any
 from predictor.interoperability.bundle import READ, Entry, PatientBundle, collect_resources
 from predictor.interoperability.coded_inputs import CodedInput
 from predictor.interoperability.quantities import codes_of
-from predictor.interoperability.strict_json import read_json
+from predictor.strict_json import read_json
 
 __all__ = [
     "SERVICES",

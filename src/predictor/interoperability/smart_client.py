@@ -19,7 +19,7 @@ from predictor.interoperability.bundle import MOST_BYTES, READ, Entry
 from predictor.interoperability.coded_inputs import CodedInput
 from predictor.interoperability.partners import SmartServer
 from predictor.interoperability.smart_launch import Launch, has_scopes
-from predictor.interoperability.strict_json import read_json
+from predictor.strict_json import read_json
 
 __all__ = [
     "SECONDS",

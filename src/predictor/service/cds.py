@@ -23,11 +23,11 @@ from predictor.interoperability.cds_request import (
 from predictor.interoperability.client_tokens import TokenRefused
 from predictor.interoperability.operation_outcome import operation_outcome
 from predictor.interoperability.partners import Cds
-from predictor.interoperability.strict_json import read_json
 from predictor.service.fhir import estimate_resources, mark_of
 from predictor.service.others import Others
 from predictor.service.state import Service
 from predictor.service.wall import state
+from predictor.strict_json import read_json
 
 __all__ = ["router"]
 

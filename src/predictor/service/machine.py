@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -14,6 +13,7 @@ from starlette.responses import JSONResponse
 from predictor.errors import DataError
 from predictor.service.estimates import estimate_patient
 from predictor.service.wall import require, require_own_page, require_token, state
+from predictor.strict_json import read_json
 
 __all__ = ["REFUSALS", "problem", "router"]
 
@@ -113,10 +113,8 @@ def _read(body: bytes) -> dict[str, Any]:
         400 for what is no JSON, 422 for what is none of this interface.
     """
     try:
-        found: Any = json.loads(
-            body.decode("utf-8"), parse_constant=_refuse_constant, object_pairs_hook=_once
-        )
-    except (ValueError, RecursionError) as error:
+        found = read_json(body, exact=False)
+    except ValueError as error:
         raise HTTPException(400) from error
     fits = isinstance(found, dict) and set(found) <= {"model", "patient", "values"}
     if not fits or not isinstance(found.get("model"), str) or not isinstance(found.get("values"), dict):
@@ -127,14 +125,3 @@ def _read(body: bytes) -> dict[str, Any]:
     if not all(isinstance(value, plain) for value in found["values"].values()):
         raise HTTPException(422)
     return dict(found)
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key stands twice")
-    return found

@@ -7,10 +7,8 @@ is followed inside the bundle; one that leads nowhere keeps its own text as the 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Sequence
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from predictor.data.sources.fhir_models import find_faults
 from predictor.data.sources.fhir_rows import Row, date_written, rows_of_resource
 from predictor.data.sources.files import read_bytes
 from predictor.data.sources.text_table import TextTable, check_names, refuse, table_of_records
+from predictor.strict_json import TooDeepError, read_json
 
 __all__ = ["read_fhir"]
 
@@ -103,30 +102,17 @@ def _is_lines(text: str) -> bool:
 
 def _parsed(text: str, shown_as: str, row: int | None) -> dict[str, Any]:
     try:
-        found = json.loads(text, parse_float=Decimal, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        message = "no JSON: FHIR in XML, or a file that is cut off, is not read"
+        found = read_json(text, deepest=DEEPEST)
+    except TooDeepError as error:
+        remedy = "Mend it where it comes from"
+        raise refuse(shown_as, "DAT-42", f"a resource {error}", remedy, row=row) from None
+    except ValueError:
+        message = "no JSON, or a key twice: FHIR in XML, or a file that is cut off, is not read"
         raise refuse(shown_as, "DAT-42", message, "Export it as JSON or NDJSON", row=row) from None
     if not isinstance(found, dict) or "resourceType" not in found:
         message = "no FHIR resource: it has no resourceType"
         raise refuse(shown_as, "DAT-42", message, "Export a bundle, or one resource on a line", row=row)
-    if _is_deep(found):
-        message = f"a resource nested deeper than {DEEPEST} levels"
-        raise refuse(shown_as, "DAT-42", message, "Mend it where it comes from", row=row)
     return found
-
-
-def _is_deep(found: Any) -> bool:
-    """Tell, level by level, whether something is nested deeper than any resource: the models follow it by recursion."""
-    level = [found]
-    for _ in range(DEEPEST):
-        parts = [one.values() if isinstance(one, dict) else one for one in level]
-        level = [one for part in parts for one in part if isinstance(one, dict | list)]
-    return bool(level)
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(name)
 
 
 def _check(wanted: Sequence[Placed], fhir: Fhir, shown_as: str) -> None:

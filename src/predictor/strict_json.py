@@ -6,40 +6,47 @@ import json
 from decimal import Decimal
 from typing import Any
 
-__all__ = ["DEEPEST", "read_json"]
+__all__ = ["DEEPEST", "TooDeepError", "read_json"]
 
 DEEPEST = 32  # levels; FHIR's own resources need about 12
 
 
-def read_json(body: bytes) -> Any:
-    """Read one document.
+class TooDeepError(ValueError):
+    """A document that is nested deeper than its reader follows."""
+
+
+def read_json(body: bytes | str, *, deepest: int = DEEPEST, exact: bool = True) -> Any:
+    """Read one document that came from outside.
 
     Parameters
     ----------
-    body : bytes
+    body : bytes or str
         Of a size that was looked at before.
-
-    Returns
-    -------
-    object
-        Numbers with a point are `decimal.Decimal`, as FHIR keeps their digits.
+    deepest : int
+        Levels that are allowed.
+    exact : bool
+        Whether numbers with a point become `decimal.Decimal`, as FHIR keeps their digits, and not float.
 
     Raises
     ------
+    TooDeepError
     ValueError
         Without any part of the text.
     """
     try:
-        text = body.decode("utf-8")
+        text = body.decode("utf-8") if isinstance(body, bytes) else body
         found = json.loads(
-            text, parse_float=Decimal, parse_constant=_no_constant, object_pairs_hook=_without_doubles
+            text,
+            parse_float=Decimal if exact else float,
+            parse_constant=_no_constant,
+            object_pairs_hook=_without_doubles,
         )
     except (ValueError, RecursionError):
         msg = "no JSON, or JSON with doubled keys or numbers that are none"
         raise ValueError(msg) from None
-    if _deeper_than(found, DEEPEST):
-        msg = f"nested deeper than {DEEPEST} levels"
-        raise ValueError(msg)
+    if _deeper_than(found, deepest):
+        msg = f"nested deeper than {deepest} levels"
+        raise TooDeepError(msg)
     return found
 
 
