@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -21,7 +22,7 @@ from tests.trained_clinics import new_patients, trained
 from predictor.errors import Problem, ResourceError
 from predictor.prediction_model import load_prediction_model
 from predictor.service.accounts import Limiter
-from predictor.service.queues import PRINT_QUEUE, Busy, Printing
+from predictor.service.queues import PRINT_QUEUE, Busy, Queue, print_report
 from predictor.service.shelf import open_shelf
 from running_service import Running, running_service
 
@@ -203,10 +204,11 @@ def test_rpt_05_a_browser_that_hangs_is_ended_and_others_wait_in_a_short_queue(t
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", f"{tmp_path}{os.pathsep}/bin{os.pathsep}/usr/bin")
         patch.setattr("predictor.reports.pdf._by_weasyprint", lambda _: None)
-        printing = Printing(seconds=0.5)
-        waiting: list[Future[bytes]] = [printing.submit("<p>") for _ in range(1 + PRINT_QUEUE)]
+        printing = Queue("print", 1, PRINT_QUEUE)
+        work = partial(print_report, "<p>", seconds=0.5)
+        waiting: list[Future[bytes]] = [printing.submit(work) for _ in range(1 + PRINT_QUEUE)]
         with pytest.raises(Busy):
-            printing.submit("<p>")
+            printing.submit(work)
         for one in waiting:
             with pytest.raises(ResourceError, match=r"did not answer within 0\.5 seconds"):
                 one.result(30)
@@ -227,7 +229,7 @@ def test_a_full_queue_is_answered_with_503(
     monkeypatch.setattr("predictor.service.queues.print_pdf", slow)
     address = reported(browser)
     for _ in range(1 + PRINT_QUEUE):
-        running.service.printing.submit("<p>")
+        running.service.printing.submit(partial(print_report, "<p>"))
     answer = browser.get(f"{address}.pdf")
     go.set()
     assert answer.status_code == 503

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -80,8 +80,6 @@ def sign(
         sign_prediction_model(folder, key)
         show(f"Signed: {folder}")
         return
-    from datetime import UTC
-
     from predictor.signing import approval_of, give_sign_off
 
     approval = approval_of(

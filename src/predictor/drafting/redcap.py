@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from predictor.config.marks import CONFIRM
 from predictor.config.yaml_text import parse_yaml
 from predictor.data.analytes import ANALYTES
 from predictor.data.instruments import INSTRUMENTS
@@ -33,7 +34,6 @@ from predictor.errors import Problem, ResourceError
 
 __all__ = ["draft_redcap", "draft_redcap_dictionary", "write_draft"]
 
-CONFIRM = "# CONFIRM"
 NUMBERS = ("number", "integer")
 DATED = 0.9  # share of a form's rows that a date has to stand in to place them
 OF_ARM = re.compile(r"_arm_(\d+)[a-z]?$")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -100,6 +100,7 @@ def patient_views(
     frame : pandas.DataFrame or Rows
         One row per patient; a column ``patient`` holds the clinic's pseudonym.
     now : datetime
+        With its offset; its own day is the day of the report.
     user_ref : str
         Who asked, as the clinic names them; never a patient.
     day0 : date, optional
@@ -154,7 +155,7 @@ def _view(
     return PredictionReportV1(
         report=ReportLabel(
             id=_report_id(model, values, now.date()),
-            created_utc=now,
+            created_utc=now.astimezone(UTC),
             user_ref=user_ref,
             software_version=software_version(),
             config_sha256=str(card["config_sha256"]),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import TypeVar
 
 from predictor.errors import DataError, Problem
 from predictor.prediction.predicting import NOTED, as_records, predict_patients
@@ -17,7 +18,9 @@ from predictor.service.shelf import Offered
 from predictor.service.state import Service
 from predictor.spreadsheet import without_formula
 
-__all__ = ["MOST_ROWS", "answer_table", "estimate_patient"]
+__all__ = ["MOST_ROWS", "answer_table", "estimate_patient", "in_time", "record_estimate"]
+
+T = TypeVar("T")
 
 MOST_ROWS = 5000
 
@@ -47,17 +50,41 @@ async def estimate_patient(
 
     def work() -> PredictionReportV1:
         table = Rows(["patient", *values], [[name, *values.values()]])
-        view = patient_views(offered.model, table, now=datetime.now(UTC), user_ref=user)[0]
-        service.audit.record(
-            "estimate",
-            user=user,
-            outcome=view.report.kind,
-            report=view.report.id,
-            model=offered.id,
-            pseudonym=pseudonym,
-        )
+        now = datetime.now().astimezone()  # the clinic's day
+        view = patient_views(offered.model, table, now=now, user_ref=user)[0]
+        record_estimate(service, offered, view, pseudonym=pseudonym, user=user)
         return view
 
+    return await in_time(service, work)
+
+
+def record_estimate(
+    service: Service, offered: Offered, view: PredictionReportV1, *, pseudonym: str, user: str
+) -> None:
+    """Write down that a report was given, before it is.
+
+    Raises
+    ------
+    ResourceError
+        AUD-01.
+    """
+    service.audit.record(
+        "estimate",
+        user=user,
+        outcome=view.report.kind,
+        report=view.report.id,
+        model=offered.id,
+        pseudonym=pseudonym,
+    )
+
+
+async def in_time(service: Service, work: Callable[[], T]) -> T:
+    """Estimate beside the event loop, or give up.
+
+    Raises
+    ------
+    Busy, TimeoutError
+    """
     future = asyncio.wrap_future(service.estimating.submit(work))
     return await asyncio.wait_for(future, service.estimate_seconds)
 

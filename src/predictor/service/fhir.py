@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from starlette.exceptions import HTTPException
 
 from predictor.errors import DataError, Problem
 from predictor.interoperability.bundle import PatientBundle, read_bundle
@@ -20,6 +19,8 @@ from predictor.interoperability.questionnaire import questionnaire
 from predictor.interoperability.risk_assessment import patient_resources
 from predictor.reports.content import PredictionReportV1
 from predictor.reports.patient import patient_views
+from predictor.service.estimates import in_time, record_estimate
+from predictor.service.results import Result, result_of
 from predictor.service.shelf import Offered
 from predictor.service.state import Service
 from predictor.service.wall import require, require_own_page, require_token, state
@@ -72,9 +73,7 @@ async def estimate(request: Request, model: str) -> Response:
     require_own_page(request)
     require_token(session, request.headers.get("x-csrf-token", ""))
     offered = service.offered(model)
-    if service.estimates.spent(session.user):
-        raise HTTPException(429)
-    service.estimates.count(session.user)
+    service.count_estimate(session.user)
     try:
         _check_type(request.headers.get("content-type", ""))
         bundle = await asyncio.to_thread(read_bundle, await request.body())
@@ -84,7 +83,7 @@ async def estimate(request: Request, model: str) -> Response:
         service.audit.record("refused", user=session.user, model=offered.id, outcome=codes)
         return fhir_answer(operation_outcome(error.problems), 422)
     source: dict[str, Any] = {"subject": found.inputs.subject, "basis": found.inputs.basis}
-    name = service.sessions.keep(session, (offered.id, found.view, source))
+    name = service.sessions.keep(session, Result(offered.id, found.view, source=source))
     written = patient_resources(found.view, **source, mark=mark_of(offered))
     return fhir_answer(written, headers={"location": f"/r/{name}"})
 
@@ -122,40 +121,20 @@ async def estimate_resources(
     """
 
     def work() -> FromFhir:
-        now = datetime.now().astimezone()
+        now = datetime.now().astimezone()  # the clinic's day
         inputs = offered.intake.read(bundle, Clock(now.date()))
-        view = _view(offered, inputs, now, pseudonym=pseudonym, user=user)
-        service.audit.record(
-            "estimate",
-            user=user,
-            outcome=view.report.kind,
-            report=view.report.id,
-            model=offered.id,
-            pseudonym=pseudonym,
-        )
+        rows = inputs.rows(pseudonym or "not named")
+        view = patient_views(offered.model, rows, now=now, user_ref=user)[0]
+        record_estimate(service, offered, view, pseudonym=pseudonym, user=user)
         return FromFhir(view, inputs)
 
-    future = asyncio.wrap_future(service.estimating.submit(work))
-    return await asyncio.wait_for(future, service.estimate_seconds)
-
-
-def _view(
-    offered: Offered, inputs: PatientInputs, now: datetime, *, pseudonym: str, user: str
-) -> PredictionReportV1:
-    """Lay out the report by the clinic's day; what is called UTC is UTC."""
-    view = patient_views(offered.model, inputs.rows(pseudonym or "not named"), now=now, user_ref=user)[0]
-    moment = now.astimezone(UTC)
-    return view.model_copy(update={"report": view.report.model_copy(update={"created_utc": moment})})
+    return await in_time(service, work)
 
 
 @router.get("/r/{name}.fhir.json")
 async def report_resources(request: Request, name: str) -> Response:
     """Send a report as FHIR resources."""
-    session = require(request)
-    found = state(request).sessions.result(session, name)
-    if not (isinstance(found, tuple) and isinstance(found[1], PredictionReportV1)):
-        raise HTTPException(404)
-    view, source = found[1], found[2] if len(found) > 2 else {}
-    mark = mark_of(state(request).offered(str(found[0])))
-    headers = {"content-disposition": f'attachment; filename="{view.report.id}.fhir.json"'}
-    return fhir_answer(patient_resources(view, **source, mark=mark), headers=headers)
+    found = result_of(request, require(request), name)
+    mark = mark_of(state(request).offered(found.model))
+    headers = {"content-disposition": f'attachment; filename="{found.view.report.id}.fhir.json"'}
+    return fhir_answer(patient_resources(found.view, **found.source, mark=mark), headers=headers)

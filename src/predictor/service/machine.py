@@ -90,9 +90,7 @@ async def estimate(request: Request) -> Response:
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
         raise HTTPException(415)
     content = _read(await request.body())
-    if service.estimates.spent(user.user):
-        raise HTTPException(429)
-    service.estimates.count(user.user)
+    service.count_estimate(user.user)
     offered = service.offered(content["model"])
     try:
         view = await estimate_patient(

@@ -210,12 +210,9 @@ async def estimate(request: Request, id_: str) -> Response:
         return show_form(
             request, offered, filled.fields, pseudonym=pseudonym, status=422, only_unusual=filled.only_unusual
         )
-    if service.estimates.spent(session.user):
-        raise HTTPException(429)
-    service.estimates.count(session.user)
+    service.count_estimate(session.user)
     view = await estimate_patient(service, offered, filled.values, pseudonym=pseudonym, user=session.user)
-    typed = {name: text for name, text in form.texts.items() if name != "token"}
-    return to_page(f"/r/{keep_result(service, session, offered.id, view, typed)}")
+    return to_page(f"/r/{keep_result(service, session, offered.id, view, form.texts)}")
 
 
 async def _sign_in_again(request: Request, offered: Offered) -> Response:

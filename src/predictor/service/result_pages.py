@@ -19,6 +19,8 @@ from predictor.reports.wording import count_text, range_text
 from predictor.service.estimates import estimate_patient
 from predictor.service.form import FormField, read_form
 from predictor.service.guard import POLICY
+from predictor.service.queues import print_report
+from predictor.service.results import Result, result_of
 from predictor.service.sessions import Session
 from predictor.service.shelf import Offered
 from predictor.service.state import Service
@@ -31,14 +33,6 @@ HTML = "text/html; charset=utf-8"
 BANNER = "DEMONSTRATION: not signed for clinical use"
 
 
-class _Result(NamedTuple):
-    """One report of the session, and what was typed for it; empty for one that another program asked for."""
-
-    model: str
-    view: PredictionReportV1
-    typed: Mapping[str, str]
-
-
 class _Beside(NamedTuple):
     """One plan as the page on another plan shows it."""
 
@@ -48,7 +42,7 @@ class _Beside(NamedTuple):
 
 
 def keep_result(
-    service: Service, session: Session, model: str, view: PredictionReportV1, typed: Mapping[str, str]
+    service: Service, session: Session, model: str, view: PredictionReportV1, texts: Mapping[str, str]
 ) -> str:
     """Keep a report with what was typed for it, and return its id.
 
@@ -59,19 +53,14 @@ def keep_result(
     model : str
         Its name in addresses.
     view : PredictionReportV1
-    typed : mapping of str to str
+    texts : mapping of str to str
+        As posted; the token is left out.
     """
-    return service.sessions.keep(session, (model, view, {}, dict(typed)))
+    typed = {key: text for key, text in texts.items() if key != "token"}
+    return service.sessions.keep(session, Result(model, view, typed))
 
 
-def _result(request: Request, session: Session, name: str) -> _Result:
-    found = state(request).sessions.result(session, name)
-    if not (isinstance(found, tuple) and isinstance(found[1], PredictionReportV1)):
-        raise HTTPException(404)
-    return _Result(str(found[0]), found[1], found[3] if len(found) > 3 else {})
-
-
-async def _record(request: Request, action: str, session: Session, found: _Result, outcome: str = "") -> None:
+async def _record(request: Request, action: str, session: Session, found: Result, outcome: str = "") -> None:
     """Write it down before it is shown; this waits for the disk."""
     record = state(request).audit.record
     report = found.view.report.id
@@ -83,7 +72,7 @@ async def _record(request: Request, action: str, session: Session, found: _Resul
 @router.get("/r/{name}.json")
 async def report_json(request: Request, name: str) -> Response:
     """Send the report's content as JSON."""
-    view = _result(request, require(request), name).view
+    view = result_of(request, require(request), name).view
     headers = {"content-disposition": f'attachment; filename="{view.report.id}.json"'}
     return Response(view.to_json(), media_type="application/json", headers=headers)
 
@@ -92,11 +81,11 @@ async def report_json(request: Request, name: str) -> Response:
 async def report_pdf(request: Request, name: str) -> Response:
     """Print the report, when it is its turn."""
     session, service = require(request), state(request)
-    found = _result(request, session, name)
+    found = result_of(request, session, name)
     await _record(request, "printed", session, found)
     text = render_patient_report(found.view, banner=_banner(service.offered(found.model)))
     try:
-        printed = await asyncio.wrap_future(service.printing.submit(text))
+        printed = await asyncio.wrap_future(service.printing.submit(partial(print_report, text)))
     except ResourceError as error:
         reason = error.problems[0].message
         said = f"{reason[:1].upper()}{reason[1:]}. The report can be read and printed from your browser all the same."
@@ -116,7 +105,7 @@ async def report_pdf(request: Request, name: str) -> Response:
 async def report(request: Request, name: str) -> Response:
     """Show the report, as it is also written to a file, with the ways on above it."""
     session = require(request)
-    found = _result(request, session, name)
+    found = result_of(request, session, name)
     await _record(request, "read", session, found)
     text = render_patient_report(
         found.view, links=_links(found, name), banner=_banner(state(request).offered(found.model))
@@ -124,7 +113,7 @@ async def report(request: Request, name: str) -> Response:
     return with_own_style(text)
 
 
-def _links(found: _Result, name: str) -> list[tuple[str, str]]:
+def _links(found: Result, name: str) -> list[tuple[str, str]]:
     links = [("Another patient", f"/estimate/{found.model}")]
     if found.typed:
         links.append(("Check an input", f"/r/{name}/check"))
@@ -158,7 +147,7 @@ def with_own_style(text: str) -> Response:
 @router.get("/r/{name}/plan")
 async def plan_page(request: Request, name: str) -> Response:
     """Ask which other plan the patient should be put under: one that enough development patients had."""
-    found = _result(request, require(request, "clinician", "admin"), name)
+    found = result_of(request, require(request, "clinician", "admin"), name)
     return _plan(request, found, name)
 
 
@@ -166,7 +155,7 @@ async def plan_page(request: Request, name: str) -> Response:
 async def other_plan(request: Request, name: str) -> Response:
     """Show the estimates under two plans, and how far the model tells them apart."""
     session = require(request, "clinician", "admin")
-    found = _result(request, session, name)
+    found = result_of(request, session, name)
     form = await read_posted(request, session)
     chosen = next((row for i, row in _others(found) if str(i) == form.text("plan")), None)
     if chosen is None:
@@ -175,14 +164,14 @@ async def other_plan(request: Request, name: str) -> Response:
     return _plan(request, found, name, chosen=chosen)
 
 
-def _others(found: _Result) -> list[tuple[int, WhatIfRow]]:
+def _others(found: Result) -> list[tuple[int, WhatIfRow]]:
     """Give the rows of plans that can be chosen: with a number, and not the planned one."""
     rows = found.view.whatif.rows if found.view.whatif else ()
     return [(i, row) for i, row in enumerate(rows) if row.cells[0].difference]
 
 
 def _plan(
-    request: Request, found: _Result, name: str, *, chosen: WhatIfRow | None = None, error: str = ""
+    request: Request, found: Result, name: str, *, chosen: WhatIfRow | None = None, error: str = ""
 ) -> Response:
     whatif = found.view.whatif
     if whatif is None:
@@ -215,7 +204,7 @@ def _beside(row: WhatIfRow) -> _Beside:
 @router.get("/r/{name}/check")
 async def check_page(request: Request, name: str) -> Response:
     """Show what was typed, so that a wrong value can be corrected; nothing that could be tried is improved by it."""
-    found = _result(request, require(request, "clinician", "admin"), name)
+    found = result_of(request, require(request, "clinician", "admin"), name)
     offered = state(request).offered(found.model)
     if not found.typed:
         raise HTTPException(404)
@@ -228,7 +217,7 @@ async def check_page(request: Request, name: str) -> Response:
 async def correct(request: Request, name: str) -> Response:
     """Estimate anew with what was corrected, and show old and new beside each other."""
     session, service = require(request, "clinician", "admin"), state(request)
-    before = _result(request, session, name)
+    before = result_of(request, session, name)
     form = await read_posted(request, session)
     offered = service.offered(before.model)
     filled, pseudonym = (
@@ -245,12 +234,9 @@ async def correct(request: Request, name: str) -> Response:
             corrects=name,
             only_unusual=filled.only_unusual,
         )
-    if service.estimates.spent(session.user):
-        raise HTTPException(429)
-    service.estimates.count(session.user)
+    service.count_estimate(session.user)
     view = await estimate_patient(service, offered, filled.values, pseudonym=pseudonym, user=session.user)
-    typed = {key: text for key, text in form.texts.items() if key != "token"}
-    made = keep_result(service, session, offered.id, view, typed)
+    made = keep_result(service, session, offered.id, view, form.texts)
     await _record(request, "correction", session, before, outcome=view.report.id)
     return to_page(f"/r/{made}/corrected/{name}")
 
@@ -259,7 +245,7 @@ async def correct(request: Request, name: str) -> Response:
 async def corrected(request: Request, name: str, old: str) -> Response:
     """Show old and new beside each other, called a correction."""
     session = require(request)
-    new, before = _result(request, session, name), _result(request, session, old)
+    new, before = result_of(request, session, name), result_of(request, session, old)
     texts = {one.field: one for one in before.view.inputs}
     changed = [
         (one.label, texts[one.field].value_text, one.value_text, one.unit_text)

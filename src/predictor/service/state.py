@@ -9,11 +9,11 @@ from starlette.exceptions import HTTPException
 from predictor.service.accounts import Accounts, Limiter
 from predictor.service.audit import AuditLog
 from predictor.service.others import Others
-from predictor.service.queues import Busy, Estimating, Printing
+from predictor.service.queues import Busy, Queue, estimating, printing
 from predictor.service.sessions import Sessions
 from predictor.service.shelf import Offered
 
-__all__ = ["Busy", "Estimating", "Service"]
+__all__ = ["Busy", "Service"]
 
 
 @dataclass
@@ -45,8 +45,8 @@ class Service:
     failures: Limiter = field(default_factory=lambda: Limiter(5, 15 * 60))
     estimates: Limiter = field(default_factory=lambda: Limiter(30, 60))
     batches: Limiter = field(default_factory=lambda: Limiter(5, 3600))
-    estimating: Estimating = field(default_factory=Estimating)
-    printing: Printing = field(default_factory=Printing)
+    estimating: Queue = field(default_factory=estimating)
+    printing: Queue = field(default_factory=printing)
 
     def offered(self, id_: str) -> Offered:
         """Return a model by the name in its address.
@@ -60,3 +60,15 @@ class Service:
         if found is None:
             raise HTTPException(404)
         return found
+
+    def count_estimate(self, user: str) -> None:
+        """Count an estimate of a user.
+
+        Raises
+        ------
+        HTTPException
+            429, where there were too many within a minute.
+        """
+        if self.estimates.spent(user):
+            raise HTTPException(429)
+        self.estimates.count(user)
