@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
+from predictor.data.frames import rows_of
 from predictor.errors import ResourceError
 from predictor.execution import Execution
 from predictor.models.compact import compact
@@ -105,10 +106,7 @@ def _judged(
     values = y[known]
     row: dict[str, object] = {"outcome": name, "kind": outcome.kind, "n": len(values), "note": ""}
     if outcome.kind == "change":
-        spread = float(values.std(ddof=1)) if len(values) > 1 else np.nan
-        mean = float(values.mean()) if len(values) else np.nan
-        told = {**row, "mean": mean, "sd": spread, "note": "described, not modelled"}
-        return Secondary(name, (told,), positions[known])
+        return Secondary(name, (row | _described_change(values),), positions[known])
     row |= {"events": int(values.sum()), "mean": float(values.mean()) if len(values) else np.nan}
     if min(values.sum(), len(values) - values.sum()) < FEWEST:
         told = {**row, "note": f"fewer than {FEWEST} events or non-events: not judged"}
@@ -135,22 +133,23 @@ def _judged(
         resamples=validation.interval.resamples,
         seed=study.protocol.seed,
     )
-    judged = evaluation.performance[evaluation.performance["kind"] == "judged"]
-    metrics = [
-        {**row, "metric": r["metric"], "value": r["value"], "low": r["low"], "high": r["high"]}
-        for _, r in judged.iterrows()
-    ]
-    gains = [
-        {
-            **row,
-            "metric": f"gain in log loss over {one.reference}",
-            "value": one.gain,
-            "low": one.low,
-            "high": one.high,
-        }
-        for one in evaluation.verdict.comparisons
-    ]
-    return Secondary(name, (*metrics, *gains), positions[known], evaluation)
+    figures = tuple(row | one for one in _figures(evaluation))
+    return Secondary(name, figures, positions[known], evaluation)
+
+
+def _described_change(values: np.ndarray) -> dict[str, object]:
+    spread = float(values.std(ddof=1)) if len(values) > 1 else np.nan
+    mean = float(values.mean()) if len(values) else np.nan
+    return {"mean": mean, "sd": spread, "note": "described, not modelled"}
+
+
+def _figures(evaluation: Evaluation) -> Iterator[dict[str, object]]:
+    """Yield the judged procedure's metrics, and what it gains over each reference."""
+    for r in rows_of(evaluation.performance[evaluation.performance["kind"] == "judged"]):
+        yield {"metric": r.metric, "value": r.value, "low": r.low, "high": r.high}
+    for one in evaluation.verdict.comparisons:
+        gain = f"gain in log loss over {one.reference}"
+        yield {"metric": gain, "value": one.gain, "low": one.low, "high": one.high}
 
 
 def with_outcomes(

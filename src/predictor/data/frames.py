@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+if TYPE_CHECKING:  # a prediction reads a model's rates without loading pandas
+    import pandas as pd
 
 __all__ = ["rows_of"]
 

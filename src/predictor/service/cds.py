@@ -23,7 +23,7 @@ from predictor.interoperability.cds_request import (
 from predictor.interoperability.client_tokens import TokenRefused
 from predictor.interoperability.operation_outcome import operation_outcome
 from predictor.interoperability.partners import Cds
-from predictor.service.fhir import estimate_resources, mark_of
+from predictor.service.fhir import estimate_resources
 from predictor.service.others import Others
 from predictor.service.state import Service
 from predictor.service.wall import state
@@ -136,7 +136,7 @@ async def call(request: Request, name: str) -> Response:
         status = 400 if set(codes) & set(DAMAGED) else 412
         return _answer(request, cds, operation_outcome(error.problems), status)
     launch = f"{others.partners.base}/launch" if others.partners.smart else ""
-    card = card_of(found.view, ordered=ordered, launch=launch, mark=mark_of(offered))
+    card = card_of(found.view, ordered=ordered, launch=launch, mark=offered.mark)
     if card is not None:
         others.cards.add(card["uuid"], service=name, issuer=issuer, report=found.view.report.id)
     return _answer(request, cds, {"cards": [card] if card else []})

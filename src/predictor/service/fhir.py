@@ -25,7 +25,7 @@ from predictor.service.shelf import Offered
 from predictor.service.state import Service
 from predictor.service.wall import require, require_own_page, require_token, state
 
-__all__ = ["FromFhir", "estimate_resources", "fhir_answer", "mark_of", "router"]
+__all__ = ["FromFhir", "estimate_resources", "fhir_answer", "router"]
 
 router = APIRouter()
 MEDIA = "application/fhir+json"
@@ -54,11 +54,6 @@ def fhir_answer(
     return Response(text, status, headers=headers, media_type=MEDIA)
 
 
-def mark_of(offered: Offered) -> str:
-    """Return what stands first in everything that a model which nobody has signed says."""
-    return "" if offered.signed else "DEMONSTRATION: not signed for clinical use"
-
-
 @router.get("/api/v1/models/{id_}/questionnaire")
 async def form(request: Request, id_: str) -> Response:
     """Send the form of a model as a Questionnaire."""
@@ -84,7 +79,7 @@ async def estimate(request: Request, model: str) -> Response:
         return fhir_answer(operation_outcome(error.problems), 422)
     source: dict[str, Any] = {"subject": found.inputs.subject, "basis": found.inputs.basis}
     name = service.sessions.keep(session, Result(offered.id, found.view, source=source))
-    written = patient_resources(found.view, **source, mark=mark_of(offered))
+    written = patient_resources(found.view, **source, mark=offered.mark)
     return fhir_answer(written, headers={"location": f"/r/{name}"})
 
 
@@ -135,6 +130,6 @@ async def estimate_resources(
 async def report_resources(request: Request, name: str) -> Response:
     """Send a report as FHIR resources."""
     found = result_of(request, require(request), name)
-    mark = mark_of(state(request).offered(found.model))
+    mark = state(request).offered(found.model).mark
     headers = {"content-disposition": f'attachment; filename="{found.view.report.id}.fhir.json"'}
     return fhir_answer(patient_resources(found.view, **found.source, mark=mark), headers=headers)

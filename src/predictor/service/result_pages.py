@@ -30,7 +30,6 @@ __all__ = ["keep_result", "router", "show_form", "with_own_style"]
 
 router = APIRouter()
 HTML = "text/html; charset=utf-8"
-BANNER = "DEMONSTRATION: not signed for clinical use"
 
 
 class _Beside(NamedTuple):
@@ -83,7 +82,7 @@ async def report_pdf(request: Request, name: str) -> Response:
     session, service = require(request), state(request)
     found = result_of(request, session, name)
     await _record(request, "printed", session, found)
-    text = render_patient_report(found.view, banner=_banner(service.offered(found.model)))
+    text = render_patient_report(found.view, banner=service.offered(found.model).mark)
     try:
         printed = await asyncio.wrap_future(service.printing.submit(partial(print_report, text)))
     except ResourceError as error:
@@ -108,7 +107,7 @@ async def report(request: Request, name: str) -> Response:
     found = result_of(request, session, name)
     await _record(request, "read", session, found)
     text = render_patient_report(
-        found.view, links=_links(found, name), banner=_banner(state(request).offered(found.model))
+        found.view, links=_links(found, name), banner=state(request).offered(found.model).mark
     )
     return with_own_style(text)
 
@@ -126,10 +125,6 @@ def _links(found: Result, name: str) -> list[tuple[str, str]]:
         ("Save as JSON", f"/r/{name}.json"),
         ("Save as FHIR", f"/r/{name}.fhir.json"),
     ]
-
-
-def _banner(offered: Offered) -> str:
-    return "" if offered.signed else BANNER
 
 
 def with_own_style(text: str) -> Response:

@@ -18,6 +18,7 @@ from predictor.prediction.reading import Rows
 from predictor.prediction_model import PredictionModel, load_prediction_model
 from predictor.reports.patient import example_rows, patient_views
 from predictor.reports.render import render_patient_report
+from predictor.reports.wording import say
 from predictor.service.form import FormField, blank_form
 from predictor.signature import current_policy
 
@@ -59,6 +60,11 @@ class Offered:
         except (OSError, ValueError, AttributeError):
             return True
         return bool(there != self.model.manifest.get("sha256"))
+
+    @property
+    def mark(self) -> str:
+        """What stands first in everything that a model which nobody has signed says; empty for a signed one."""
+        return "" if self.signed else say("demonstration")
 
     @property
     def title(self) -> str:
