@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from predictor.overlap import count_shared
+from predictor.external.overlap import count_shared
 
 
 def test_a_key_alone_is_no_patient_and_key_with_values_is_one() -> None:

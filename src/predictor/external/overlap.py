@@ -7,17 +7,26 @@ not, also tells him who took part. So the question is asked where the developmen
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 from scipy.stats import binom
 
-__all__ = ["Shared", "count_shared"]
+from predictor.cohort.selection import select_cohort
+from predictor.config.loading import LoadedConfig
+from predictor.errors import DataError, Problem
+from predictor.external.patients import find_columns, patient_keys, read_inputs
+from predictor.prediction.reading import read_patients
+from predictor.prediction_model import PredictionModel
+from predictor.study import hash_of, read_needed
+
+__all__ = ["Shared", "count_shared", "require_apart"]
 
 CHANCE = 1e-3
 DIGITS = 9
 
 Row = tuple[Hashable, ...]
+Values = Mapping[str, float | str | None]
 
 
 @dataclass(frozen=True)
@@ -78,5 +87,51 @@ def count_shared(
     return Shared(len(mine), same, renamed, (alike + 1) / (len(theirs) + 1))
 
 
+def require_apart(
+    model: PredictionModel, keys: Sequence[str], values: Sequence[Values], developed_on: LoadedConfig
+) -> None:
+    """Refuse patients who are among those that the model was developed on; say how many, never who.
+
+    Parameters
+    ----------
+    model : PredictionModel
+    keys : sequence of str
+    values : sequence of mapping
+        Of the patients in question, by the model's inputs.
+    developed_on : LoadedConfig
+        What the model was trained with.
+
+    Raises
+    ------
+    DataError
+        LEA-08 where patients are in both, or where the model was not developed on these data.
+    """
+    their_keys, theirs = _development_patients(model, developed_on)
+    names = [one.name for one in model.inputs]
+    shared = count_shared(keys, _rows(names, values), their_keys, _rows(names, theirs))
+    if not shared.none:
+        message = (
+            f"of {shared.n} patients, {shared.same} are among those that the model was developed on, by key and "
+            f"inputs, and {shared.renamed} have the inputs of one of them under another key"
+        )
+        remedy = "Take them out; on them its figures are too good"
+        raise DataError(Problem("LEA-08", message, remedy, file=str(developed_on.path)))
+
+
 def _rounded(row: Row) -> Row:
     return tuple(float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value for value in row)
+
+
+def _development_patients(model: PredictionModel, loaded: LoadedConfig) -> tuple[list[str], list[Values]]:
+    tables = read_needed(loaded)
+    if hash_of(tables) != model.card.get("data_sha256"):
+        message = "the data of this config are not those that the model was developed on"
+        remedy = "Give the config and the data of its training"
+        raise DataError(Problem("LEA-08", message, remedy, file=str(loaded.path)))
+    cohort = select_cohort(tables, loaded.dictionary, loaded.config.cohort)
+    patients = read_inputs(cohort, loaded, find_columns(model, loaded))
+    return patient_keys(cohort), [patient.values for patient in read_patients(model, patients)]
+
+
+def _rows(names: Sequence[str], values: Sequence[Values]) -> list[Row]:
+    return [tuple(one.get(name) for name in names) for one in values]

@@ -6,7 +6,7 @@ refusals included. The config's own models and folds play no part.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -16,17 +16,13 @@ import pandas as pd
 
 from predictor.cohort.definitions import outcome_text
 from predictor.cohort.outcomes import define_outcomes
-from predictor.cohort.selection import Cohort, baseline_values, select_cohort
-from predictor.config.dictionary import Dictionary
+from predictor.cohort.selection import Cohort, select_cohort
 from predictor.config.loading import LoadedConfig
-from predictor.config.schema import Config, FeatureEntry
+from predictor.config.schema import Config
 from predictor.errors import ConfigError, DataError, Problem
+from predictor.external.overlap import require_apart
+from predictor.external.patients import find_columns, patient_keys, read_inputs
 from predictor.features.columns import encode_block
-from predictor.features.dataset import Feature
-from predictor.features.extraction import declare_feature
-from predictor.models.averaging import AveragedClassifier
-from predictor.models.plain import CompactModel
-from predictor.overlap import count_shared
 from predictor.prediction import predict_patients
 from predictor.prediction.case_mix import CASE_MIX, compare_case_mix, describe_case_mix
 from predictor.prediction.reading import read_patients
@@ -35,9 +31,7 @@ from predictor.study import hash_of, is_simulated, read_needed
 from predictor.validation.new_patients import FEWEST, evaluate_new, net_benefit_new
 from predictor.validation.updating import ClosedTest, closed_test
 
-__all__ = ["ExternalEvaluation", "evaluate_external", "updated_model"]
-
-Values = Mapping[str, float | str | None]
+__all__ = ["ExternalEvaluation", "evaluate_external"]
 
 UPDATING = [
     "update",
@@ -168,18 +162,19 @@ def evaluate_external(
             "CFG-24", "a change is described, not predicted", "Name another outcome", path="primary"
         )
         raise ConfigError(loaded.locate(problem))
-    columns = _columns(model, config, dictionary)
+    columns = find_columns(model, loaded)
     tables = read_needed(loaded)
     cohort = select_cohort(tables, dictionary, config.cohort)
     outcome = define_outcomes(cohort, config.outcomes, baseline=config.cohort.baseline)[config.primary]
     rows = np.flatnonzero(outcome.evaluable)
-    patients = _patients(cohort, dictionary, config, columns).iloc[rows].reset_index(drop=True)
+    patients = read_inputs(cohort, loaded, columns).iloc[rows].reset_index(drop=True)
     answered, p, refused = _answers(model, patients, today)
     y, groups = outcome.label[rows][answered], cohort.groups[rows][answered]
     _check(y, path=f"outcomes.{config.primary}")
     values = [patient.values for patient in read_patients(model, patients)]
     if developed_on is not None:
-        _require_apart(model, _keys(cohort, rows), values, developed_on)
+        keys = patient_keys(cohort)
+        require_apart(model, [keys[row] for row in rows], values, developed_on)
     answers = [values[i] for i in np.flatnonzero(answered)]
     log_odds = np.log(np.clip(p, NEAREST, 1)) - np.log(np.clip(1 - p, NEAREST, 1))
     return ExternalEvaluation(
@@ -194,91 +189,6 @@ def evaluate_external(
         case_mix=_case_mix(model, values, log_odds),
         test=closed_test(log_odds, y, _design(model, answers), groups=groups),
         notes=_notes(model, loaded, hash_of(tables), len(y), int(y.sum())),
-    )
-
-
-def _require_apart(
-    model: PredictionModel, keys: Sequence[str], values: Sequence[Values], developed_on: LoadedConfig
-) -> None:
-    """Refuse patients who are among those that the model was developed on; say how many, never who."""
-    config, dictionary = developed_on.config, developed_on.dictionary
-    tables = read_needed(developed_on)
-    shown = str(developed_on.path)
-    if hash_of(tables) != model.card.get("data_sha256"):
-        message = "the data of this config are not those that the model was developed on"
-        raise DataError(
-            Problem("LEA-08", message, "Give the config and the data of its training", file=shown)
-        )
-    cohort = select_cohort(tables, dictionary, config.cohort)
-    patients = _patients(cohort, dictionary, config, _columns(model, config, dictionary))
-    theirs = [patient.values for patient in read_patients(model, patients)]
-    names = [one.name for one in model.inputs]
-    shared = count_shared(keys, _rows(names, values), _keys(cohort, range(len(theirs))), _rows(names, theirs))
-    if not shared.none:
-        message = (
-            f"of {shared.n} patients, {shared.same} are among those that the model was developed on, by key and "
-            f"inputs, and {shared.renamed} have the inputs of one of them under another key"
-        )
-        raise DataError(
-            Problem("LEA-08", message, "Take them out; on them its figures are too good", file=shown)
-        )
-
-
-def _keys(cohort: Cohort, rows: Iterable[int]) -> list[str]:
-    keys = cohort.timeline.units["patient"]
-    return [str(keys.iloc[i]) for i in rows]
-
-
-def _rows(names: Sequence[str], values: Sequence[Values]) -> list[tuple[float | str | None, ...]]:
-    return [tuple(one.get(name) for name in names) for one in values]
-
-
-def _columns(model: PredictionModel, config: Config, dictionary: Dictionary) -> dict[str, FeatureEntry]:
-    """Find the config's column behind each input of the model: by the feature's name, else by the column itself."""
-    declared = {feature.name: (entry, feature) for entry, feature in _declared(config, dictionary)}
-    problems, found = [], {}
-    for one in model.inputs:
-        pair = declared.get(one.name)
-        if pair is None and one.source and dictionary.find(one.source) is not None:
-            entry = FeatureEntry(column=one.source, take=one.take)  # type: ignore[arg-type]
-            pair = (entry, declare_feature(entry, "model", dictionary))
-        if pair is None:
-            message = f"the model needs {one.name}, and no feature of the config has this name"
-            problems.append(
-                Problem("PRE-01", message, "Declare a column of this name", path=f"features.{one.name}")
-            )
-        elif (pair[1].kind, pair[1].unit) != (one.kind, one.unit):
-            message = f"{one.name} is a {one.kind} in {one.unit or 'plain units'} in the model, and a {pair[1].kind}"
-            remedy = "Units are not converted; give the model's"
-            problems.append(
-                Problem("PRE-01", f"{message} in {pair[1].unit or 'plain units'} here", remedy, path=one.name)
-            )
-        else:
-            found[one.name] = pair[0]
-    if problems:
-        raise DataError(problems)
-    return found
-
-
-def _declared(config: Config, dictionary: Dictionary) -> Iterator[tuple[FeatureEntry, Feature]]:
-    asked = [FeatureEntry(column=c.column) for rule in config.cohort.eligibility for c in rule.conditions()]
-    if config.cohort.treatment is not None:
-        asked.append(FeatureEntry(column=config.cohort.treatment.column))
-    for entry in (*asked, *(one for group in config.features.groups.values() for one in group)):
-        yield entry, declare_feature(entry, "model", dictionary)
-
-
-def _patients(
-    cohort: Cohort, dictionary: Dictionary, config: Config, columns: Mapping[str, FeatureEntry]
-) -> pd.DataFrame:
-    baseline = config.cohort.baseline
-    return pd.DataFrame(
-        {
-            name: baseline_values(
-                cohort.timeline, dictionary, entry.column, baseline=baseline, take=entry.take
-            ).to_numpy(object)
-            for name, entry in columns.items()
-        }
     )
 
 
@@ -379,72 +289,3 @@ def _notes(
     if "case_mix" not in model.card:
         found.append("The model was saved without its patients' means and spreads: they cannot be compared")
     return (*found, MEMBERSHIP)
-
-
-def updated_model(found: ExternalEvaluation, *, parent: str, created: date) -> PredictionModel:
-    """Recalibrate the model by the line that the closed test chose.
-
-    Parameters
-    ----------
-    found : ExternalEvaluation
-    parent : str
-        SHA-256 of the folder that the model came from.
-    created : date
-
-    Returns
-    -------
-    PredictionModel
-        The same model through a line on its final log-odds; its card says where the line comes from. Verdict,
-        figures and date of expiry stay those of the parent.
-
-    Raises
-    ------
-    ValueError
-        Where these patients do not ask for a recalibration, or are the model's own.
-    """
-    update, model = found.test.update, found.model
-    if not found.recalibrates:
-        raise ValueError("There is no recalibration to write. Ask `recalibrates` first.")
-    estimator = model.estimator.recalibrated((update.slope, update.intercept))
-    step = {
-        "method": update.method,
-        "intercept": update.intercept,
-        "slope": update.slope,
-        "n": found.n,
-        "events": found.events,
-        "experiment": found.loaded.config.experiment.name,
-        "simulated": is_simulated(found.loaded.dictionary),
-        "parent_sha256": parent,
-        "data_sha256": found.data_hash,
-        "config_sha256": found.loaded.config_hash,
-        "dictionary_sha256": found.loaded.dictionary_hash,
-        "created": created.isoformat(),
-        "tests": [vars(one) for one in found.test.steps],
-    }
-    return replace(
-        model,
-        build=lambda: estimator,
-        scorer=_through(model.scorer, estimator),
-        refits=tuple(_through(refit, estimator) for refit in model.refits),
-        card={
-            **model.card,
-            "simulated": found.simulated,
-            "created": created.isoformat(),
-            "limits": [*model.card["limits"], _limit(step)],
-            "updates": [*model.card.get("updates", []), step],
-        },
-        manifest={"parent": parent},
-    )
-
-
-def _through(model: CompactModel, estimator: AveragedClassifier) -> CompactModel:
-    return replace(model, line=estimator.line_)
-
-
-def _limit(step: Mapping[str, Any]) -> str:
-    changed = "its level was" if step["method"] == "intercept" else "its level and spread were"
-    simulated = "SIMULATED " if step["simulated"] else ""
-    return (
-        f"After development {changed} adapted to {step['n']} other {simulated}patients, {step['events']} with the "
-        "outcome; how good it is was measured before that, on the patients it was developed on."
-    )
