@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from clinic import Clinic, build_clinic
-from predictor.experiment import Progress, Training, train
+from predictor.execution import Progress
+from predictor.experiment import Training, train
 from predictor.run_store import verify_run
 from predictor.stopping import Stop
 from predictor.tracking import TrackingRecord

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from predictor.execution import Execution
+from predictor.execution import Execution, Progress
 from predictor.features.preprocessing import build_preprocessor, encoded_columns
 from predictor.study import Study
 from predictor.validation.assembly import FoldResult
@@ -82,7 +82,7 @@ def gather_evidence(
     evaluation: Evaluation,
     *,
     execution: Execution,
-    progress: Callable[[str, int, int], None],
+    progress: Progress,
 ) -> Evidence:
     """Compute every table from the outer folds, and the bootstrap anew.
 
@@ -121,9 +121,7 @@ def cover_refitting(evaluation: Evaluation, evidence: Evidence, *, level: float)
     return replace(evaluation, performance=wider)
 
 
-def bootstrap_stability(
-    study: Study, *, execution: Execution, progress: Callable[[str, int, int], None]
-) -> Stability | None:
+def bootstrap_stability(study: Study, *, execution: Execution, progress: Progress) -> Stability | None:
     """Repeat the whole procedure on resampled patients; None where the config asks for no resample.
 
     Parameters

@@ -25,7 +25,10 @@ from predictor.stopping import Stop, ignore_signals
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["Execution", "Keeping", "address_problem", "run_tasks"]
+__all__ = ["Execution", "Keeping", "Progress", "address_problem", "run_tasks"]
+
+# Called with a step's name, how much of it is done, and of how much.
+Progress = Callable[[str, int, int], None]
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")

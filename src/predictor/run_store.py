@@ -159,6 +159,12 @@ class Run:
             raise ValueError(f"{name!r} ends neither with .csv nor with .parquet")
         return self.write_text(name, without_formulas(frame).to_csv(index=False, lineterminator="\n"))
 
+    def write_tables(self, **tables: pd.DataFrame) -> None:
+        """Write the tables that have a row, each as CSV by its name, as `write_frame` does."""
+        for name, table in tables.items():
+            if len(table):
+                self.write_frame(f"{name}.csv", table)
+
     def record(self, event: str, **fields: Any) -> None:
         """Append one numbered record to ``journal.jsonl`` and wait until it is on disk.
 

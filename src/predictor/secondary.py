@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,7 +10,7 @@ import pandas as pd
 
 from predictor.data.frames import rows_of
 from predictor.errors import ResourceError
-from predictor.execution import Execution
+from predictor.execution import Execution, Progress
 from predictor.models.compact import compact
 from predictor.other_outcomes import GroupRate, OtherOutcome
 from predictor.prediction_model import PredictionModel
@@ -55,7 +55,7 @@ def judge_secondary(
     folds: Sequence[Fold],
     *,
     execution: Execution,
-    progress: Callable[[str, int, int], None],
+    progress: Progress,
 ) -> tuple[Secondary, ...]:
     """Run the declared procedure for every outcome but the primary one.
 
@@ -97,7 +97,7 @@ def _judged(
     folds: Sequence[Fold],
     *,
     execution: Execution,
-    progress: Callable[[str, int, int], None],
+    progress: Progress,
 ) -> Secondary:
     positions, _ = study.evaluable(study.loaded.config.primary)
     outcome = study.outcomes[name]

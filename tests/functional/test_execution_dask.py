@@ -19,7 +19,8 @@ from cluster import Cluster, running_cluster
 from predictor.config.loading import load_config
 from predictor.errors import DataError, Problem, ResourceError
 from predictor.execution import Execution, run_tasks
-from predictor.experiment import declared_execution, outer_folds
+from predictor.experiment.judging import outer_folds
+from predictor.experiment.training import declared_execution
 from predictor.study import prepare_study
 from predictor.validation.resampling import cross_validate
 from trained_clinics import Clinic, clinic_of, command_line, result_hashes, train_quietly, trained

@@ -10,7 +10,7 @@ import pytest
 
 from predictor.config.loading import load_config
 from predictor.errors import ConfigError
-from predictor.experiment import weight_table
+from predictor.experiment.judging import weight_table
 from predictor.features.columns import columns_of
 from predictor.validation.resampling import FoldResult
 from trained_clinics import NOW, new_patients, train_quietly, trained, write_clinic

@@ -9,7 +9,7 @@ import pytest
 
 from clinic import RESPONSE, build_clinic
 from predictor.execution import Execution
-from predictor.experiment import outer_folds
+from predictor.experiment.judging import outer_folds
 from predictor.secondary import SECONDARY_COLUMNS, judge_secondary, secondary_table
 
 WINDOW = RESPONSE["assessed"]

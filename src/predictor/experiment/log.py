@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +9,11 @@ import pandas as pd
 
 from predictor.config.loading import dump_config
 from predictor.data.frames import rows_of
+from predictor.experiment.judging import Judgement
 from predictor.log_items import Artifact, ChildRun, Item, Metric, Model, Param, Tag, Text, items_record
 from predictor.provenance import git_commit
 from predictor.release import FinalFit
 from predictor.study import Study
-from predictor.validation.evaluation import Evaluation
 from predictor.validation.resampling import Candidate
 
 __all__ = ["log_items", "tracking_record"]
@@ -24,40 +23,35 @@ __all__ = ["log_items", "tracking_record"]
 PAGES = ("model_report.html", "tripod_ai.html", "probast_ai.html", "model_card.json", "methods.txt")
 
 
-def tracking_record(
-    study: Study, evaluation: Evaluation, final: FinalFit, *, folder: Path, tables: Sequence[str]
-) -> dict[str, Any]:
+def tracking_record(study: Study, judgement: Judgement, final: FinalFit, *, folder: Path) -> dict[str, Any]:
     """Return what tracking is to be told, and where, as plain data: the run keeps it, and it can be told again.
 
     Parameters
     ----------
-    study, evaluation, final, folder, tables
+    study, judgement, final, folder
         See `log_items`.
     """
     config = study.loaded.config
     return {
         "uri": config.tracking.uri,
         "experiment": config.tracking.experiment or config.experiment.name,
-        "items": items_record(log_items(study, evaluation, final, folder=folder, tables=tables), folder),
+        "items": items_record(log_items(study, judgement, final, folder=folder), folder),
     }
 
 
-def log_items(
-    study: Study, evaluation: Evaluation, final: FinalFit, *, folder: Path, tables: Sequence[str]
-) -> list[Item]:
+def log_items(study: Study, judgement: Judgement, final: FinalFit, *, folder: Path) -> list[Item]:
     """Describe the training as log items: parameters, metrics, hashes and aggregate files, never a patient's row.
 
     Parameters
     ----------
     study : Study
-    evaluation : Evaluation
+    judgement : Judgement
     final : FinalFit
     folder : Path
         The run, with all its files.
-    tables : sequence of str
-        Names of its tables to send; each is an aggregate.
     """
     config, loaded = study.loaded.config, study.loaded
+    evaluation = judgement.evaluation
     items: list[Item] = [
         Param("question", config.experiment.question),
         Param("seed", config.experiment.seed),
@@ -72,7 +66,7 @@ def log_items(
         Text("config.yaml", dump_config(loaded)),
     ]
     items += _metrics(evaluation.performance[evaluation.performance["kind"] == "judged"])
-    items += [Artifact(folder / f"{name}.csv", "tables") for name in tables]
+    items += [Artifact(folder / f"{name}.csv", "tables") for name in judgement.tables()]
     items += [Artifact(folder / name) for name in PAGES]
     items += [_child(candidate, evaluation.performance, final) for candidate in study.protocol.candidates]
     items.append(Model(folder / "model", config.experiment.name))
