@@ -104,6 +104,19 @@ def test_a_transport_file_and_its_dates(tmp_path: Path) -> None:
     assert cells(table, "crp") == ["0.1", "70.5", "80"]
 
 
+@pytest.mark.parametrize("form", ["WORDDATE18", "WORDDATX18", "JULIAN7", "NLDATE20", "EURDFDD8", "DATE9"])
+def test_every_format_of_sas_that_shows_a_day_gives_a_date(tmp_path: Path, form: str) -> None:
+    path = tmp_path / "v.xpt"
+    pyreadstat.write_xport(pd.DataFrame({"seen": [-1.0, 24169.0]}), path, variable_format={"seen": form})
+    assert cells(read(path), "seen") == ["1959-12-31", "2026-03-04"]
+
+
+def test_a_month_of_sas_is_no_date(tmp_path: Path) -> None:
+    path = tmp_path / "v.xpt"
+    pyreadstat.write_xport(pd.DataFrame({"seen": [24169.0]}), path, variable_format={"seen": "MONYY7"})
+    assert cells(read(path), "seen") == ["24169"]
+
+
 def test_the_child_in_this_process_writes_what_the_parent_reads(spss: Path, tmp_path: Path) -> None:
     result = tmp_path / "cells.arrow"
     # No limit: it would hold for this process from here on.

@@ -25,6 +25,9 @@ __all__ = ["NOT_VALID", "NO_MEMORY", "cells_of", "parse", "write"]
 
 NOT_VALID, NO_MEMORY = 65, 71  # EX_DATAERR, EX_OSERR of sysexits.h
 READERS = {"spss": "read_sav", "stata": "read_dta", "sas": "read_sas7bdat", "xpt": "read_xport"}
+# Formats of SAS that show a whole day and that pyreadstat leaves as numbers. Those of a month (MONYY) stay numbers:
+# the day that is stored under them was never shown to anybody who could have checked it.
+DATES_OF_SAS = ["WORDDATE", "WORDDATX", "JULIAN", "NLDATE", "EURDFDD", "EURDFDE", "EURDFDN"]
 
 
 def parse(kind: str, path: Path) -> tuple[pd.DataFrame, Any]:
@@ -37,7 +40,9 @@ def parse(kind: str, path: Path) -> tuple[pd.DataFrame, Any]:
     """
     import pyreadstat
 
-    options = {} if kind == "xpt" else {"user_missing": True}
+    options: dict[str, Any] = {} if kind == "xpt" else {"user_missing": True}
+    if kind in ("sas", "xpt"):
+        options["extra_date_formats"] = DATES_OF_SAS
     frame, metadata = getattr(pyreadstat, READERS[kind])(str(path), **options)
     return frame, metadata
 
