@@ -66,16 +66,23 @@ def answers_record(records: Sequence[Record], card: Mapping[str, Any]) -> dict[s
     }
 
 
-def answers_csv(records: Sequence[Record], columns: Sequence[str]) -> str:
+def answers_csv(
+    records: Sequence[Record], columns: Sequence[str], *, keys: Sequence[str] | None = None
+) -> str:
     """Return answers as CSV text.
 
     Parameters
     ----------
     records : sequence of mapping
     columns : sequence of str
+    keys : sequence of str or None
+        Pseudonyms, for a first column ``patient``.
     """
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
+    if keys is not None:
+        columns = ["patient", *columns]
+        records = [{"patient": key, **record} for key, record in zip(keys, records, strict=True)]
     writer.writerow(columns)
     writer.writerows([without_formula(record[name]) for name in columns] for record in records)
     return text.getvalue()

@@ -63,7 +63,7 @@ def test_pre_10_a_batch_with_bad_rows_gives_one_row_per_row(model: Path, tmp_pat
         "P8,40,male,,30,2.5,midazolam",
     )
     out = tmp_path / "answers.csv"
-    answer = command_line("predict", model, path, "--out", out)
+    answer = command_line("predict", model, path, "--out", out, "--no-keys")
     assert (answer.code, answer.err) == (0, "")
     assert f"All 8 answers: {out}" in answer.out
     table = pd.read_csv(out)
@@ -80,6 +80,36 @@ def test_pre_10_a_batch_with_bad_rows_gives_one_row_per_row(model: Path, tmp_pat
     for value in ("forty", "Female", "4500", "west", "P2", "P8"):
         assert value not in out.read_text()
         assert value not in answer.out
+
+
+def test_answers_in_a_file_carry_the_key_and_what_is_printed_does_not(model: Path, tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "patients.csv", GOOD, *(f"{key},40,male,south,30,2.5," for key in ("00017", "=B2"))
+    )
+    out = tmp_path / "answers.csv"
+    answer = command_line("predict", model, path, "--out", out)
+    table = pd.read_csv(out, dtype={"patient": str})
+    assert list(table.columns[:3]) == ["patient", "row", "kind"]
+    assert table["patient"].tolist() == [
+        GOOD.partition(",")[0],
+        "00017",
+        "'=B2",
+    ]  # no formula for a spreadsheet
+    assert "00017" not in answer.out + answer.err
+    assert "patient" not in command_line("predict", model, path, "--json").record["predictions"][0]
+    plain = tmp_path / "plain.csv"
+    pd.read_csv(path, dtype=str).drop(columns="patient").to_csv(plain, index=False)
+    assert command_line("predict", model, plain, "--out", tmp_path / "two.csv").code == 0
+    assert list(pd.read_csv(tmp_path / "two.csv").columns) == list(table.columns[1:])
+
+
+def test_answers_of_an_export_carry_its_keys(tmp_path: Path) -> None:
+    out, clinic = tmp_path / "answers.csv", clinic_of(trained())
+    words = ["predict", trained().folder, clinic.folder, "--as-of", AS_OF.isoformat(), "--no-range"]
+    answer = command_line(*words, "--out", out)
+    assert answer.code == 0, answer.err
+    assert set(pd.read_csv(out)["patient"]) == set(clinic.table("patients")["patient_id"])
+    assert "K0000" not in answer.out + answer.err
 
 
 def test_what_is_printed_is_what_is_in_json(model: Path, tmp_path: Path) -> None:

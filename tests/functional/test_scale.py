@@ -109,6 +109,7 @@ def test_parquet_is_answered_in_parquet(tmp_path: Path) -> None:
     found = pd.read_parquet(out)
     assert found["probability"].tolist() == pytest.approx(expected["probability"].tolist(), abs=1e-9)
     assert found["low"].isna().all()
+    assert found["patient"].tolist() == new_patients(30)["patient"].tolist()
     assert len(pd.read_parquet(moved)) == 30
 
 

@@ -356,10 +356,14 @@ def test_8_answers_hold_the_own_patient_only_and_files_are_named_by_row(
     out = tmp_path / "out"
     printed = command_line("report", run, path, "--out", out)
     assert printed.code == 0, printed.err
-    answered = command_line("predict", run, path, "--out", tmp_path / "answers.csv")
-    for text in (printed.out, answered.out, (tmp_path / "answers.csv").read_text()):
+    answered = command_line("predict", run, path, "--out", tmp_path / "answers.csv", "--no-keys")
+    keyed = command_line("predict", run, path, "--out", tmp_path / "keyed.csv")
+    for text in (printed.out, answered.out, (tmp_path / "answers.csv").read_text(), keyed.out, keyed.err):
         assert KEY not in text
         assert "41.728" not in text
+    assert (tmp_path / "keyed.csv").read_text().count(
+        KEY
+    ) == 1  # beside its own answer, for whoever has the table
     assert all(re.fullmatch(r"patient_\d{4}\.(html|json)", one.name) for one in out.iterdir())
     assert KEY in (out / "patient_0001.html").read_text()  # the patient's own report
     for kind in ("html", "json"):

@@ -63,6 +63,13 @@ def predict(
             "--contributions", help="Of a Parquet file: also write what moved each estimate to this one"
         ),
     ] = None,
+    keys: Annotated[
+        bool,
+        typer.Option(
+            "--keys/--no-keys",
+            help="Begin --out with the column patient of PATIENTS; the screen and --json never hold it",
+        ),
+    ] = True,
     workers: Annotated[
         int, typer.Option("--workers", min=1, help="Of a Parquet file: processes of this machine")
     ] = 1,
@@ -99,7 +106,14 @@ def predict(
     elif patients.suffix.lower() == ".parquet":
         execution = _where(workers, cluster)
         _score_parquet(
-            folder, patients, out, contributions, ranges=ranges, execution=execution, as_json=as_json
+            folder,
+            patients,
+            out,
+            contributions,
+            ranges=ranges,
+            keys=keys,
+            execution=execution,
+            as_json=as_json,
         )
     elif cluster is not None:
         fail_usage("a cluster is for a Parquet file", "Leave --cluster out", path="--cluster")
@@ -110,7 +124,7 @@ def predict(
             path="--contributions",
         )
     else:
-        _predict_table(folder, patients, day_of(as_of), out, ranges=ranges, as_json=as_json)
+        _predict_table(folder, patients, day_of(as_of), out, ranges=ranges, keys=keys, as_json=as_json)
 
 
 def _write_template(folder: Path, template: Path, model: str) -> None:
@@ -126,12 +140,20 @@ def _write_template(folder: Path, template: Path, model: str) -> None:
 
 
 def _predict_table(
-    folder: Path, patients: Path, as_of: date | None, out: Path | None, *, ranges: bool | None, as_json: bool
+    folder: Path,
+    patients: Path,
+    as_of: date | None,
+    out: Path | None,
+    *,
+    ranges: bool | None,
+    keys: bool,
+    as_json: bool,
 ) -> None:
     from predictor import answers
     from predictor.api import read_new_patients, write_text
     from predictor.prediction import as_records, predict_patients
     from predictor.prediction.predicting import NOTED
+    from predictor.prediction.reading import patient_keys
     from predictor.prediction_model import load_prediction_model
 
     loaded = load_prediction_model(folder)
@@ -142,7 +164,8 @@ def _predict_table(
     found = predict_patients(loaded, rows, explain=False, ranges=wanted, day0=as_of)
     records = as_records(found)
     if out is not None:
-        write_text(answers.answers_csv(records, NOTED), out)
+        names = patient_keys(rows) if keys else None
+        write_text(answers.answers_csv(records, NOTED, keys=names), out)
     if as_json:
         show(answers.answers_record(records, loaded.card))
     else:
@@ -187,6 +210,7 @@ def _score_parquet(
     contributions: Path | None,
     *,
     ranges: bool | None,
+    keys: bool,
     execution: Execution,
     as_json: bool,
 ) -> None:
@@ -208,6 +232,7 @@ def _score_parquet(
             out,
             contributions=contributions,
             ranges=ranges,
+            keys=keys,
             execution=execution,
             progress=bars.show,
         )

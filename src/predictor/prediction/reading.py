@@ -21,16 +21,19 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DATE",
+    "KEY",
     "SOURCE",
     "Rows",
     "check_columns",
     "learned_text",
+    "patient_keys",
     "read_patients",
     "read_value",
     "template",
 ]
 
 LONGEST_NUMBER = LONGEST_SOURCE = 40
+KEY = "patient"  # the column that no model reads
 DATE, SOURCE = "_date", "_source"  # of the columns beside an input
 MISSING_TYPES = {"NAType", "NaTType"}  # of pandas, which need not have been imported
 
@@ -97,7 +100,7 @@ def check_columns(model: PredictionModel, frame: pd.DataFrame | Rows) -> None:
         PRE-01, one line per missing, unknown or doubled column.
     """
     expected = [f.name for f in model.inputs]
-    known = {"patient", *(f"{name}{part}" for name in expected for part in ("", DATE, SOURCE))}
+    known = {KEY, *(f"{name}{part}" for name in expected for part in ("", DATE, SOURCE))}
     given = [str(c) for c in frame.columns]
     problems = [
         Problem("PRE-01", f"the column {name} stands {given.count(name)} times", "Keep one", path=name)
@@ -128,6 +131,20 @@ def check_columns(model: PredictionModel, frame: pd.DataFrame | Rows) -> None:
         raise DataError(problems)
 
 
+def patient_keys(frame: pd.DataFrame | Rows) -> list[str] | None:
+    """Return the pseudonyms of a table's column ``patient``, row by row; None where it has no such column.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame or Rows
+    """
+    names = [str(name) for name in frame.columns]
+    if KEY not in names:
+        return None
+    place = names.index(KEY)
+    return [str(row[place]) for row in frame.itertuples(index=False, name=None)]
+
+
 def learned_text(field_: InputField) -> str:
     """Return the learned range or levels in words.
 
@@ -154,7 +171,7 @@ def template(model: PredictionModel) -> pd.DataFrame:
     """
     import pandas as pd
 
-    return pd.DataFrame(columns=["patient", *(f.name for f in model.inputs)])
+    return pd.DataFrame(columns=[KEY, *(f.name for f in model.inputs)])
 
 
 def _read_patient(model: PredictionModel, row: int, raw: Mapping[str, object]) -> Patient:

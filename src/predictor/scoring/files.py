@@ -75,6 +75,7 @@ def score_file(
     *,
     contributions: Path | None = None,
     ranges: bool | None = None,
+    keys: bool = False,
     today: date | None = None,
     execution: Execution | None = None,
     progress: Callable[[str, int, int], None] | None = None,
@@ -94,6 +95,8 @@ def score_file(
         Parquet file of one row per estimate: where it starts and how each feature moved it, in points of 1.
     ranges : bool or None
         Whether the range over refits is wanted, at 200 times the cost; None for up to 20,000 patients.
+    keys : bool
+        Whether ``out`` begins with the source's column ``patient``, where it has one.
     today : date or None
     execution : Execution or None
         Engine and workers, which see the same folders; this process without it.
@@ -116,7 +119,7 @@ def score_file(
     identity = {
         "model": loaded.manifest["sha256"],
         "source": _identity(source),
-        "options": {"range": wanted, "contributions": contributions is not None},
+        "options": {"range": wanted, "contributions": contributions is not None, "keys": keys},
         "partitions": len(parts),
     }
     with _writing(out), work.held(identity):
@@ -130,7 +133,7 @@ def score_file(
             _show(progress, done, total)
 
         left = [part for part in parts if not work.is_done(part)]
-        job = _Job(model.resolve(), source.resolve(), work, wanted, today or date.today())
+        job = _Job(model.resolve(), source.resolve(), work, wanted, keys, today or date.today())
         _score_parts(loaded, job, left, execution or Execution(), add)
         counts = work.finish(parts)
     simulated = bool(loaded.card.get("simulated"))
@@ -145,6 +148,7 @@ class _Job:
     source: Path
     work: _Work
     ranges: bool
+    keys: bool
     today: date
 
 
@@ -176,6 +180,7 @@ def _score_part(
         part,
         job.work.targets(part),
         ranges=job.ranges,
+        keys=job.keys,
         today=job.today,
         progress=progress,
     )

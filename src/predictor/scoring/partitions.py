@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from predictor.errors import DataError, Problem
 from predictor.model_folder import MANIFEST
-from predictor.prediction.reading import Rows, check_columns
+from predictor.prediction.reading import KEY, Rows, check_columns
 from predictor.prediction_model import PredictionModel, load_prediction_model
 from predictor.scoring.blocks import ANSWERS, Block, contributions_schema, score_block
 
@@ -109,7 +109,7 @@ def check_source(model: PredictionModel, source: Path) -> None:
         DAT-15 or PRE-01.
     """
     with _opened(source) as file:
-        known = {one.name for one in model.inputs}
+        known = {KEY, *(one.name for one in model.inputs)}
         check_columns(model, Rows([name for name in file.schema_arrow.names if name in known], []))
 
 
@@ -120,6 +120,7 @@ def score_partition(
     targets: Targets,
     *,
     ranges: bool = False,
+    keys: bool = False,
     today: date | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> dict[str, int]:
@@ -137,6 +138,8 @@ def score_partition(
     targets : Targets
     ranges : bool
         Whether the range over refits is wanted, at 200 times the cost.
+    keys : bool
+        Whether the answers begin with the source's column ``patient``, where it has one, as it stands there.
     today : date or None
     progress : callable or None
         Called with the number of patients after each block.
@@ -152,8 +155,9 @@ def score_partition(
     """
     loaded = _model(model, _version(model)) if isinstance(model, Path) else model
     counts: dict[str, int] = {}
-    with _written(loaded, targets) as write:
-        for first, batch in _blocks(loaded, source, partition):
+    key = _key_column(source) if keys else None
+    with _written(loaded, targets, key) as write:
+        for first, batch in _blocks(loaded, source, partition, key):
             block = score_block(
                 loaded,
                 batch,
@@ -162,7 +166,7 @@ def score_partition(
                 contributions=targets.contributions is not None,
                 today=today or date.today(),
             )
-            write(block)
+            write(block if key is None else _with_keys(block, batch, key))
             _count(counts, block.answers)
             if progress is not None:
                 progress(batch.num_rows)
@@ -180,10 +184,20 @@ def _version(folder: Path) -> int:
     return manifest.stat().st_mtime_ns if manifest.exists() else 0
 
 
+def _key_column(source: Path) -> pa.Field | None:
+    with _opened(source) as file:
+        found = file.schema_arrow
+        return pa.field(KEY, found.field(KEY).type) if KEY in found.names else None
+
+
+def _with_keys(block: Block, batch: pa.RecordBatch, key: pa.Field) -> Block:
+    return Block(block.answers.add_column(0, key, batch.column(KEY)), block.contributions)
+
+
 def _blocks(
-    model: PredictionModel, source: Path, partition: Partition
+    model: PredictionModel, source: Path, partition: Partition, key: pa.Field | None
 ) -> Iterator[tuple[int, pa.RecordBatch]]:
-    names = [one.name for one in model.inputs]
+    names = [*([KEY] if key is not None else []), *(one.name for one in model.inputs)]
     first = partition.first_row
     with _opened(source, texts=[one.name for one in model.inputs if one.kind == "category"]) as file:
         for batch in file.iter_batches(ROWS_OF_A_BLOCK, row_groups=list(partition.row_groups), columns=names):
@@ -206,9 +220,11 @@ def _opened(source: Path, *, texts: Sequence[str] = ()) -> Iterator[pq.ParquetFi
 
 
 @contextmanager
-def _written(model: PredictionModel, targets: Targets) -> Iterator[Callable[[Block], None]]:
+def _written(
+    model: PredictionModel, targets: Targets, key: pa.Field | None
+) -> Iterator[Callable[[Block], None]]:
     """Write under other names, and rename what is complete; the answers come last and speak for both."""
-    pairs = [(targets.answers, ANSWERS)]
+    pairs = [(targets.answers, ANSWERS if key is None else pa.schema([key, *ANSWERS]))]
     if targets.contributions is not None:
         pairs.insert(0, (targets.contributions, contributions_schema(model)))
     writers = [pq.ParquetWriter(_unfinished(path), schema, **OPTIONS) for path, schema in pairs]

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import csv
-import io
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
+from predictor.answers import answers_csv
 from predictor.errors import DataError, Problem
 from predictor.prediction.predicting import NOTED, as_records, predict_patients
-from predictor.prediction.reading import Rows
+from predictor.prediction.reading import Rows, patient_keys
 from predictor.reports.content import PredictionReportV1
 from predictor.reports.patient import patient_views
 from predictor.service.shelf import Offered
 from predictor.service.state import Service
-from predictor.spreadsheet import without_formula
 
 __all__ = ["MOST_ROWS", "answer_table", "estimate_patient", "in_time", "record_estimate"]
 
@@ -111,10 +109,4 @@ def answer_table(offered: Offered, rows: Sequence[Mapping[str, str]]) -> str:
         raise DataError(Problem("PRE-01", message, "Write one cell per column in every row"))
     table = Rows(list(rows[0]), [list(row.values()) for row in rows])
     found = as_records(predict_patients(offered.model, table, explain=False))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, ["patient", *NOTED] if "patient" in rows[0] else list(NOTED))
-    writer.writeheader()
-    for row, answer in zip(rows, found, strict=True):
-        own = {"patient": row["patient"]} if "patient" in row else {}
-        writer.writerow({key: without_formula(value) for key, value in (own | answer).items()})
-    return text.getvalue()
+    return answers_csv(found, NOTED, keys=patient_keys(table))

@@ -141,6 +141,56 @@ def test_partitions_follow_the_row_groups_and_can_run_in_any_order(tmp_path: Pat
     require_same(found, predict_frame(trained().model.model, frame))
 
 
+KEYS = {
+    "texts": pa.array([f"P{i:03}" for i in range(60)]),
+    "levels": pa.array([f"P{i:03}" for i in range(60)]).dictionary_encode(),
+    "numbers": pa.array([i + 10**15 for i in range(60)], pa.int64()),
+    "gaps": pa.array([None, *range(59)], pa.int32()),
+}
+
+
+@pytest.mark.parametrize("kind", KEYS)
+def test_the_answers_begin_with_the_keys_as_the_file_has_them(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_partitions(monkeypatch)
+    frame = patients(60).drop(columns="patient")
+    table = pa.Table.from_pandas(frame, preserve_index=False).append_column("patient", KEYS[kind])
+    source, out = write(table, tmp_path / "in.parquet", group=20), tmp_path / "out.parquet"
+    assert score_file(folder(), source, out, keys=True).partitions == 3
+    found = pq.read_table(out)
+    assert found.column_names[:2] == ["patient", "row"]
+    assert found.column("patient").to_pylist() == KEYS[kind].to_pylist()
+    assert found.schema.field("patient").type == KEYS[kind].type
+    require_same(found.drop_columns("patient").to_pandas(), predict_frame(trained().model.model, frame))
+
+
+def test_without_keys_in_the_file_or_asked_for_there_are_none(tmp_path: Path) -> None:
+    source = write(patients(5), tmp_path / "in.parquet")
+    plain = write(patients(5).drop(columns="patient"), tmp_path / "plain.parquet")
+    score_file(folder(), source, tmp_path / "one.parquet")
+    score_file(folder(), plain, tmp_path / "two.parquet", keys=True)
+    assert pq.read_schema(tmp_path / "one.parquet").names == pq.read_schema(tmp_path / "two.parquet").names
+    assert "patient" not in pq.read_schema(tmp_path / "one.parquet").names
+
+
+def test_a_file_with_two_columns_of_keys_is_refused(tmp_path: Path) -> None:
+    table = pa.Table.from_pandas(patients(5), preserve_index=False)
+    source = write(table.append_column("patient", pa.array(range(5))), tmp_path / "in.parquet")
+    with pytest.raises(DataError, match="PRE-01 the column patient stands 2 times"):
+        score_file(folder(), source, tmp_path / "out.parquet", keys=True)
+
+
+def test_parts_without_keys_are_not_kept_for_a_run_with_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_partitions(monkeypatch)
+    source, out = write(patients(60), tmp_path / "in.parquet", group=20), tmp_path / "out.parquet"
+    interrupted(source, out, monkeypatch, after=2)
+    assert score_file(folder(), source, out, keys=True).resumed == 0
+    assert pq.read_table(out).column("patient").to_pylist() == patients(60)["patient"].tolist()
+
+
 def interrupted(source: Path, out: Path, monkeypatch: pytest.MonkeyPatch, *, after: int) -> None:
     done: list[Any] = []
     original = partitions.score_block
@@ -193,7 +243,7 @@ def test_parts_of_another_model_or_option_are_not_kept(
     source, out = write(patients(), tmp_path / "in.parquet", group=20), tmp_path / "out.parquet"
     interrupted(source, out, monkeypatch, after=2)
     journal = json.loads((tmp_path / "out.parquet.partial" / "journal.json").read_text())
-    assert journal["options"] == {"range": True, "contributions": False}
+    assert journal["options"] == {"range": True, "contributions": False, "keys": False}
     assert score_file(folder("random_forest"), source, out).resumed == 0
     interrupted(source, out, monkeypatch, after=2)
     assert score_file(folder(), source, out, ranges=False).resumed == 0
