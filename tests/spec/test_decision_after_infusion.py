@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,7 @@ import pytest
 from clinic import Clinic, small_clinic
 from predictor.cohort.definitions import describe_decision
 from predictor.config.schema import AfterInfusion
-from predictor.errors import ConfigError, DataError
-from predictor.prediction.export import read_export
-from trained_clinics import trained
+from predictor.errors import ConfigError
 
 # Second infusion: a day 3; b day 7; c never; d day 12; e day 4 (day 0 was entered twice); f and g day 3.
 COURSES = """
@@ -204,11 +201,3 @@ def test_a_decision_in_words() -> None:
     assert describe_decision(AfterInfusion(after_infusion=1, last_day=0)).startswith(
         "at the end of the day of infusion 1"
     )
-
-
-def test_an_export_is_not_read_as_of_a_day_0_that_is_not_the_decisions(tmp_path: Path) -> None:
-    loaded = clinic(tmp_path).load()
-    with pytest.raises(DataError, match=r"PRE-01 the decision of this model is taken after an infusion"):
-        read_export(
-            trained().model.model, tmp_path, loaded.dictionary, loaded.config.cohort, as_of=date(2024, 3, 4)
-        )

@@ -52,7 +52,9 @@ Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, for a machin
 AsOf = Annotated[
     datetime | None,
     typer.Option(
-        "--as-of", formats=["%Y-%m-%d"], help="PATIENTS is an export; this date is everybody's day 0"
+        "--as-of",
+        formats=["%Y-%m-%d"],
+        help="PATIENTS is an export, read as of this date (day 0, or the last day on which a decision may have come)",
     ),
 ]
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="The experiment's YAML file")]

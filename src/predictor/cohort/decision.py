@@ -17,7 +17,7 @@ from predictor.config.dictionary import Dictionary
 from predictor.config.schema import AfterInfusion, Baseline, CohortSection
 from predictor.data.conform import ConformedTable
 
-__all__ = ["decision_days", "early_values"]
+__all__ = ["decision_days", "early_days", "early_values"]
 
 
 def decision_days(
@@ -96,3 +96,19 @@ def early_values(timeline: Timeline, reference: str, *, baseline: Baseline, take
     if take == "latest":
         return then.where(then.notna(), first)
     return then.astype(float) - first.astype(float)
+
+
+def early_days(timeline: Timeline, reference: str, *, baseline: Baseline, take: str) -> pd.Series:
+    """Return the day, relative to day 0, of the last value that `early_values` takes; missing where it has none.
+
+    Parameters
+    ----------
+    timeline, reference, baseline, take
+        As in `early_values`.
+    """
+    rows = decision_rows(timeline, reference, baseline)
+    first, then = (
+        own.loc[own["value"].notna()].groupby("unit")["day"].last().reindex(range(len(timeline.units)))
+        for own in rows
+    )
+    return then.where(then.notna(), first) if take == "latest" else then.where(first.notna())

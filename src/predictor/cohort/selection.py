@@ -13,7 +13,7 @@ import pandas as pd
 from predictor.cohort.clock import check_recorded
 from predictor.cohort.conditions import is_one_of, meets
 from predictor.cohort.day0 import check_order, find_units
-from predictor.cohort.decision import decision_days, early_values
+from predictor.cohort.decision import decision_days, early_days, early_values
 from predictor.cohort.windows import (
     Timeline,
     attribute,
@@ -139,6 +139,8 @@ def baseline_days(
     timeline, dictionary, reference, baseline, take
         As in `baseline_values`.
     """
+    if take in DECISION_TAKES:
+        return early_days(timeline, reference, baseline=baseline, take=take)
     found = dictionary.find(reference)
     dated = found is not None and isinstance(found[0].known_of(found[2]), DateKnown)
     everybody = range(len(timeline.units))

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import date
 
 from predictor.cohort.names import names_of
+from predictor.prediction.deciding import check_decision
 from predictor.prediction.freshness import age_note, check_freshness
 from predictor.prediction.reading import learned_text
 from predictor.prediction.records import Broken, Check, InputValue, Kind, Patient, Prediction, Recorded
@@ -60,8 +61,12 @@ def judge_patient(
 def _checks(
     model: PredictionModel, patient: Patient, today: date, day0: date, *, personal: bool
 ) -> list[Check]:
-    """Ask every question, in the order of the page."""
+    """Ask every question, in the order of the page; none of the others before the decision has come."""
+    decision = check_decision(model, patient)
+    if decision is not None and decision.status == "fail":
+        return [decision, _date_check(model, today)]
     asked = [
+        decision,
         _entry_check(model, patient),
         check_ranges(model, patient),
         _complete_check(model, patient, personal=personal),

@@ -1,7 +1,13 @@
-"""New patients from an export in the dictionary's own layout, with one date as everybody's day 0."""
+"""New patients from an export in the dictionary's own layout, as of a date.
+
+For a model that decides at the baseline the date is everybody's day 0. For one that decides after an infusion, day 0
+and the decision are those of the course that each patient is in.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 
@@ -12,10 +18,11 @@ from predictor.cohort.selection import baseline_days, baseline_values, patient_t
 from predictor.cohort.windows import build_timeline, index_dates
 from predictor.config.dictionary import Dictionary
 from predictor.config.dictionary_problems import find_dictionary_problems
-from predictor.config.schema import CohortSection
+from predictor.config.schema import AfterInfusion, CohortSection
 from predictor.data.conform import ConformedTable, read_tables
 from predictor.errors import DataError, ModelError, Problem
-from predictor.prediction.reading import DATE, SOURCE
+from predictor.prediction.course import courses_on, decisions_on
+from predictor.prediction.reading import DATE, DAY0, DECIDED, KEY, SOURCE, UNDECIDED
 from predictor.prediction_model import PredictionModel
 
 __all__ = ["declared_layout", "read_export"]
@@ -35,38 +42,46 @@ def read_export(
     cohort : CohortSection
         Of the config that the model was trained with, see `declared_layout`.
     as_of : date
-        Day 0 of every patient; nothing later is looked at. Where days are nominal (visit labels), the labels decide.
+        Day 0 of every patient, or the last day on which a decision after an infusion may have come; nothing later is
+        looked at. Where days are nominal (visit labels), the labels decide.
 
     Returns
     -------
     pandas.DataFrame
-        One row per patient: ``patient``, the model's inputs, and beside each the day and the table it comes from.
+        One row per patient: ``patient``, the model's inputs, and beside each the day and the table it comes from; with
+        a decision after an infusion also day 0, the day of the decision, and why it had not come.
 
     Raises
     ------
     DataError
     """
-    if cohort.decision_time != "baseline":
-        message = "the decision of this model is taken after an infusion, and an export is read as of day 0"
-        remedy = "Give one row per patient instead (`predictor predict --template`)"
-        raise DataError(Problem("PRE-01", message, remedy, file=str(path)))
     tables = read_tables(dictionary, _sources(path, dictionary), learning=False)
     name = patient_table(cohort, dictionary)
     patients = sorted(set(tables[name].frame[dictionary[name].key]))
-    units = _units(patients, tables, dictionary, cohort, as_of)
+    infusions = isinstance(cohort.decision_time, AfterInfusion)
+    units = (courses_on if infusions else _units)(patients, tables, dictionary, cohort, as_of=as_of)
     timeline = build_timeline(
         units, tables, dictionary, index_table=cohort.index.table, same_day=cohort.baseline.same_day
     )
-    columns: dict[str, object] = {"patient": units["patient"].to_numpy(object)}
+    columns: dict[str, object] = {KEY: units["patient"].to_numpy(object)}
+    day0 = [one.date() for one in units["day0"]]
+    if infusions:
+        decided, why = decisions_on(units, tables, dictionary, cohort, as_of=as_of)
+        timeline = replace(timeline, decision=decided)
+        columns |= {DAY0: day0, DECIDED: _dates(day0, decided), UNDECIDED: why}
     references = _references(model)
     for one in model.inputs:
         source, take = references[one.name]
         values = baseline_values(timeline, dictionary, source, baseline=cohort.baseline, take=take)
         columns[one.name] = values.to_numpy(object)
         days = baseline_days(timeline, dictionary, source, baseline=cohort.baseline, take=take)
-        columns[f"{one.name}{DATE}"] = [None if np.isnan(day) else as_of + timedelta(day) for day in days]
+        columns[f"{one.name}{DATE}"] = _dates(day0, days)
         columns[f"{one.name}{SOURCE}"] = source.partition(".")[0]
     return pd.DataFrame(columns)
+
+
+def _dates(day0: Sequence[date], days: Iterable[float]) -> list[date | None]:
+    return [None if np.isnan(day) else first + timedelta(day) for first, day in zip(day0, days, strict=True)]
 
 
 def declared_layout(model: PredictionModel) -> tuple[Dictionary, CohortSection]:
@@ -131,6 +146,7 @@ def _units(
     tables: dict[str, ConformedTable],
     dictionary: Dictionary,
     cohort: CohortSection,
+    *,
     as_of: date,
 ) -> pd.DataFrame:
     day0 = (

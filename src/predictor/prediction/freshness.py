@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 
+from predictor.prediction.deciding import age_counts_from
 from predictor.prediction.records import Check, Patient
 from predictor.prediction_model import InputField, PredictionModel
 
@@ -48,11 +49,12 @@ def age_note(one: InputField, patient: Patient, *, today: date) -> str:
     one : InputField
     patient : Patient
     today : date
+        From which ages count where the patient has no day of its own.
     """
     day = _day(one, patient)
     if day is None or one.max_age_days is None:
         return ""
-    age = (today - day).days
+    age = ((age_counts_from(one, patient) or today) - day).days
     if age < 0:
         return "dated after the assessment"
     if age <= one.max_age_days:

@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DATE",
+    "DAY0",
+    "DECIDED",
     "KEY",
     "SOURCE",
+    "UNDECIDED",
     "Rows",
     "check_columns",
     "learned_text",
@@ -35,6 +38,11 @@ __all__ = [
 LONGEST_NUMBER = LONGEST_SOURCE = 40
 KEY = "patient"  # the column that no model reads
 DATE, SOURCE = "_date", "_source"  # of the columns beside an input
+DAY0, DECIDED, UNDECIDED = (
+    "_day0",
+    "_decided",
+    "_undecided",
+)  # of an export's courses, see `predictor.prediction.course`
 MISSING_TYPES = {"NAType", "NaTType"}  # of pandas, which need not have been imported
 
 
@@ -101,6 +109,8 @@ def check_columns(model: PredictionModel, frame: pd.DataFrame | Rows) -> None:
     """
     expected = [f.name for f in model.inputs]
     known = {KEY, *(f"{name}{part}" for name in expected for part in ("", DATE, SOURCE))}
+    if not isinstance(frame, Rows) and model.cohort.get("decision_time", "baseline") != "baseline":
+        known |= {DAY0, DECIDED, UNDECIDED}
     given = [str(c) for c in frame.columns]
     problems = [
         Problem("PRE-01", f"the column {name} stands {given.count(name)} times", "Keep one", path=name)
@@ -184,8 +194,20 @@ def _read_patient(model: PredictionModel, row: int, raw: Mapping[str, object]) -
             unreadable[one.name] = complaint
     recorded = {one.name: _read_recorded(one, raw, unreadable) for one in model.inputs}
     return Patient(
-        row=row, values=values, unreadable=unreadable, plan=_plan_of(model, values), recorded=recorded
+        row=row,
+        values=values,
+        unreadable=unreadable,
+        plan=_plan_of(model, values),
+        recorded=recorded,
+        day0=_day_of(raw.get(DAY0)),
+        decided=_day_of(raw.get(DECIDED)),
+        undecided=str(raw.get(UNDECIDED) or ""),
     )
+
+
+def _day_of(cell: object) -> date | None:
+    """Return a day that `predictor.prediction.export` wrote; a text is none."""
+    return cell if isinstance(cell, date) and type(cell).__name__ not in MISSING_TYPES else None
 
 
 def _read_recorded(one: InputField, raw: Mapping[str, object], unreadable: dict[str, str]) -> Recorded:

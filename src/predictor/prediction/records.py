@@ -195,10 +195,17 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Patient:
-    """One row after reading: values by input name, what could not be read, and when and where each was recorded."""
+    """One row after reading: values by input name, what could not be read, and when and where each was recorded.
+
+    Of an export, for a model that decides after an infusion, also day 0 of the course and the day of the decision, or
+    why it had not come.
+    """
 
     row: int
     values: Mapping[str, float | str | None]
     unreadable: Mapping[str, str] = field(default_factory=dict)
     plan: str = "all"
     recorded: Mapping[str, Recorded] = field(default_factory=dict)
+    day0: date | None = None
+    decided: date | None = None
+    undecided: str = ""

@@ -127,6 +127,7 @@ class Check(View):
     """One line of section 2: what was checked, what came out, what it means."""
 
     id: Literal[
+        "decision_time",
         "entry_rules",
         "learned_ranges",
         "complete_inputs",
