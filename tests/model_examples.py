@@ -18,7 +18,8 @@ from predictor.features.preprocessing import build_preprocessor
 from predictor.models.averaging import AveragedClassifier
 from predictor.models.compact import compact, refit_range
 from predictor.models.tuning import TunedClassifier
-from predictor.prediction_model import GroupRate, InputField, PlanBaseline, PredictionModel
+from predictor.other_outcomes import GroupRate
+from predictor.prediction_model import InputField, PlanBaseline, PredictionModel
 
 FEATURES = (
     Feature("age", "patients.age", "number", "Age", unit="years", limits=(18.0, 80.0)),

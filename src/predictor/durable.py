@@ -21,7 +21,7 @@ __all__ = [
     "read_json",
     "read_plain",
     "require_space",
-    "sync_folder",
+    "sync",
     "write_atomically",
 ]
 
@@ -68,18 +68,19 @@ def read_json(path: Path) -> Any:
         raise ValueError("nested too deep") from error
 
 
-def sync_folder(folder: Path) -> None:
-    """Wait until the names in a folder are on disk.
+def sync(*paths: Path) -> None:
+    """Wait until files are on disk, or the names in folders.
 
     Parameters
     ----------
-    folder : Path
+    *paths : Path
     """
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    for path in paths:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 @contextmanager
@@ -132,7 +133,7 @@ def write_atomically(path: Path, data: bytes) -> None:
                 handle.flush()
                 os.fsync(handle.fileno())
             temporary.replace(path)
-            sync_folder(path.parent)
+            sync(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
 

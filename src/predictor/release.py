@@ -23,8 +23,9 @@ from predictor.models.averaging import AveragedClassifier
 from predictor.models.compact import compact, refit_range
 from predictor.models.plain import CompactModel, Member
 from predictor.models.tuning import TunedClassifier
+from predictor.other_outcomes import GroupRate
 from predictor.prediction.case_mix import describe_case_mix
-from predictor.prediction_model import GroupRate, InputField, PlanBaseline, PredictionModel
+from predictor.prediction_model import InputField, PlanBaseline, PredictionModel
 from predictor.study import Study
 from predictor.validation.assembly import RESAMPLED, candidate_line, candidate_weights
 from predictor.validation.attempts import attempt

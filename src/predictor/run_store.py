@@ -25,7 +25,7 @@ from predictor.durable import (
     read_json,
     read_plain,
     require_space,
-    sync_folder,
+    sync,
     write_atomically,
 )
 from predictor.errors import ConfigError, Problem
@@ -185,7 +185,7 @@ class Run:
         write_atomically(self.path / HASHES, hashes)
         final = self.path.with_name(self.id)
         self.path.rename(final)
-        sync_folder(final.parent)
+        sync(final.parent)
         self.path = final
         self._lock.moved(final)
         shutil.rmtree(self.units, ignore_errors=True)

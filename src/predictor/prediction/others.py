@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from predictor.other_outcomes import OtherOutcome
 from predictor.prediction.ranges import range_limits, refit_probabilities, spread_over_gaps
 from predictor.prediction.records import OtherEstimate, Patient, Prediction
-from predictor.prediction_model import OtherOutcome, PredictionModel, raw_columns
+from predictor.prediction_model import PredictionModel, raw_columns
 
 __all__ = ["add_others"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
 
-from predictor.prediction_model import GroupRate
+from predictor.other_outcomes import GroupRate
 
 __all__ = [
     "Broken",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from predictor.other_outcomes import GroupRate
+from predictor.other_outcomes import OtherOutcome as Declared
 from predictor.prediction import Prediction
 from predictor.prediction.records import OtherEstimate
-from predictor.prediction_model import GroupRate, PredictionModel
-from predictor.prediction_model import OtherOutcome as Declared
+from predictor.prediction_model import PredictionModel
 from predictor.reports.content import ObservedRate, OtherOutcome
 from predictor.reports.values import plan_words
 from predictor.reports.wording import capitalised

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from predictor.durable import sync_folder, write_atomically
+from predictor.durable import sync, write_atomically
 from predictor.errors import Problem, ResourceError
 
 __all__ = ["ACTIONS", "AuditLog", "verify_audit"]
@@ -212,7 +212,7 @@ def _append(path: Path, entry: dict[str, str]) -> None:
     finally:
         os.close(descriptor)
     if new:
-        sync_folder(path.parent)
+        sync(path.parent)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from model_examples import example_model
+from predictor.other_outcomes import GroupRate
 from predictor.prediction.applicability import judge_patient
 from predictor.prediction.records import Patient, Prediction
-from predictor.prediction_model import GroupRate, PlanBaseline, PredictionModel
+from predictor.prediction_model import PlanBaseline, PredictionModel
 
 TODAY = date(2026, 6, 1)
 VALUES: dict[str, Any] = {"age": 40.0, "crp": 1.0, "sex": "female", "site": "north"}
