@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from predictor.cohort.selection import baseline_values
-from predictor.cohort.windows import attribute
 from predictor.config.schema import DECISION_TAKES, FeatureEntry, Rule
 from predictor.features.dataset import Feature
 from predictor.features.extraction import declare_feature
@@ -163,7 +162,7 @@ def _deciles(numbers: pd.Series) -> tuple[float, ...]:
 
 def _max_age(study: Study, source: str) -> int | None:
     """Say how old a value may be: as the column declares, else as old as development took it, where it has days."""
-    if attribute(study.cohort.timeline, source) is not None:
+    if source in study.cohort.timeline.attributes:
         return None
     window = -study.loaded.config.cohort.baseline.first_day
     found = study.loaded.dictionary.find(source)

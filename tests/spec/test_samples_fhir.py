@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from predictor.cohort.selection import baseline_values
-from predictor.cohort.windows import build_timeline
+from predictor.cohort.timeline import build_timeline
 from predictor.config.dictionary import Dictionary
 from predictor.config.schema import Baseline
 from predictor.data.conform import read_tables

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from predictor.cohort.conditions import is_one_of
-from predictor.cohort.windows import index_dates, too_early
+from predictor.cohort.timeline import index_dates, too_early
 from predictor.config.dictionary import Dictionary
 from predictor.config.schema import CohortSection
 from predictor.data.conform import ConformedTable

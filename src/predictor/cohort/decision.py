@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from predictor.cohort.conditions import is_one_of
-from predictor.cohort.windows import Timeline, decision_rows, index_dates
+from predictor.cohort.timeline import Timeline, index_dates
+from predictor.cohort.windows import decision_rows
 from predictor.config.dictionary import Dictionary
 from predictor.config.schema import AfterInfusion, Baseline, CohortSection
 from predictor.data.conform import ConformedTable

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from predictor.cohort.conditions import is_one_of
-from predictor.cohort.windows import Timeline, attribute, baseline_rows, rows_in_window
+from predictor.cohort.timeline import Timeline
+from predictor.cohort.windows import baseline_rows, rows_in_window
 from predictor.config.outcome_sections import Harm
 from predictor.config.schema import AdverseEventOutcome, Baseline, Window
 
@@ -28,7 +29,7 @@ def find_harm(timeline: Timeline, outcome: AdverseEventOutcome, *, baseline: Bas
 
 
 def _sign(timeline: Timeline, harm: Harm, window: Window, baseline: Baseline) -> np.ndarray:
-    values = attribute(timeline, harm.column)
+    values = timeline.attributes.get(harm.column)
     if values is not None:
         rows = pd.DataFrame({"unit": np.arange(len(values)), "value": values}).loc[values.notna()]
     else:

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from predictor.cohort.conditions import meets
-from predictor.cohort.windows import Timeline, attribute, rows_in_window
+from predictor.cohort.timeline import Timeline
+from predictor.cohort.windows import rows_in_window
 from predictor.config.schema import IntercurrentEvent, Window
 
 __all__ = ["FirstEvents", "find_first_events", "last_scores_before"]
@@ -68,7 +69,7 @@ def find_first_events(
 def _days(timeline: Timeline, event: IntercurrentEvent) -> np.ndarray:
     """First day after day 0 on which the event holds; day 1 where it has no day, inf where it never does."""
     days = np.full(len(timeline.units), np.inf)
-    plain = attribute(timeline, event.column)
+    plain = timeline.attributes.get(event.column)
     dated = rows_in_window(timeline, event.column, AFTER_DAY0)
     if plain is not None and not len(dated):
         days[meets(plain, event)[0]] = 1.0

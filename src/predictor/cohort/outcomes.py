@@ -13,14 +13,8 @@ from predictor.cohort.harms import find_harm
 from predictor.cohort.intercurrent import FirstEvents, find_first_events, last_scores_before
 from predictor.cohort.relapse import find_relapses
 from predictor.cohort.selection import Cohort
-from predictor.cohort.windows import (
-    Timeline,
-    assessed_rows,
-    attribute,
-    baseline_rows,
-    measure_of,
-    rows_in_window,
-)
+from predictor.cohort.timeline import Timeline, measure_of
+from predictor.cohort.windows import assessed_rows, baseline_rows, rows_in_window
 from predictor.config.schema import (
     AdverseEventOutcome,
     AnyOutcome,
@@ -315,7 +309,7 @@ def _label(
 
 def _event(timeline: Timeline, name: str, outcome: EventOutcome) -> Outcome:
     nothing = np.full(len(timeline.units), np.nan)
-    values = attribute(timeline, outcome.column)
+    values = timeline.attributes.get(outcome.column)
     label = nothing.copy()
     if outcome.assessed is not None or values is None:
         window = outcome.assessed or Window(first_day=1, last_day=LAST_DAY)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from predictor.cohort.windows import index_dates
+from predictor.cohort.timeline import index_dates
 from predictor.config.dictionary import DateKnown, Dictionary, Table
 from predictor.config.schema import AnyOutcome, CohortSection, RelapseOutcome, Window
 from predictor.data.conform import ConformedTable

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from predictor.cohort.conditions import meets
-from predictor.cohort.windows import Timeline, rows_in_window
+from predictor.cohort.timeline import Timeline
+from predictor.cohort.windows import rows_in_window
 from predictor.config.schema import RelapseOutcome, Window
 
 __all__ = ["FollowUp", "find_relapses"]

@@ -14,12 +14,8 @@ from predictor.cohort.clock import check_recorded
 from predictor.cohort.conditions import is_one_of, meets
 from predictor.cohort.day0 import check_order, find_units
 from predictor.cohort.decision import decision_days, early_days, early_values
-from predictor.cohort.windows import (
-    Timeline,
-    attribute,
-    baseline_rows,
-    build_timeline,
-)
+from predictor.cohort.timeline import Timeline, build_timeline
+from predictor.cohort.windows import baseline_rows
 from predictor.config.dictionary import DateKnown, Dictionary
 from predictor.config.schema import (
     DECISION_TAKES,
@@ -102,7 +98,7 @@ def baseline_values(
         return early_values(timeline, reference, baseline=baseline, take=take)
     n = len(timeline.units)
     found = dictionary.find(reference)
-    plain = attribute(timeline, reference)
+    plain = timeline.attributes.get(reference)
     dated = found is not None and isinstance(found[0].known_of(found[2]), DateKnown)
     if plain is not None and not dated:
         return plain
@@ -144,7 +140,7 @@ def baseline_days(
     found = dictionary.find(reference)
     dated = found is not None and isinstance(found[0].known_of(found[2]), DateKnown)
     everybody = range(len(timeline.units))
-    if attribute(timeline, reference) is not None and not dated:
+    if reference in timeline.attributes and not dated:
         return pd.Series(np.nan, index=everybody)
     rows = baseline_rows(timeline, baseline)
     days = rows.loc[(rows["reference"] == reference) & rows["value"].notna()].groupby("unit")["day"]
@@ -232,7 +228,7 @@ def plan_labels(timeline: Timeline, cohort: CohortSection) -> np.ndarray:
     """
     if cohort.treatment is None:
         return np.full(len(timeline.units), "all", dtype=object)
-    values = attribute(timeline, cohort.treatment.column)
+    values = timeline.attributes.get(cohort.treatment.column)
     if values is None:
         return np.full(len(timeline.units), "", dtype=object)
     if cohort.treatment.bands is None:

@@ -10,7 +10,8 @@ import pandas as pd
 
 from predictor.cohort.outcomes import Outcome
 from predictor.cohort.selection import Cohort, baseline_values
-from predictor.cohort.windows import Timeline, withheld_values
+from predictor.cohort.timeline import Timeline
+from predictor.cohort.windows import withheld_values
 from predictor.config.dictionary import Column, Dictionary
 from predictor.config.schema import Baseline, FeatureEntry, Features
 from predictor.errors import ConfigError, DataError, Problem

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from predictor.cohort.selection import baseline_days, baseline_values, patient_table
-from predictor.cohort.windows import build_timeline, index_dates
+from predictor.cohort.timeline import build_timeline, index_dates
 from predictor.config.dictionary import Dictionary
 from predictor.config.dictionary_problems import find_dictionary_problems
 from predictor.config.schema import AfterInfusion, CohortSection

@@ -7,13 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from predictor.cohort.windows import (
-    Timeline,
-    baseline_rows,
-    measure_of,
-    rows_in_window,
-    withheld_values,
-)
+from predictor.cohort.timeline import Timeline, measure_of
+from predictor.cohort.windows import baseline_rows, rows_in_window, withheld_values
 from predictor.config.schema import AnyOutcome, Baseline, Window
 from predictor.quality.suppression import shown_count
 

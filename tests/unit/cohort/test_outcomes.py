@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from predictor.cohort.outcomes import Outcome, define_outcome, define_outcomes, is_response, sensitivity
 from predictor.cohort.selection import Cohort
-from predictor.cohort.windows import Timeline
+from predictor.cohort.timeline import Timeline
 from predictor.config.schema import (
     Baseline,
     ChangeOutcome,

@@ -9,17 +9,8 @@ import pandas as pd
 import pytest
 
 from clinic import small_clinic
-from predictor.cohort.windows import (
-    Timeline,
-    assessed_rows,
-    attribute,
-    baseline_rows,
-    build_timeline,
-    index_dates,
-    measure_of,
-    rows_in_window,
-    too_early,
-)
+from predictor.cohort.timeline import Timeline, build_timeline, index_dates, measure_of, too_early
+from predictor.cohort.windows import assessed_rows, baseline_rows, rows_in_window
 from predictor.config.dictionary import Dictionary, Table
 from predictor.config.schema import Baseline, Window
 from predictor.data.conform import ConformedTable, read_tables
@@ -77,8 +68,8 @@ def test_one_assessment_per_unit() -> None:
 def test_measure_of_and_attribute() -> None:
     assert measure_of(pd.Series(["a.madrs", "scores.gad7"])).tolist() == ["madrs", "gad7"]
     line = timeline()
-    assert attribute(line, "patients.age").tolist() == [30, 31]
-    assert attribute(line, "scores.madrs") is None
+    assert line.attributes["patients.age"].tolist() == [30, 31]
+    assert "scores.madrs" not in line.attributes
 
 
 def test_taking_units_renumbers_them_everywhere() -> None:

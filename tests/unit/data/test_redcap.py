@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from predictor.cohort.windows import build_timeline
+from predictor.cohort.timeline import build_timeline
 from predictor.config.dictionary import Dictionary
 from predictor.config.source import Source
 from predictor.config.yaml_text import parse_yaml
