@@ -95,9 +95,7 @@ def keep_declared_names(reading: Reading) -> Reading:
         message = f"differs from the declared name {meant!r} in upper and lower case only"
         found.add("DAT-20", message, "Write it one way", row=int(reading.rows[position]), column=header)
     if not known.all():
-        reading.notices.append(
-            f"{found.file}: {int((~known).sum())} rows hold names that are not declared and were dropped"
-        )
+        reading.note("rows hold names that are not declared and were dropped", n=int((~known).sum()))
     return replace(reading, cells=cells).take(known)
 
 
@@ -144,14 +142,10 @@ def convert_columns(reading: Reading, absent: set[str]) -> pd.DataFrame:
 def _count_undated(reading: Reading, header: str, dates: pd.Series) -> None:
     undated = int(dates.isna().sum())
     if undated and header in _recorded_headers(reading.declared):
-        reading.notices.append(
-            f"{reading.found.file}: {undated} rows do not say in {header!r} when they were recorded, so they count as "
-            "not known at day 0"
-        )
+        said = f"rows do not say in {header!r} when they were recorded, so they count as not known at day 0"
+        reading.note(said, n=undated)
     elif undated:
-        reading.notices.append(
-            f"{reading.found.file}: {undated} rows have no date in {header!r} and cannot be placed in time"
-        )
+        reading.note(f"rows have no date in {header!r} and cannot be placed in time", n=undated)
 
 
 def _convert_key(reading: Reading) -> pd.Series:

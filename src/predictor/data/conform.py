@@ -35,7 +35,6 @@ from predictor.data.parts import (
     first_problems,
     readable_in_parts,
     say_uninformative,
-    summed_notices,
 )
 from predictor.data.reading import Reading
 from predictor.data.repeats import note_repeats
@@ -170,7 +169,7 @@ def _conform_parts(
     parts: PatientParts, declared: Table, name: str, *, keep: Keep | None, learning: bool
 ) -> ConformedTable:
     """Conform a table part by part, and keep of each what is needed."""
-    survey, problems, notices = Survey(declared), dict[Problem, None](), list[str]()
+    survey, problems = Survey(declared), dict[Problem, None]()
     frames, rows, n = list[pd.DataFrame](), list[np.ndarray](), 0
     for text in parts.texts():
         try:
@@ -181,10 +180,9 @@ def _conform_parts(
         chosen = np.ones(len(part.frame), bool) if keep is None or problems else keep(part.frame)
         frames.append(part.frame.loc[chosen])
         rows.append(part.rows[chosen])
-        notices += part.notices
         n += len(part.frame)
-    found, said = Findings(parts.shown_as), summed_notices(notices)
-    survey.finish(found, said, learning=learning, sound=not problems)
+    found = Findings(parts.shown_as)
+    said = [str(one) for one in survey.finish(found, learning=learning, sound=not problems)]
     if problems or found:
         raise DataError(first_problems([*problems, *found.problems()]))
     kept, place = pd.concat(frames, ignore_index=True), np.concatenate(rows)
@@ -303,7 +301,7 @@ def conform_table(
         columns without information; CFG-48 for a score without its items.
     """
     found = Findings(text.shown_as or name)
-    reading = Reading(text.frame, text.rows, table, decimal, found, list(text.notices))
+    reading = Reading(text.frame, text.rows, table, decimal, found)
     absent = _check_headers(reading, unread=text.unread, learning=learning)
     reading = keep_own_rows(reading, learning=learning)
     reading = _check_duplicates(reading)
@@ -325,7 +323,8 @@ def conform_table(
     elif learning:
         _check_informative(reading, frame)
     found.raise_if_any()
-    return ConformedTable(name, frame, reading.rows, tuple(reading.notices), text.sha256)
+    said = (*text.notices, *map(str, reading.notices))
+    return ConformedTable(name, frame, reading.rows, said, text.sha256)
 
 
 def _check_headers(reading: Reading, *, unread: tuple[str, ...], learning: bool) -> set[str]:
@@ -348,18 +347,14 @@ def _check_headers(reading: Reading, *, unread: tuple[str, ...], learning: bool)
             reading.found.add("CFG-14", message, remedy, row=1, column=header)
     reading.found.raise_if_any()
     if absent:
-        reading.notices.append(
-            f"{reading.found.file}: {len(absent)} columns known after day 0 are not in the file"
-        )
+        reading.note(f"{len(absent)} columns known after day 0 are not in the file")
     computed = {header for header, column in declared.columns.items() if column.computed}
     for header in headers if declared.layout == "wide" else ():
         if header in computed:
             reading.found.add("CFG-48", *STANDS_ALREADY, row=1, column=header)
     undeclared = len(set(headers) - set(wanted) - computed)
     if undeclared:
-        reading.notices.append(
-            f"{reading.found.file}: {undeclared} columns are not declared in this table and were not read"
-        )
+        reading.note(f"{undeclared} columns are not declared in this table and were not read")
     return absent
 
 
@@ -387,9 +382,7 @@ def _check_duplicates(reading: Reading) -> Reading:
     declared, found = reading.declared, reading.found
     copies = reading.cells.duplicated().to_numpy(bool)
     if declared.duplicates == "drop_exact" and copies.any():
-        reading.notices.append(
-            f"{found.file}: {int(copies.sum())} rows are exact copies of another row and were dropped"
-        )
+        reading.note("rows are exact copies of another row and were dropped", n=int(copies.sum()))
         reading = reading.take(~copies)
         copies = np.zeros(len(reading.rows), dtype=bool)
     keys = reading.cells[declared.key]

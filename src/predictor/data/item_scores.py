@@ -147,9 +147,11 @@ def _compare(
 def _note_counted_as_zero(assessment: Assessment, rows: np.ndarray, column: str, reading: Reading) -> None:
     """Say where a total is the least that missing items leave open, as a form makes it that adds blanks as 0."""
     if len(rows):
-        reading.notices.append(
-            f"{reading.found.file}: {len(rows)} totals in {column!r} stand although items of {assessment.scale.name} "
-            f"are missing, and are as small as can be ({rows_in_words(rows)}): were blanks counted as 0?"
+        reading.note(
+            f"totals in {column!r} stand although items of {assessment.scale.name} are missing, and are as small as "
+            "can be",
+            n=len(rows),
+            example=f" ({rows_in_words(rows)}): were blanks counted as 0?",
         )
 
 
@@ -169,29 +171,23 @@ def _scores(
 
 
 def _note(assessment: Assessment, ratings: pd.DataFrame, found: pd.DataFrame, reading: Reading) -> None:
-    name, file = assessment.scale.name, reading.found.file
+    name = assessment.scale.name
     answered = ratings.notna().any(axis=1)
     lost, prorated = answered & found[TOTAL].isna(), int((found["prorated"] == 1).sum())
     unstaged = lost & _unstaged(assessment.rating, ratings)
     if prorated:
-        reading.notices.append(f"{file}: {prorated} totals of {name} were spread over missing items")
+        reading.note(f"totals of {name} were spread over missing items", n=prorated)
     if unstaged.any():
         made_for = ", ".join(f"{key} {least:g}" for key, least in assessment.rating.staged_from.items())
-        reading.notices.append(
-            f"{file}: {int(unstaged.sum())} totals of {name} were not computed: it begins at {made_for}"
-        )
+        reading.note(f"totals of {name} were not computed: it begins at {made_for}", n=int(unstaged.sum()))
     if (lost & ~unstaged).any():
-        message = (
-            f"{int((lost & ~unstaged).sum())} totals of {name} were not computed: too many items are missing"
-        )
-        reading.notices.append(f"{file}: {message}")
+        said = f"totals of {name} were not computed: too many items are missing"
+        reading.note(said, n=int((lost & ~unstaged).sum()))
     if SUICIDALITY in found:
         silent = int((answered & found[TOTAL].notna() & found[SUICIDALITY].isna()).sum())
         if silent:
-            message = (
-                f"{silent} totals of {name} lack item {assessment.rating.safety}: suicidality not assessed"
-            )
-            reading.notices.append(f"{file}: {message}")
+            said = f"totals of {name} lack item {assessment.rating.safety}: suicidality not assessed"
+            reading.note(said, n=silent)
 
 
 def _unstaged(rating: Rating, ratings: pd.DataFrame) -> pd.Series:

@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 
 from predictor.data.columns import date_headers
+from predictor.data.notices import Notice
 from predictor.data.reading import Reading
 from predictor.data.repeats import rows_in_words
 
-__all__ = ["note_lone", "note_lone_dates"]
+__all__ = ["lone_notices", "note_lone_dates"]
 
 FEWEST = 20
 YEARS_APART = 5
@@ -37,16 +38,14 @@ def note_lone_dates(reading: Reading, frame: pd.DataFrame) -> None:
     """
     for header in date_headers(reading.declared):
         days = frame[header].to_numpy("datetime64[D]")
-        note_lone(reading.notices, reading.found.file, header, days, reading.rows)
+        reading.notices.extend(lone_notices(reading.found.file, header, days, reading.rows))
 
 
-def note_lone(notices: list[str], file: str, header: str, dates: np.ndarray, rows: np.ndarray) -> None:
-    """Say which of a column's dates lie alone.
+def lone_notices(file: str, header: str, dates: np.ndarray, rows: np.ndarray) -> Iterator[Notice]:
+    """Say which of a column's dates lie alone: before, and after, all others.
 
     Parameters
     ----------
-    notices : list of str
-        Receives a line for those before, and one for those after all others.
     file, header : str
     dates : ndarray of datetime64[D] of shape (rows,)
     rows : ndarray of int of shape (rows,)
@@ -54,10 +53,8 @@ def note_lone(notices: list[str], file: str, header: str, dates: np.ndarray, row
     """
     for side, lone in _lone(dates):
         own = np.sort(rows[lone])
-        notices.append(
-            f"{file}: {len(own)} dates in {header!r} lie more than {YEARS_APART} years {side} all others "
-            f"({rows_in_words(own)}): a year typed wrong?"
-        )
+        said = f"dates in {header!r} lie more than {YEARS_APART} years {side} all others"
+        yield Notice(file, said, len(own), f" ({rows_in_words(own)}): a year typed wrong?")
 
 
 def _lone(dates: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:

@@ -6,7 +6,6 @@ were seen; what is said of a patient's rows holds within a part.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -16,7 +15,8 @@ import pandas as pd
 from predictor.config.dictionary import DateKnown, Table
 from predictor.data.columns import date_headers, measured
 from predictor.data.findings import SHOWN, Findings
-from predictor.data.lone_dates import note_lone
+from predictor.data.lone_dates import lone_notices
+from predictor.data.notices import Notice, summed_notices
 from predictor.data.reading import Reading
 from predictor.errors import Problem
 
@@ -26,13 +26,10 @@ __all__ = [
     "first_problems",
     "readable_in_parts",
     "say_uninformative",
-    "summed_notices",
 ]
 
 Keep = Callable[[pd.DataFrame], np.ndarray]
 """From the converted rows of a table to which of them are needed."""
-
-INTEGER = re.compile(r"\d+")
 
 
 def readable_in_parts(declared: Table) -> str:
@@ -66,6 +63,7 @@ class Survey:
     days: dict[str, list[np.ndarray]] = field(default_factory=dict)
     rows: list[np.ndarray] = field(default_factory=list)
     doubtful: set[str] = field(default_factory=set)
+    notices: list[Notice] = field(default_factory=list)
 
     def add(self, reading: Reading, frame: pd.DataFrame) -> None:
         """Note the values of a part: of each column two at most, of each date all."""
@@ -79,27 +77,29 @@ class Survey:
         for header in date_headers(self.declared):
             self.days.setdefault(header, []).append(own[header].to_numpy("datetime64[D]"))
         self.rows.append(reading.rows)
+        self.notices += reading.notices
 
-    def finish(self, found: Findings, notices: list[str], *, learning: bool, sound: bool) -> None:
-        """Say of each column what is wrong with the whole of it."""
-        rows = np.concatenate(self.rows)
+    def finish(self, found: Findings, *, learning: bool, sound: bool) -> list[Notice]:
+        """Report what is wrong with the whole of each column; return what else is said of the table."""
+        rows, notices = np.concatenate(self.rows), summed_notices(self.notices)
         for header, pieces in self.days.items() if learning else ():
-            note_lone(notices, found.file, header, np.concatenate(pieces), rows)
+            notices += lone_notices(found.file, header, np.concatenate(pieces), rows)
         for label, seen in self.values.items() if learning else ():
             column = self.declared.columns[label]
             if label in self.doubtful or (column.computed and not sound):
                 continue
             if column.kind != "date" and self.declared.known_of(column) != "after":
                 say_uninformative(found, notices, label, len(seen))
+        return notices
 
 
-def say_uninformative(found: Findings, notices: list[str], label: str, distinct: int) -> None:
+def say_uninformative(found: Findings, notices: list[Notice], label: str, distinct: int) -> None:
     """Report a column without a value, and note one with a single value.
 
     Parameters
     ----------
     found : Findings
-    notices : list of str
+    notices : list of Notice
     label : str
         A header, or a long table's quantity.
     distinct : int
@@ -109,9 +109,8 @@ def say_uninformative(found: Findings, notices: list[str], label: str, distinct:
         remedy = "Remove the column from the dictionary, or check its missing codes"
         found.add("DAT-21", "no row has a value", remedy, column=label)
     elif distinct == 1:
-        notices.append(
-            f"{found.file}: {label!r} has the same value in every row, so it tells patients nothing apart"
-        )
+        said = f"{label!r} has the same value in every row, so it tells patients nothing apart"
+        notices.append(Notice(found.file, said))
 
 
 def first_problems(problems: Iterable[Problem]) -> list[Problem]:
@@ -123,31 +122,3 @@ def first_problems(problems: Iterable[Problem]) -> list[Problem]:
     """
     every = sorted(dict.fromkeys(problems), key=lambda one: (one.line or 0, one.path))
     return every[: SHOWN + 1]
-
-
-def summed_notices(notices: Iterable[str]) -> list[str]:
-    """Return what was said of the parts as said of the whole: counts are added, rows of the first part stay.
-
-    Parameters
-    ----------
-    notices : iterable of str
-    """
-    counts: dict[tuple[str, ...], tuple[str, int | None]] = {}
-    for notice in notices:
-        # The first number behind the file's name is the count; those that follow are rows, limits and names.
-        file, _, said = notice.partition(": ")
-        number = INTEGER.match(said)
-        key = (file, INTEGER.sub("#", said.partition(" (row")[0]) if number else said)
-        first, total = counts.get(key, (notice, 0))
-        if number is None or "columns are not declared" in said:
-            counts[key] = (first, None)
-        else:
-            counts[key] = (first, (total or 0) + int(number[0]))
-    return [_with_count(first, total) for first, total in counts.values()]
-
-
-def _with_count(notice: str, count: int | None) -> str:
-    if count is None:
-        return notice
-    file, colon, said = notice.partition(": ")
-    return f"{file}{colon}{INTEGER.sub(str(count), said, count=1)}"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 
 from predictor.config.dictionary import Table
 from predictor.data.findings import Findings
+from predictor.data.notices import Notice
 
 __all__ = ["Reading"]
 
@@ -27,8 +28,8 @@ class Reading:
     decimal : {".", ","}
     found : Findings
         Receives what is wrong.
-    notices : list of str
-        Receives what was left out, in counts.
+    notices : list of Notice
+        Receives what was left out or put right, see `note`.
     """
 
     cells: pd.DataFrame
@@ -36,7 +37,11 @@ class Reading:
     declared: Table
     decimal: str
     found: Findings
-    notices: list[str]
+    notices: list[Notice] = field(default_factory=list)
+
+    def note(self, said: str, *, n: int | None = None, example: str = "") -> None:
+        """Say something of the file; see `predictor.data.notices.Notice`."""
+        self.notices.append(Notice(self.found.file, said, n, example))
 
     def take(self, keep: np.ndarray) -> Reading:
         """Keep the rows for which ``keep`` is True."""

@@ -88,9 +88,10 @@ def _compared(declared: Table, frame: pd.DataFrame) -> list[str]:
 
 def _say_repeated(reading: Reading, rows: np.ndarray) -> None:
     if len(rows):
-        reading.notices.append(
-            f"{reading.found.file}: {len(rows)} rows repeat an earlier one of the same patient and time in every "
-            f"declared column ({rows_in_words(rows)}): imported twice?"
+        reading.note(
+            "rows repeat an earlier one of the same patient and time in every declared column",
+            n=len(rows),
+            example=f" ({rows_in_words(rows)}): imported twice?",
         )
 
 
@@ -99,7 +100,8 @@ def _say_contradicted(
 ) -> None:
     if differs.any():
         involved = rows[np.isin(group, group[differs])]
-        reading.notices.append(
-            f"{reading.found.file}: {int(differs.sum())} values of {header!r} differ from an earlier one of the same "
-            f"patient and time ({rows_in_words(involved)}); nothing says which is right"
+        reading.note(
+            f"values of {header!r} differ from an earlier one of the same patient and time",
+            n=int(differs.sum()),
+            example=f" ({rows_in_words(involved)}); nothing says which is right",
         )

@@ -35,8 +35,7 @@ def _keep_where(reading: Reading, *, learning: bool) -> Reading:
         keep &= reading.cells[header].str.strip().isin(texts).to_numpy(bool)
     if keep.all():
         return reading
-    left_out = f"{reading.found.file}: {int((~keep).sum())} rows are not of this table by {', '.join(where)}"
-    reading.notices.append(f"{left_out} and were not read")
+    reading.note(f"rows are not of this table by {', '.join(where)} and were not read", n=int((~keep).sum()))
     if learning and not keep.any():
         message = f"no row is of this table by {', '.join(where)}"
         reading.found.add("DAT-11", message, "Mend `where:` under source")
@@ -56,7 +55,5 @@ def _keep_observed(reading: Reading) -> Reading:
     counts = ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items()))
     kept = reading.declared.source.derived == "keep"
     done = "were kept, as declared" if kept else "were left out (`derived: keep` keeps them)"
-    reading.notices.append(
-        f"{reading.found.file}: rows that were derived and not observed: {counts}; they {done}"
-    )
+    reading.note(f"rows that were derived and not observed: {counts}; they {done}")
     return reading if kept else reading.take(observed)

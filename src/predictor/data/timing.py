@@ -23,7 +23,7 @@ def note_untimed(reading: Reading, frame: pd.DataFrame) -> None:
     frame : pandas.DataFrame
         Converted columns.
     """
-    declared, file = reading.declared, reading.found.file
+    declared = reading.declared
     for header, column, values in measured(frame, declared):
         analyte = named_analyte(column)
         if analyte is None or not analyte.timed:
@@ -35,13 +35,11 @@ def note_untimed(reading: Reading, frame: pd.DataFrame) -> None:
             # Midnight is how a date without a time is read.
             lacking = int((present & (drawn.isna() | (drawn == drawn.dt.normalize()))).sum())
         if lacking:
-            reading.notices.append(
-                f"{file}: {lacking} values of {header} ({analyte.name}) have no time of the draw"
-            )
+            reading.note(f"values of {header} ({analyte.name}) have no time of the draw", n=lacking)
         if not _says_waking(declared):
             message = f"nothing says how long after waking {header} ({analyte.name}) was drawn"
             remedy = "declare the measure hours_since_waking, or derive it with the rule hours_between"
-            reading.notices.append(f"{file}: {message}; {remedy}")
+            reading.note(f"{message}; {remedy}")
 
 
 def _says_waking(declared: Table) -> bool:

@@ -58,10 +58,8 @@ def of_another_assay(reading: Reading, column: Column) -> np.ndarray:
         return np.zeros(len(reading.rows), dtype=bool)
     others = (reading.cells[column.assay_column].str.strip() != column.assay).to_numpy(bool)
     if others.any():
-        message = (
-            f"{int(others.sum())} rows of another assay than {column.assay} were not read as {column.analyte}"
-        )
-        reading.notices.append(f"{reading.found.file}: {message}")
+        said = f"rows of another assay than {column.assay} were not read as {column.analyte}"
+        reading.note(said, n=int(others.sum()))
     return others
 
 
@@ -77,16 +75,11 @@ def note_limits(reading: Reading, header: str, column: Column, present: np.ndarr
     shown : str
     """
     cells = reading.cells[header][present].str.strip()
-    file = reading.found.file
     if column.below_limit is not None and (below := int(cells.str.startswith("<").sum())):
         made = READ_AS[column.below_limit]
-        reading.notices.append(
-            f"{file}: {below} values of {shown} are below the limit of detection, read as {made}"
-        )
+        reading.note(f"values of {shown} are below the limit of detection, read as {made}", n=below)
     if column.above_limit is not None and (above := int(cells.str.startswith(">").sum())):
-        reading.notices.append(
-            f"{file}: {above} values of {shown} are above the largest measurable one, read as it"
-        )
+        reading.note(f"values of {shown} are above the largest measurable one, read as it", n=above)
 
 
 def convert_rows(reading: Reading, values: pd.Series, column: Column, shown: str) -> pd.Series:
@@ -112,8 +105,8 @@ def convert_rows(reading: Reading, values: pd.Series, column: Column, shown: str
             _refuse(reading, column, own, error, shown, missing=unit == "")
             continue
         if unit != column.unit:
-            message = f"{int(own.sum())} values of {shown} were converted from {unit} to {column.unit}"
-            reading.notices.append(f"{reading.found.file}: {message}")
+            said = f"values of {shown} were converted from {unit} to {column.unit}"
+            reading.note(said, n=int(own.sum()))
     _check_limits(reading, result, column, shown)
     return pd.Series(result, index=values.index)
 

@@ -15,7 +15,7 @@ from predictor.cohort.reach import days_within_reach
 from predictor.config.dictionary import Dictionary
 from predictor.config.loading import load_config
 from predictor.data.conform import ConformedTable, read_tables
-from predictor.data.parts import summed_notices
+from predictor.data.notices import Notice, summed_notices
 from predictor.data.sources import text_table
 from predictor.errors import DataError
 from predictor.study import prepare_study
@@ -127,18 +127,27 @@ def test_a_large_table_without_a_date_is_refused_as_before(tmp_path: Path) -> No
 
 
 def test_counts_of_parts_are_added_and_rows_left_as_they_are() -> None:
+    differ = "values of 'crp' differ from an earlier one of the same patient and time"
     said = [
-        "t.parquet: 3 rows hold names that are not declared and were dropped",
-        "t.parquet: 2 values of 'crp' differ from an earlier one of the same patient and time (rows 4, 9); nothing",
-        "t.parquet: 4 rows hold names that are not declared and were dropped",
-        "t.parquet: 1 values of 'crp' differ from an earlier one of the same patient and time (rows 70, 71); nothing",
-        "t.parquet: 2 columns are not declared in this table and were not read",
+        Notice("t.parquet", "rows hold names that are not declared", 3),
+        Notice("t.parquet", differ, 2, " (rows 4, 9); nothing"),
+        Notice("t.parquet", "rows hold names that are not declared", 4),
+        Notice("t.parquet", differ, 1, " (rows 70, 71); nothing"),
+        Notice("t.parquet", "2 columns are not declared in this table and were not read"),
+        Notice("t.parquet", "2 columns are not declared in this table and were not read"),
+    ]
+    assert [str(one) for one in summed_notices(said)] == [
+        "t.parquet: 7 rows hold names that are not declared",
+        f"t.parquet: 3 {differ} (rows 4, 9); nothing",
         "t.parquet: 2 columns are not declared in this table and were not read",
     ]
-    assert summed_notices(said) == [
-        "t.parquet: 7 rows hold names that are not declared and were dropped",
-        "t.parquet: 3 values of 'crp' differ from an earlier one of the same patient and time (rows 4, 9); nothing",
-        "t.parquet: 2 columns are not declared in this table and were not read",
+
+
+def test_counts_of_columns_whose_names_differ_in_a_number_stay_apart() -> None:
+    said = [Notice("t.parquet", f"rows have no date in 'day_{i}'", n) for i, n in ((1, 2), (2, 5), (1, 4))]
+    assert [str(one) for one in summed_notices(said)] == [
+        "t.parquet: 6 rows have no date in 'day_1'",
+        "t.parquet: 5 rows have no date in 'day_2'",
     ]
 
 
