@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from predictor.cohort.selection import baseline_values
 from predictor.config.schema import DECISION_TAKES, FeatureEntry, Rule
+from predictor.data.accepted_units import AcceptedUnit, accepted_units
 from predictor.features.dataset import Feature
 from predictor.features.extraction import declare_feature
+from predictor.prediction.unit_choice import UNIT
 from predictor.prediction_model import InputField
 from predictor.study import Study
 
 __all__ = ["describe_inputs"]
 
 DIGITS, FEWEST_FOR_TENTHS = 3, 20
+VALUES = frozenset({"last", "latest", "first", "mean", "min", "max"})  # ways to take one that keep its unit
 
 
 def describe_inputs(
@@ -73,7 +78,22 @@ def describe_inputs(
         described = _rule(study, rule, fields, plan_rows=X.index.to_numpy(int))
         if described is not None:
             rules.append(described)
-    return (*fields.values(), *extra.values()), tuple(rules)
+    inputs = (*fields.values(), *extra.values())
+    names = {one.name for one in inputs}
+    return tuple(replace(one, accepted_units=_units(study, one, names)) for one in inputs), tuple(rules)
+
+
+def _units(study: Study, one: InputField, names: AbstractSet[str]) -> tuple[AcceptedUnit, ...]:
+    """Return the units in which an input may be given.
+
+    A plan is the protocol's, in its own unit; a whole number in another unit is none in its own; and a change or a
+    slope is no longer the quantity that the units belong to.
+    """
+    found = study.loaded.dictionary.find(one.source)
+    measured = one.kind == "number" and one.grain == "any" and one.role != "plan" and one.take in VALUES
+    if found is None or not measured or one.name + UNIT in names:
+        return ()
+    return accepted_units(found[2])
 
 
 def _rule(

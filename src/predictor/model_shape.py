@@ -36,6 +36,10 @@ def _number(value: Any) -> bool:
     return isinstance(value, int | float) and not _flag(value) and abs(value) < HUGE and math.isfinite(value)
 
 
+def _positive(value: Any) -> bool:
+    return _number(value) and value > 0
+
+
 def _share(value: Any) -> bool:
     return _number(value) and 0 <= value <= 1
 
@@ -109,6 +113,7 @@ FEATURE = _having(
     sensitive=_flag,
     grain=_text,
 )
+UNIT = _having("unit", "factor", "offset", unit=_text, factor=_positive, offset=_number)
 INPUT = _having(
     "name",
     name=_text,
@@ -128,6 +133,7 @@ INPUT = _having(
     missing_share=_share,
     importance=_number,
     typical=_having(),
+    accepted_units=_all(UNIT),
 )
 ENCODED = _having(
     feature=_text,

@@ -126,13 +126,15 @@ def fill(page: Page, number: int = 0, model: str = MODEL, **changes: str) -> Non
     row = {
         name: f"{v:g}" if isinstance(v, float) else str(v) for name, v in new_patients().iloc[number].items()
     }
-    row["pseudonym"] = row.pop("patient")
+    row |= {"pseudonym": row.pop("patient"), "crp__unit": "mg/L"}
     for name, value in (row | changes).items():
         radio = page.locator(f'input[type="radio"][name="{name}"][value={json.dumps(value)}]')
         if radio.count():
             radio.check()
         elif value and page.locator(f'input[type="text"][name="{name}"]').count():
             page.locator(f'[name="{name}"]').fill(value)
+        elif value and page.locator(f'select[name="{name}"]').count():
+            page.locator(f'select[name="{name}"]').select_option(value)
 
 
 def report(page: Page, **changes: Any) -> str:
@@ -186,6 +188,37 @@ def test_each_mistake_is_named_above_and_beside_its_question(
     summary.get_by_role("link").first.click()
     assert asked.evaluate("e => e === document.activeElement"), "its link leads to the question"
     seen.clean()
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_a_unit_is_chosen_and_what_it_makes_of_the_value_is_shown(opened: Open, *, script: bool) -> None:
+    seen = opened(java_script_enabled=script)
+    page = seen.page
+    fill(page, crp="0.35", crp__unit="")
+    unit = page.get_by_label("Unit of C-reactive protein")
+    assert unit.input_value() == ""
+    assert unit.locator("option").all_inner_texts() == ["Choose the unit", "mg/L", "mg/dL", "µg/mL", "µg/L"]
+    press(page, "Show the report")
+    assert page.title().startswith("Error:")
+    link = page.locator(".problem").get_by_role("link", name="Choose the unit for C-reactive protein")
+    link.click()
+    if script:
+        assert unit.evaluate("e => e === document.activeElement")
+    assert unit.get_attribute("aria-invalid") == "true"
+    described = unit.get_attribute("aria-describedby")
+    assert page.locator(f"#{described}").inner_text() == "Choose the unit for C-reactive protein"
+    assert page.locator("#crp").input_value() == "0.35"
+    unit.select_option("mg/dL")
+    page.locator("#age").fill("forty")
+    press(page, "Show the report")
+    assert unit.input_value() == "mg/dL"
+    assert "0.35 mg/dL = 3.5 mg/L" in page.locator("form").last.inner_text()
+    page.locator("#age").fill("44")
+    press(page, "Show the report")
+    page.wait_for_url(re.compile(r"/r/[0-9a-f]{32}$"))
+    row = page.locator("tr", has_text="C-reactive protein").filter(has_text="0.35 mg/dL = 3.5 mg/L")
+    assert row.count() == 1
+    seen.clean(script=script)
 
 
 def test_a_refusal_is_a_page_with_reasons_and_without_a_number(opened: Open) -> None:
@@ -255,6 +288,9 @@ def test_the_keyboard_alone_leads_from_the_sign_in_to_the_report(opened: Open) -
             page.keyboard.press("Space")
         else:
             page.keyboard.type("NEW-0" if name == "pseudonym" else f"{row[name]:g}")
+        if question.locator("select").count():
+            tab_to(page, f"{name}__unit")
+            page.keyboard.type("mg/L")
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile(r"/r/[0-9a-f]{32}$"))
     press_link(page, page.url.partition("8")[0] and urlparse(page.url).path + "/plan")
@@ -370,6 +406,12 @@ def states(page: Page) -> Iterator[str]:
     fill(page, age="forty", crp="")
     press(page, "Show the report")
     yield "form-mistakes"
+    fill(page, age="300", crp="40", crp__unit="mg/dL", arm="")
+    press(page, "Show the report")
+    yield "form-mistakes-in-another-unit"
+    fill(page, crp__unit="")
+    press(page, "Show the report")
+    yield "form-without-unit"
     fill(page, age="79")
     press(page, "Show the report")
     yield "form-unusual"
@@ -378,7 +420,7 @@ def states(page: Page) -> Iterator[str]:
     yield "report-refusal"
     report(page, model="group")
     yield "report-group"
-    address = report(page)
+    address = report(page, crp="0.35", crp__unit="mg/dL")
     yield "report"
     page.goto(f"{address}/plan")
     yield "plan"

@@ -99,7 +99,7 @@ def typed(number: int = 0, **changes: str) -> dict[str, str]:
     row = new_patients().iloc[number].to_dict()
     values = {name: f"{value:g}" if isinstance(value, float) else str(value) for name, value in row.items()}
     values["pseudonym"] = values.pop("patient")
-    return values | changes
+    return values | {"crp__unit": "mg/L"} | changes
 
 
 def test_a_clinician_gets_from_the_sign_in_to_a_report(

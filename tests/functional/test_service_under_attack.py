@@ -254,7 +254,7 @@ def test_web_11_a_files_name_is_never_used(process: Process) -> None:
     with process.browser() as browser:
         model = browser.get("/api/v1/models").json()[0]["id"]
         form = {"token": browser.headers["x-csrf-token"], "model": model}
-        names = list(typed())
+        names = [name for name in typed() if not name.endswith("__unit")]
         line = ",".join("x" if name == "pseudonym" else typed()[name] for name in names)
         content = ",".join(name.replace("pseudonym", "patient") for name in names) + "\n" + line + "\n"
         for name in ("../../etc/passwd", "a\r\nX-Evil: 1.csv", '"; filename="evil.exe', "x" * 4000):

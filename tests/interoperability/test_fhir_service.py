@@ -130,7 +130,7 @@ def test_a_typed_report_is_given_as_fhir_too(browser: httpx.Client) -> None:
         "crp": 3.2,
         "arm": "ketamine",
     }
-    form = {"pseudonym": "K-17", "token": browser.headers["x-csrf-token"]}
+    form = {"pseudonym": "K-17", "crp__unit": "mg/L", "token": browser.headers["x-csrf-token"]}
     sent = browser.post("/estimate/better", data=form | {name: str(value) for name, value in values.items()})
     assert sent.status_code == 303, sent.text
     found = browser.get(f"{sent.headers['location']}.fhir.json")

@@ -74,6 +74,8 @@ def typed_in(page: str) -> dict[str, str]:
     """What stands in the form."""
     found = dict(re.findall(r'<input id="(\w+)" name="\w+" type="text"[^>]* value="([^"]*)"', page))
     found |= dict(re.findall(r'type="radio" id="[^"]+" name="(\w+)" value="([^"]*)" checked', page))
+    for name, options in re.findall(r'<select id="[^"]+" name="(\w+)"[^>]*>(.*?)</select>', page):
+        found |= dict.fromkeys([name], *re.findall(r'<option value="([^"]*)" selected', options))
     return {name: value for name, value in found.items() if value}
 
 
@@ -94,6 +96,7 @@ def test_an_ehr_launch_opens_the_form_with_what_is_recorded(
         "site": "north",
         "madrs": "31",
         "crp": "3.2",
+        "crp__unit": "mg/L",
         "arm": "ketamine",
     }
     assert "From the EHR" in answer.text
@@ -269,7 +272,7 @@ def test_sma_02_the_form_outlives_the_token(browser: httpx.Client, ehr: Ehr) -> 
 def test_sma_02_what_was_typed_is_kept_over_a_new_sign_in(
     running: Running, browser: httpx.Client, ehr: Ehr
 ) -> None:
-    form = sent(launched(browser, ehr).text) | {"crp": "4.25", "site": "south"}
+    form = sent(launched(browser, ehr).text) | {"crp": "0.425", "crp__unit": "mg/dL", "site": "south"}
     for session in list(running.service.sessions._sessions.values()):
         running.service.sessions.end(session)
     asked = browser.post("/estimate/better", data=form)
@@ -282,7 +285,8 @@ def test_sma_02_what_was_typed_is_kept_over_a_new_sign_in(
     again = browser.post("/login", data=hidden | {"name": "a-clinician", "password": PASSWORD})
     assert again.status_code == 200
     kept = typed_in(again.text)
-    assert (kept["crp"], kept["site"], kept["pseudonym"]) == ("4.25", "south", "K-1")
+    names = ("crp", "crp__unit", "site", "pseudonym")
+    assert [kept[name] for name in names] == ["0.425", "mg/dL", "south", "K-1"]
     assert browser.post("/estimate/better", data=sent(again.text)).status_code == 303
 
 

@@ -300,7 +300,8 @@ def training_model(folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"crp": 250.0}, "was it recorded in another unit than mg/L?"),
+        ({"crp": 250.0}, "it would be usual if the unit were µg/L"),
+        ({"crp": 95.0}, "it would lie inside: was it recorded in another unit than mg/L?"),
         ({"age": 400.0}, "divided by 10 it would lie inside: was it recorded in another unit than years?"),
     ],
 )

@@ -114,6 +114,8 @@ def _typed(folder: Path) -> dict[str, str]:
         yes_no = one.get("grain") == "yes_no"
         text = value if isinstance(value, str) else ("yes" if value else "no") if yes_no else f"{value:g}"
         form[one["name"]] = text
+        if one.get("accepted_units"):
+            form[f"{one['name']}__unit"] = one["unit"]
     return form
 
 

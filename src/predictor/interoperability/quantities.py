@@ -129,6 +129,9 @@ def number_of_quantity(quantity: Mapping[str, Any], one: CodedInput) -> tuple[fl
     given, wanted = str(quantity["code"]), ucum_of(one.field.unit)
     if given == wanted or (WITHOUT.fullmatch(given) and WITHOUT.fullmatch(wanted)):
         return value, ""
+    accepted = next((unit for unit in one.field.accepted_units if unit.unit == given), None)
+    if accepted is not None:
+        return accepted.convert(value), given
     try:
         found = convert(np.array([value]), given, wanted, named_analyte(one.column))
     except UnitError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -14,10 +15,13 @@ import numpy as np
 from predictor.data.cells import RefusedCellError, boolean_of, number_of
 from predictor.errors import DataError, Problem
 from predictor.prediction.records import Patient, Recorded
+from predictor.prediction.unit_choice import UNIT, conversion_text, read_unit
 from predictor.prediction_model import InputField, PredictionModel
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from predictor.data.accepted_units import AcceptedUnit
 
 __all__ = [
     "DATE",
@@ -100,7 +104,8 @@ def check_columns(model: PredictionModel, frame: pd.DataFrame | Rows) -> None:
     model : PredictionModel
     frame : pandas.DataFrame or Rows
         May also have a column ``patient`` with a pseudonym, and beside each input NAME a column ``NAME_date``, the day
-        it was recorded, and one ``NAME_source``.
+        it was recorded, one ``NAME_source``, and beside a number ``NAME_unit``, the UCUM code of one of its accepted
+        units; an empty cell means the model's own.
 
     Raises
     ------
@@ -111,6 +116,7 @@ def check_columns(model: PredictionModel, frame: pd.DataFrame | Rows) -> None:
     known = {KEY, *(f"{name}{part}" for name in expected for part in ("", DATE, SOURCE))}
     if not isinstance(frame, Rows) and model.cohort.get("decision_time", "baseline") != "baseline":
         known |= {DAY0, DECIDED, UNDECIDED}
+    known |= {f"{one.name}{UNIT}" for one in model.inputs if one.kind == "number"}
     given = [str(c) for c in frame.columns]
     problems = [
         Problem("PRE-01", f"the column {name} stands {given.count(name)} times", "Keep one", path=name)
@@ -193,16 +199,41 @@ def _read_patient(model: PredictionModel, row: int, raw: Mapping[str, object]) -
         if complaint:
             unreadable[one.name] = complaint
     recorded = {one.name: _read_recorded(one, raw, unreadable) for one in model.inputs}
+    units = _convert(model, raw, values, unreadable, recorded)
     return Patient(
         row=row,
         values=values,
         unreadable=unreadable,
         plan=_plan_of(model, values),
         recorded=recorded,
+        units=units,
         day0=_day_of(raw.get(DAY0)),
         decided=_day_of(raw.get(DECIDED)),
         undecided=str(raw.get(UNDECIDED) or ""),
     )
+
+
+def _convert(
+    model: PredictionModel,
+    raw: Mapping[str, object],
+    values: dict[str, float | str | None],
+    unreadable: dict[str, str],
+    recorded: dict[str, Recorded],
+) -> dict[str, AcceptedUnit]:
+    """Bring what was given in another unit into the model's, and note beside it what was given."""
+    units: dict[str, AcceptedUnit] = {}
+    beside = raw.keys() - values.keys()
+    for one in model.inputs:
+        given, cell = values[one.name], f"{one.name}{UNIT}"
+        if cell not in beside or not isinstance(given, float):
+            continue
+        unit, complaint = read_unit(one, "" if _is_blank(raw[cell]) else str(raw[cell]))
+        if complaint:
+            values[one.name], unreadable[one.name] = None, complaint
+        elif unit is not None:
+            values[one.name], units[one.name] = unit.convert(given), unit
+            recorded[one.name] = replace(recorded[one.name], note=conversion_text(one, given, unit))
+    return units
 
 
 def _day_of(cell: object) -> date | None:
@@ -226,13 +257,17 @@ def _read_recorded(one: InputField, raw: Mapping[str, object], unreadable: dict[
 
 def read_value(one: InputField, raw: object) -> tuple[float | str | None, str]:
     """Return the value and an empty complaint, or None and what is wrong (never the value itself)."""
-    if raw is None or (isinstance(raw, float) and math.isnan(raw)) or type(raw).__name__ in MISSING_TYPES:
-        return None, ""
-    if isinstance(raw, str) and not raw.strip():
+    if _is_blank(raw):
         return None, ""
     if one.kind == "category":
         return _read_level(one, raw)
     return _read_yes_or_no(one, raw) if one.grain == "yes_no" else _read_number(one, raw)
+
+
+def _is_blank(raw: object) -> bool:
+    if isinstance(raw, str):
+        return not raw.strip()
+    return raw is None or (isinstance(raw, float) and math.isnan(raw)) or type(raw).__name__ in MISSING_TYPES
 
 
 def _read_level(one: InputField, raw: object) -> tuple[str | None, str]:
@@ -248,7 +283,8 @@ def _read_level(one: InputField, raw: object) -> tuple[str | None, str]:
 
 
 def _read_number(one: InputField, raw: object) -> tuple[float | None, str]:
-    complaint = f"{one.label} must be a number in {one.unit or 'plain units'}, like {_example(one)}"
+    unit = "" if one.accepted_units else f" in {one.unit or 'plain units'}"
+    complaint = f"{one.label} must be a number{unit}, like {_example(one)}"
     if isinstance(raw, bool | np.bool_):
         return None, f"{complaint}; true and false are no numbers"
     if isinstance(raw, str):

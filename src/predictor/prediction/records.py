@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
 
+from predictor.data.accepted_units import AcceptedUnit
 from predictor.other_outcomes import GroupRate
 
 __all__ = [
@@ -197,8 +198,8 @@ class Prediction:
 class Patient:
     """One row after reading: values by input name, what could not be read, and when and where each was recorded.
 
-    Of an export, for a model that decides after an infusion, also day 0 of the course and the day of the decision, or
-    why it had not come.
+    ``values`` are in the model's units; ``units`` names the others that some were given in. Of an export, for a
+    model that decides after an infusion, also day 0 of the course and the day of the decision, or why it had not come.
     """
 
     row: int
@@ -206,6 +207,7 @@ class Patient:
     unreadable: Mapping[str, str] = field(default_factory=dict)
     plan: str = "all"
     recorded: Mapping[str, Recorded] = field(default_factory=dict)
+    units: Mapping[str, AcceptedUnit] = field(default_factory=dict)
     day0: date | None = None
     decided: date | None = None
     undecided: str = ""

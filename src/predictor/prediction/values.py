@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from predictor.data.accepted_units import AcceptedUnit, unit_words
 from predictor.prediction.reading import learned_text
 from predictor.prediction.records import Broken, Check, Patient
 from predictor.prediction_model import InputField, PredictionModel
@@ -68,16 +69,19 @@ def _is_outside(one: InputField, patient: Patient) -> bool:
 
 def _outside_text(one: InputField, patient: Patient) -> str:
     seen = f"{one.label} is outside what the model has seen ({learned_text(one)} {one.unit}".rstrip() + ")"
-    return seen + unit_hint(one, patient.values[one.name])
+    return seen + unit_hint(one, patient.values[one.name], patient.units.get(one.name))
 
 
-def unit_hint(one: InputField, value: float | str | None) -> str:
-    """Say by which factor between units a value would lie inside, if by any: the one that brings it nearest.
+def unit_hint(one: InputField, value: float | str | None, given: AcceptedUnit | None = None) -> str:
+    """Say in which unit a value would be usual, or by which factor between units it would lie inside, if by any.
 
     Parameters
     ----------
     one : InputField
     value : float, str or None
+        In the model's unit.
+    given : AcceptedUnit or None
+        In which it was given; None for the model's own.
 
     Returns
     -------
@@ -89,6 +93,23 @@ def unit_hint(one: InputField, value: float | str | None) -> str:
     low, high = one.learned
     if low / SLIGHTLY <= value <= high * SLIGHTLY:
         return ""
+    meant = _usual_units(one, value if given is None else given.restore(value))
+    if meant:
+        return f"; it would be usual if the unit were {' or '.join(meant)}"
+    return "" if given is not None else _factor_hint(one, value)
+
+
+def _usual_units(one: InputField, typed: float) -> list[str]:
+    """Name the accepted units in which a number as it was given lies where the model has learned."""
+    assert one.learned is not None
+    low, high = one.learned
+    return [unit_words(unit.unit) for unit in one.accepted_units if low <= unit.convert(typed) <= high]
+
+
+def _factor_hint(one: InputField, value: float) -> str:
+    """Name the factor between units in use that brings a value nearest to the middle of what was learned."""
+    assert one.learned is not None
+    low, high = one.learned
     middle = math.sqrt(max(low, high / 1e3) * high)
     changed = {
         f"{word} by {factor:g}": value * factor if word == "multiplied" else value / factor

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from predictor.data.accepted_units import AcceptedUnit
 from predictor.features.dataset import Feature
 from predictor.features.distance import Distance
 from predictor.model_folder import (
@@ -117,7 +118,7 @@ def _build(
         scorer=scorer,
         refits=tuple(replace(refit, line=scorer.line) for refit in refits),
         features=features,
-        inputs=tuple(InputField(**_with_tuples(part)) for part in schema["inputs"]),
+        inputs=tuple(_input_field(part) for part in schema["inputs"]),
         entry_rules=tuple(applicability["entry_rules"]),
         plan=applicability["plan"],
         baselines=baselines,
@@ -154,6 +155,12 @@ def _load_estimator(
         refuse("ART-03", path, f"its content cannot be read ({type(error).__name__})", error)
     require_reproduced(folder, difference)
     return estimator
+
+
+def _input_field(part: Mapping[str, Any]) -> InputField:
+    # A folder from before the choice of units has none.
+    units = tuple(AcceptedUnit(**one) for one in part.get("accepted_units", ()))
+    return InputField(**{**_with_tuples(part), "accepted_units": units})
 
 
 def _with_tuples(part: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from predictor.data.accepted_units import AcceptedUnit
 from predictor.explanation.attribution import Explainer
 from predictor.explanation.attribution import PlanBaseline as MemberBaseline
 from predictor.features.columns import Categories
@@ -59,6 +60,8 @@ class InputField:
     max_age_days : int or None
         How old a value may be at day 0, where values have days: as the dictionary says, else as old as development
         took them.
+    accepted_units : tuple of AcceptedUnit
+        In which a value may be given, the input's own first; empty where it is the only one.
     """
 
     name: str
@@ -78,6 +81,7 @@ class InputField:
     grain: Literal["any", "whole", "yes_no"] = "any"
     deciles: tuple[float, ...] = ()
     max_age_days: int | None = None
+    accepted_units: tuple[AcceptedUnit, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,10 @@ BODY = {
         "patient": {"type": "string", "description": "The clinic's pseudonym, never a name"},
         "values": {
             "type": "object",
-            "description": "By input, see the model's schema; null or an empty text where it was not measured",
+            "description": (
+                "By input, see the model's schema; null or an empty text where it was not measured. Beside a number "
+                "NAME may stand NAME_unit, the UCUM code of one of its `accepted_units`; without it it is in `unit`"
+            ),
             "additionalProperties": {"type": ["string", "number", "boolean", "null"]},
         },
     },

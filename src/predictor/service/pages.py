@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from predictor.errors import ConfigError, PredictorError
 from predictor.service.accounts import ROLES
 from predictor.service.estimates import answer_table, estimate_patient
-from predictor.service.form import MISSING, read_form
+from predictor.service.form import PARTS, read_form
 from predictor.service.result_pages import keep_result, show_form, with_own_style
 from predictor.service.sessions import Session
 from predictor.service.shelf import Offered
@@ -114,7 +114,7 @@ def _resumed(request: Request, form: Posted, session: Session) -> Response:
     offered = state(request).offered(form.text(RESUME))
     typed = {name.removeprefix(KEPT): value for name, value in _kept(form).items()}
     filled = read_form(offered.model, typed, questions=offered.questions)
-    fields = [replace(one, error="") for one in filled.fields]
+    fields = [replace(one, error="", unit_error="") for one in filled.fields]
     return show_form(request, offered, fields, pseudonym=typed.get("pseudonym", ""))
 
 
@@ -218,7 +218,7 @@ async def estimate(request: Request, id_: str) -> Response:
 async def _sign_in_again(request: Request, offered: Offered) -> Response:
     """Ask for the password, and keep what was typed for after it."""
     form = await read_posted(request)
-    names = {one.name + part for one in offered.questions for part in ("", MISSING)} | {"pseudonym"}
+    names = {one.name + part for one in offered.questions for part in PARTS} | {"pseudonym"}
     typed = {f"{KEPT}{name}": value for name, value in form.texts.items() if name in names}
     error = "Your session is over. Sign in, and what you typed is there again"
     kept = typed | {RESUME: offered.id}

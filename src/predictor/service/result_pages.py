@@ -285,7 +285,7 @@ def show_form(
     corrects : str
         The report whose values are corrected.
     """
-    errors = [one for one in fields if one.error]
+    errors = [each for one in fields for each in one.problems]
     content: dict[str, Any] = {
         "offered": offered,
         "fields": fields,

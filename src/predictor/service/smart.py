@@ -173,4 +173,8 @@ def _filled(question: FormField, candidate: Candidate | None) -> FormField:
         text = "yes" if value else "no"
     day = candidate.when.day if candidate.when else None
     told = f"From the EHR{f', {date_text(day)}' if day else ''}: check it"
-    return replace(question, value=text, hint=f"{told}. {question.hint}" if question.hint else told)
+    # A quantity has been read in the model's unit, whatever the EHR's was.
+    unit = question.units[0][0] if question.units else ""
+    return replace(
+        question, value=text, chosen_unit=unit, hint=f"{told}. {question.hint}" if question.hint else told
+    )

@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.responses import HTMLResponse, RedirectResponse
 
+from predictor.data.accepted_units import unit_words
 from predictor.reports.wording import date_text, legible
 from predictor.service.accounts import Role
 from predictor.service.guard import BATCH_BYTES
@@ -210,6 +211,7 @@ def _templates() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["date"] = date_text
+    environment.filters["unit"] = unit_words
     return environment
 
 
