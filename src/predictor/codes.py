@@ -139,6 +139,8 @@ CODES: Mapping[str, str] = MappingProxyType(
         "ACC-01": "A name or a password of an account does not have its form.",
         "ACC-02": "The file of accounts cannot be read, or others can read it.",
         "WEB-15": "The service would be reached from other machines without protection.",
+        "WEB-16": "The process that answers for the service died before it opened, or again and again.",
+        "WEB-20": "The service cannot listen at its address.",
         "FHI-02": "A quantity of a patient's resource has no UCUM code, or one that cannot be converted.",
         "FHI-03": "A patient's resource is not final, not completed or not confirmed.",
         "FHI-04": "Two values of one time differ.",

@@ -17,10 +17,10 @@ from tests.trained_clinics import new_patients, trained
 from predictor.errors import ConfigError, RefusedError
 from predictor.prediction_model import PredictionModel, load_prediction_model
 from predictor.service.accounts import Accounts, Limiter
+from predictor.service.address import Address, require_protection
 from predictor.service.app import create_app
 from predictor.service.audit import AuditLog, verify_audit
 from predictor.service.guard import MOST_BYTES, Guard
-from predictor.service.serving import Address, require_protection
 from predictor.service.shelf import Offered, open_shelf
 from predictor.service.state import Service
 

@@ -6,105 +6,29 @@ import contextlib
 import json
 import os
 import re
-import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 from tests.functional.test_service_results import typed
 from tests.trained_clinics import trained
 
-from running_service import PASSWORD
+from service_process import Process, served, wait_until
 
-COMMAND = "from predictor.cli import main; main()"
 MEBIBYTE = 1024 * 1024
 MOST_GROWTH = 10 * MEBIBYTE
 
 
-@dataclass
-class Process:
-    """``predictor serve`` on a free port of loopback."""
-
-    pid: int
-    port: int
-    code: str
-    state: Path
-
-    @property
-    def memory(self) -> int:
-        """Bytes resident now."""
-        status = Path(f"/proc/{self.pid}/status").read_text()
-        return int(status.partition("VmRSS:")[2].split()[0]) * 1024
-
-    def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=30)
-
-    def client(self) -> httpx.Client:
-        return httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=60)
-
-    @contextlib.contextmanager
-    def browser(self) -> Iterator[httpx.Client]:
-        """A client with a session; the first one makes the account."""
-        with self.client() as client:
-            page = client.get("/login").text
-            token = re.search(r'name="token" value="([^"]+)"', page)
-            assert token
-            form = {"name": "a-clinician", "password": PASSWORD, "token": token[1]}
-            first = 'name="code"' in page
-            sent = client.post("/set-up" if first else "/login", data=form | {"code": self.code})
-            assert sent.status_code == 303, sent.text
-            client.headers["x-csrf-token"] = client.get("/api/v1/session").json()["token"]
-            yield client
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    state = tmp_path_factory.mktemp("serve")
-    port = free_port()
-    command = [sys.executable, "-c", COMMAND, "serve", str(trained("better").folder / "model")]
-    command += ["--demonstration", "--state", str(state), "--port", str(port)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as child:
-        try:
-            assert child.stdout is not None
-            code = ""
-            for line in child.stdout:
-                code = line.partition("first one: ")[2].strip() or code
-                if code:
-                    break
-            assert code, "the service did not open"
-            found = Process(child.pid, port, code, state)
-            wait_until(lambda: reachable(found), 60)
-            yield found
-        finally:
-            child.send_signal(signal.SIGINT)
-            child.wait(30)
-
-
-def reachable(process: Process) -> bool:
-    with contextlib.suppress(httpx.TransportError), process.client() as client:
-        return client.get("/healthz").status_code == 200
-    return False
-
-
-def wait_until(true: Callable[[], bool], seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, f"not within {seconds} seconds"
-        time.sleep(0.1)
+    with served(trained("better").folder / "model", tmp_path_factory.mktemp("serve")) as (found, _):
+        yield found
 
 
 def head(process: Process, *lines: str, path: str = "/login") -> bytes:

@@ -20,9 +20,10 @@ from pathlib import Path
 import uvicorn
 
 from predictor.service.accounts import Accounts, Limiter
+from predictor.service.address import BACKLOG
 from predictor.service.app import create_app
 from predictor.service.audit import AuditLog
-from predictor.service.serving import BACKLOG, KEEP_ALIVE
+from predictor.service.serving import KEEP_ALIVE
 from predictor.service.shelf import open_shelf
 from predictor.service.state import Service
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -51,12 +52,15 @@ def serve(
     ] = False,
 ) -> None:
     """Open the service for clinicians: sign in, fill in a form, read a report."""
-    from predictor.api import model_folder
-    from predictor.service.serving import Address, serve_models
+    from predictor.service.address import Address
+    from predictor.service.supervisor import keep_serving
 
     address = Address(host, port, certificate, private_key, behind_proxy or "", tuple(allow_host or ()))
-    folders = [model_folder(one) for one in models]
-    serve_models(folders, state, address, demonstration=demonstration, say=show, partners=partners)
+    keep_serving(models, state, address, demonstration=demonstration, say=show, warn=_warn, partners=partners)
+
+
+def _warn(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 @audit_app.command("verify")

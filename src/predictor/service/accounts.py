@@ -1,7 +1,7 @@
 """Who may sign in: names, roles and argon2id hashes in one file, and a limit on guesses.
 
-There is no default account. Until one is made, the service prints a code once at every start; whoever has it makes the
-first account, an admin's.
+There is no default account. Until one is made, the service prints a code once at every start (a process that is
+replaced is none); whoever has it makes the first account, an admin's.
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ class Accounts:
     ----------
     path : Path
         JSON; made with the first account.
+    set_up_code : str or None
+        What makes the first account where there is none; drawn anew without it.
 
     Raises
     ------
@@ -52,14 +54,14 @@ class Accounts:
         ACC-02, when the file is not one of accounts, or others can read it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, set_up_code: str | None = None) -> None:
         from argon2 import PasswordHasher  # only a service needs it
 
         self._path, self._lock, self._hasher = path, threading.Lock(), PasswordHasher()
         self._accounts = _read(path)
         # Somebody unknown costs the same time as a wrong password, so that no name can be told from the clock.
         self._nobody = self._hasher.hash(secrets.token_hex(16))
-        self._code = None if self._accounts else secrets.token_urlsafe(12)
+        self._code = None if self._accounts else set_up_code or secrets.token_urlsafe(12)
 
     @property
     def set_up_code(self) -> str | None:

@@ -15,13 +15,25 @@ import json
 import os
 import secrets
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from predictor.durable import sync, write_atomically
 from predictor.errors import Problem, ResourceError
+from predictor.service.audit_chain import (
+    DAYS,
+    FIRST,
+    HEAD,
+    End,
+    Rest,
+    entry_of,
+    hash_of,
+    lines_of,
+    mend,
+    read_head,
+    rest_of_a_kill,
+    write_head,
+)
 
 __all__ = ["ACTIONS", "AuditLog", "verify_audit"]
 
@@ -42,18 +54,7 @@ ACTIONS = (
     "feedback",
     "launch",
 )
-FIRST = "0" * 64
-DAYS = "????-??-??.jsonl"
-HEAD, KEY, LOCK = "head.json", "pseudonyms.key", "audit.lock"
-KEYS = ("time", "action", "user", "outcome", "report", "model", "subject", "previous", "hash")
-
-
-@dataclass(frozen=True)
-class _End:
-    """Where the chain stands: how many lines there are, and the hash of the last."""
-
-    lines: int = 0
-    hash: str = FIRST
+KEY, LOCK = "pseudonyms.key", "audit.lock"
 
 
 class AuditLog:
@@ -68,6 +69,11 @@ class AuditLog:
     ------
     ResourceError
         TRN-04, TRN-05, or AUD-02 when another service writes there.
+
+    Attributes
+    ----------
+    mended : str
+        What was done about a line at which the process before this one was killed; empty when there was none.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -82,10 +88,14 @@ class AuditLog:
         except OSError as error:
             raise _cannot_write(folder, error) from error
         self._secret = _secret(folder / KEY)
-        self._end = _read_head(folder)
+        self._end, self.mended = read_head(folder), ""
+        rest = rest_of_a_kill(folder, self._end)
+        if rest is not None:
+            self._end, self.mended = rest.end, f"mended: {rest.told}"
+            mend(folder, rest)
 
     def close(self) -> None:
-        """Let another service write here."""
+        """Let another service write here; a process that dies does."""
         os.close(self._held)
 
     def subject(self, pseudonym: str) -> str:
@@ -134,14 +144,22 @@ class AuditLog:
                 "subject": self.subject(pseudonym) if pseudonym else "",
                 "previous": self._end.hash,
             }
-            entry["hash"] = _hash(entry)
-            end = _End(self._end.lines + 1, entry["hash"])
+            entry["hash"] = hash_of(entry)
+            end = End(self._end.lines + 1, entry["hash"])
             try:
-                _append(self._file_of(moment), entry)
-                write_atomically(self._folder / HEAD, json.dumps(vars(end)).encode())
+                self._append(self._file_of(moment), entry, end)
             except (OSError, ResourceError) as error:
                 raise _cannot_write(self._folder, error) from error
             self._end = end
+
+    def _append(self, path: Path, entry: dict[str, str], end: End) -> None:
+        """Write line and head, or neither: the next line would not fit to one that the head does not know."""
+        size = _append(path, entry)
+        try:
+            write_head(self._folder, end)
+        except (OSError, ResourceError):
+            os.truncate(path, size)
+            raise
 
     def _file_of(self, moment: datetime) -> Path:
         """Return the day's file, or the newest one when the clock was put back: the chain goes on at its end."""
@@ -162,42 +180,31 @@ def verify_audit(folder: Path) -> tuple[int, list[Problem]]:
     problems : list of Problem
         AUD-03, each with file and line: what was changed, taken out or added by another hand.
     """
+    end = read_head(folder)
+    rest = rest_of_a_kill(folder, end)
+    if rest is not None:
+        end = rest.end
     previous, count, problems = FIRST, 0, []
-    for path, number, line in _lines(folder):
+    for path, number, line in lines_of(folder):
+        if rest is not None and rest.begun and path == rest.path and not line.endswith("\n"):
+            continue
         count += 1
-        entry = _entry(line)
-        if entry is None or entry.get("hash") != _hash(entry):
+        entry = entry_of(line)
+        if entry is None or entry.get("hash") != hash_of(entry):
             problems.append(_broken("the line is not as it was written", path, number))
         elif entry["previous"] != previous:
             problems.append(_broken("a line before this one is missing or was changed", path, number))
         previous = entry.get("hash", previous) if entry else previous
-    end = _read_head(folder)
     if not problems and (end.lines, end.hash) != (count, previous):
         message = f"the log has {count} lines and {HEAD} remembers {end.lines}"
         problems.append(_broken(message, folder / HEAD, None))
+    elif not problems and rest is not None:
+        problems.append(_unfinished(rest))
     return count, problems
 
 
-def _lines(folder: Path) -> Iterator[tuple[Path, int, str]]:
-    for path in sorted(folder.glob(DAYS)):
-        for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
-            yield path, number, line
-
-
-def _entry(line: str) -> dict[str, str] | None:
-    try:
-        found = json.loads(line)
-    except json.JSONDecodeError:
-        return None
-    return found if isinstance(found, dict) and tuple(found) == KEYS else None
-
-
-def _hash(entry: dict[str, str]) -> str:
-    content = {key: entry[key] for key in KEYS if key != "hash"}
-    return hashlib.sha256(json.dumps(content, ensure_ascii=True).encode()).hexdigest()
-
-
-def _append(path: Path, entry: dict[str, str]) -> None:
+def _append(path: Path, entry: dict[str, str]) -> int:
+    """Add a line, and return how long the file was before."""
     new = not path.exists()
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
@@ -213,6 +220,7 @@ def _append(path: Path, entry: dict[str, str]) -> None:
         os.close(descriptor)
     if new:
         sync(path.parent)
+    return size
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
@@ -227,14 +235,10 @@ def _secret(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def _read_head(folder: Path) -> _End:
-    try:
-        found = json.loads((folder / HEAD).read_text(encoding="utf-8"))
-        return _End(int(found["lines"]), str(found["hash"]))
-    except FileNotFoundError:
-        return _End()
-    except (ValueError, KeyError, TypeError):
-        return _End(-1, "")
+def _unfinished(rest: Rest) -> Problem:
+    message = f"{rest.told}: the service was killed while it wrote, or another hand did"
+    remedy = "Start the service, which goes on there and says so in its log; where it had not died, keep this folder"
+    return Problem("AUD-03", message, remedy, file=str(rest.path))
 
 
 def _broken(message: str, path: Path, line: int | None) -> Problem:

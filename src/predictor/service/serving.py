@@ -1,105 +1,52 @@
-"""Opening the service: where it may listen, what it needs there, and what it says when it is open."""
+"""Answering requests: what the one process that holds the models does, from its first line in the log to its last."""
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-from collections.abc import Callable, Sequence
+import socket
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from predictor.errors import ConfigError, Problem, ResourceError
+from predictor.errors import Problem, ResourceError
+from predictor.service.address import BACKLOG, Address
 from predictor.service.shelf import open_shelf
 
-__all__ = ["Address", "serve_models"]
+__all__ = ["Opened", "serve_models"]
 
-LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
-KEEP_ALIVE, BACKLOG, HEAD_SECONDS = 5, 64, 5.0
+KEEP_ALIVE, HEAD_SECONDS = 5, 5.0
+LAST_SECONDS = 10  # for what is being answered when the service is asked to stop
 
 
 @dataclass(frozen=True)
-class Address:
-    """Where the service listens, and who stands in between.
+class Opened:
+    """What a service says when it answers.
 
     Parameters
     ----------
-    host : str
-    port : int
-    certificate, private_key : Path or None
-        Both or none.
-    proxy : str
-        Address of the proxy that ends TLS; empty without one.
-    names : tuple of str
-        Under which browsers call the service, besides those of this machine.
+    lines : tuple of str
+        For whoever started it.
+    tried : tuple of str
+        Hashes of its models, all of which have passed every check.
     """
 
-    host: str
-    port: int
-    certificate: Path | None = None
-    private_key: Path | None = None
-    proxy: str = ""
-    names: tuple[str, ...] = ()
-
-    @property
-    def local(self) -> bool:
-        """Whether only this machine reaches it."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
-
-    @property
-    def secure(self) -> bool:
-        """Whether browsers reach it by TLS."""
-        return self.certificate is not None or bool(self.proxy)
-
-    @property
-    def hosts(self) -> frozenset[str]:
-        """All names under which it answers."""
-        return LOCAL | {self.host} | {name.lower() for name in self.names}
-
-
-def require_protection(address: Address, *, demonstration: bool) -> None:
-    """Refuse to open what others could listen to.
-
-    Parameters
-    ----------
-    address : Address
-    demonstration : bool
-
-    Raises
-    ------
-    ConfigError
-        WEB-15.
-    """
-    problems = []
-    if (address.certificate is None) != (address.private_key is None):
-        problems.append(
-            Problem("WEB-15", "a certificate needs its key", "Give --certificate and --private-key")
-        )
-    if not address.local and not address.secure:
-        remedy = "Give --certificate and --private-key, or --behind-proxy ADDRESS, or listen at 127.0.0.1"
-        problems.append(
-            Problem("WEB-15", "other machines would reach the service without TLS", remedy, path="--host")
-        )
-    if demonstration and not address.local:
-        remedy = "Listen at 127.0.0.1, or sign the models"
-        problems.append(Problem("WEB-15", "a demonstration is for this machine only", remedy, path="--host"))
-    if problems:
-        raise ConfigError(problems)
+    lines: tuple[str, ...]
+    tried: tuple[str, ...]
 
 
 def serve_models(
     folders: Sequence[Path],
     state: Path,
     address: Address,
+    sockets: Sequence[socket.socket],
     *,
     demonstration: bool,
-    say: Callable[[str], None],
+    say: Callable[[Opened], None],
     partners: Path | None = None,
+    set_up_code: str | None = None,
+    after: str = "",
+    tried: Collection[str] = (),
 ) -> None:
     """Load the models, open the log, and answer until somebody stops it.
 
@@ -109,17 +56,24 @@ def serve_models(
     state : Path
         Accounts and audit log.
     address : Address
+    sockets : sequence of socket
+        Listening already; see `predictor.service.address.listen`.
     demonstration : bool
     say : callable
-        Gets the lines for whoever starts it.
+        Gets what there is to say, once it answers.
     partners : Path or None
         File of the other systems that the service works with; none without it.
+    set_up_code : str or None
+        What makes the first account where there is none; drawn anew without it.
+    after : str
+        How the process before this one ended, for the log; empty for the first.
+    tried : collection of str
+        See `predictor.service.shelf.open_shelf`.
 
     Raises
     ------
     ConfigError, ModelError, RefusedError, ResourceError
     """
-    require_protection(address, demonstration=demonstration)
     uvicorn = _import_server()
     from predictor.service.accounts import Accounts
     from predictor.service.app import create_app
@@ -127,37 +81,52 @@ def serve_models(
     from predictor.service.others import open_others
     from predictor.service.state import Service
 
-    shelf = open_shelf(folders, demonstration=demonstration)
+    shelf = open_shelf(folders, demonstration=demonstration, tried=tried)
     others = None if partners is None else open_others(partners, shelf)
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
     audit = AuditLog(state / "audit")
-    accounts = Accounts(state / "accounts.json")
+    accounts = Accounts(state / "accounts.json", set_up_code=set_up_code)
     service = Service(
         shelf, accounts, audit, secure=address.secure, demonstration=demonstration, others=others
     )
-    audit.record("start", outcome=f"{len(shelf)} models")
+    told = [f"{len(shelf)} models", after and f"the process before ended by {after}", audit.mended]
+    audit.record("start", outcome="; ".join(filter(None, told)))
+    config = uvicorn.Config(
+        create_app(service, hosts=address.hosts),
+        ssl_certfile=address.certificate,
+        ssl_keyfile=address.private_key,
+        proxy_headers=bool(address.proxy),
+        forwarded_allow_ips=address.proxy or None,
+        access_log=False,  # the audit log is the record; addresses of pages belong in no other
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE,
+        timeout_graceful_shutdown=LAST_SECONDS,
+        backlog=BACKLOG,
+        log_level="warning",
+        http=_impatient(),
+    )
     scheme = "https" if address.certificate else "http"
-    say(f"{len(shelf)} models at {scheme}://{address.host}:{address.port} (stop with Ctrl-C)")
+    lines = [f"{len(shelf)} models at {scheme}://{address.host}:{address.port} (stop with Ctrl-C)"]
     if accounts.set_up_code:
-        say(f"No account yet. Code for the first one: {accounts.set_up_code}")
+        lines.append(f"No account yet. Code for the first one: {accounts.set_up_code}")
     try:
-        uvicorn.run(
-            create_app(service, hosts=address.hosts),
-            host=address.host,
-            port=address.port,
-            ssl_certfile=address.certificate,
-            ssl_keyfile=address.private_key,
-            proxy_headers=bool(address.proxy),
-            forwarded_allow_ips=address.proxy or None,
-            access_log=False,  # the audit log is the record; addresses of pages belong in no other
-            server_header=False,
-            timeout_keep_alive=KEEP_ALIVE,
-            backlog=BACKLOG,
-            log_level="warning",
-            http=_impatient(),
-        )
+        opened = Opened(tuple(lines), tuple(str(one.model.manifest["sha256"]) for one in shelf))
+        _telling(config, lambda: say(opened)).run(sockets=list(sockets))
     finally:
         audit.close()
+
+
+def _telling(config: Any, opened: Callable[[], None]) -> Any:
+    """Give the server that says when it answers; what fails before, such as a certificate, fails at the start."""
+    from uvicorn import Server
+
+    class Telling(Server):  # type: ignore[misc, unused-ignore]
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets=sockets)
+            if self.started:
+                opened()
+
+    return Telling(config)
 
 
 def _impatient() -> type[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -91,7 +91,9 @@ class Offered:
         return date.fromisoformat(str(self.model.card["valid_until"])) < today
 
 
-def open_shelf(folders: Sequence[Path], *, demonstration: bool) -> tuple[Offered, ...]:
+def open_shelf(
+    folders: Sequence[Path], *, demonstration: bool, tried: Collection[str] = ()
+) -> tuple[Offered, ...]:
     """Load the models.
 
     Parameters
@@ -99,6 +101,8 @@ def open_shelf(folders: Sequence[Path], *, demonstration: bool) -> tuple[Offered
     folders : sequence of Path
     demonstration : bool
         Offer unsigned models too, each page marked as a demonstration.
+    tried : collection of str
+        Hashes of models whose estimator a process before this one has built already, which takes the longest.
 
     Raises
     ------
@@ -124,7 +128,8 @@ def open_shelf(folders: Sequence[Path], *, demonstration: bool) -> tuple[Offered
             model = _until_sign_off(model)
         # What cannot be built must not be offered. It is built in a process of its own: answers come from the plain
         # numbers, and the libraries of the estimator would take half of the memory.
-        try_estimator(folder / ESTIMATOR, (folder / ESTIMATOR).read_bytes())
+        if model.manifest["sha256"] not in tried:
+            try_estimator(folder / ESTIMATOR, (folder / ESTIMATOR).read_bytes())
         _warm_up(model)
         id_ = _free(_slug(str(model.card["name"])), found)
         offered = Offered(id_, model, signed and not complaint, _report_beside(folder), folder)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -107,5 +108,110 @@ def test_web_14_what_cannot_be_recorded_is_refused_and_leaves_no_half_line(
     with pytest.raises(ResourceError, match="AUD-01"):
         write(log, 1)
     monkeypatch.undo()
+    write(log, 1)
+    assert verify_audit(tmp_path / "audit") == (2, [])
+
+
+def kill_after_a_line(log: AuditLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """Write two lines, the second as a process does that is killed before it writes the head; return that line."""
+
+    class Killed(BaseException):
+        pass
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    write(log, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr("predictor.service.audit.write_head", killed)
+        with pytest.raises(Killed):
+            log.record("read", user="ada", now=DAY)
+    log.close()
+    return files(tmp_path)[0].read_bytes().splitlines(keepends=True)[1]
+
+
+def test_web_16_a_line_that_was_whole_when_the_process_was_killed_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kill_after_a_line(AuditLog(tmp_path / "audit"), tmp_path, monkeypatch)
+    count, problems = verify_audit(tmp_path / "audit")
+    assert count == 2
+    assert "the last line is not in head.json yet" in problems[0].message
+    log = AuditLog(tmp_path / "audit")
+    assert log.mended == "mended: the last line is not in head.json yet"
+    assert verify_audit(tmp_path / "audit") == (2, [])
+    write(log, 2)
+    log.close()
+    assert verify_audit(tmp_path / "audit") == (4, [])
+
+
+@pytest.mark.parametrize("next_day", [False, True])
+def test_web_16_a_line_that_had_only_begun_is_taken_away_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, next_day: bool
+) -> None:
+    """Wherever the system stopped writing, and also where the line was the first of its day."""
+    line = kill_after_a_line(AuditLog(tmp_path / "audit"), tmp_path, monkeypatch)
+    whole = files(tmp_path)[0].read_bytes().removesuffix(line)
+    for length in (1, 20, len(line) // 2, len(line) - 2):
+        torn = files(tmp_path)[0]
+        torn.write_bytes(whole)
+        if next_day:
+            torn = tmp_path / "audit" / "2026-11-28.jsonl"
+        with torn.open("ab") as file:
+            file.write(line[:length])
+        count, problems = verify_audit(tmp_path / "audit")
+        assert count == 1
+        assert "the last line has only begun" in problems[0].message
+        log = AuditLog(tmp_path / "audit")
+        log.close()
+        assert log.mended == "mended: the last line has only begun"
+        assert verify_audit(tmp_path / "audit") == (1, [])
+    log = AuditLog(tmp_path / "audit")
+    assert log.mended == ""
+    write(log, 3)
+    log.close()
+    assert verify_audit(tmp_path / "audit") == (4, [])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda lines: [*lines[:-1], lines[-1][:-20]],
+        lambda lines: [*lines[:-1], lines[-1].replace(b'"ada"', b'"eve"')],
+        lambda lines: lines[:-1],
+        lambda lines: [*lines, b"another line\n"],
+        lambda lines: [*lines, lines[-1]],
+        lambda lines: [*lines[:-2], lines[-2][:-20] + lines[-1]],
+    ],
+    ids=["cut", "edited", "taken out", "added", "doubled", "joined"],
+)
+def test_web_16_what_another_hand_did_is_not_mended(
+    tmp_path: Path, change: Callable[[list[bytes]], list[bytes]]
+) -> None:
+    log = AuditLog(tmp_path / "audit")
+    write(log)
+    log.close()
+    path = files(tmp_path)[1]
+    path.write_bytes(b"".join(change(path.read_bytes().splitlines(keepends=True))))
+    before = {one: one.read_bytes() for one in (tmp_path / "audit").iterdir()}
+    again = AuditLog(tmp_path / "audit")
+    assert again.mended == ""
+    again.close()
+    assert {one: one.read_bytes() for one in (tmp_path / "audit").iterdir()} == before
+    assert verify_audit(tmp_path / "audit")[1]
+
+
+def test_web_14_a_line_whose_head_cannot_be_written_is_taken_back(
+    log: AuditLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    write(log, 1)
+    monkeypatch.setattr("predictor.service.audit.write_head", full)
+    with pytest.raises(ResourceError, match=r"AUD-01 .*No space left"):
+        write(log, 1)
+    monkeypatch.undo()
+    assert verify_audit(tmp_path / "audit") == (1, [])
     write(log, 1)
     assert verify_audit(tmp_path / "audit") == (2, [])
