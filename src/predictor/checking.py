@@ -17,6 +17,7 @@ from predictor.cohort.windows import withheld_values
 from predictor.config.confirmations import open_confirmations
 from predictor.config.loading import LoadedConfig, load_config
 from predictor.data.frames import rows_of
+from predictor.data.notices import notices_of_tables
 from predictor.data.unit_guard import unguarded
 from predictor.errors import Problem, RefusedError
 from predictor.models.catalog import FAMILIES
@@ -186,7 +187,7 @@ def _notices(study: Study) -> Sequence[str]:
             f"{groups} independent patients or clusters: the verdict will be 'too little data to tell'"
         )
     found += [f"{name} is left out: {reason}" for name, reason in study.extraction.dropped.items()]
-    found += [f"{name}: {notice}" for name, table in study.tables.items() for notice in table.notices]
+    found += notices_of_tables({name: table.notices for name, table in study.tables.items()})
     found += [str(proxy) for proxy in site_proxies(study)]
     found += [about_imputation(study)] if study.dataset.X.isna().any(axis=None) else []
     found += _about_units(study)

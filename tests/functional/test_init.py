@@ -185,3 +185,39 @@ def test_no_header_and_no_files_name_opens_a_line_in_a_draft(tmp_path: Path, hea
     )
     assert "age" in tables["patients"]["columns"]
     assert not re.search("[\x85\u2028]", text)
+
+
+def test_an_export_of_redcap_without_its_dictionary_asks_for_it(tmp_path: Path) -> None:
+    folder = project(tmp_path)
+    shutil.copy(DATA / "redcap_simulated" / "export.csv", folder / "export.csv")
+    answer = command_line("init", "export.csv", cwd=folder)
+    assert (answer.code, answer.err) == (0, "")
+    assert "export.csv looks like an export of REDCap" in answer.out
+    assert "--redcap-dictionary FILE" in answer.out
+    text = (folder / "dictionary.yaml").read_text(encoding="utf-8")
+    assert text.count("CONFIRM: a REDCap export? Download the project's data dictionary") == 1
+    drafted = YAML(typ="safe").load(text)
+    assert {
+        name: table["source"]["redcap"]["dictionary"] for name, table in drafted.items()
+    } == dict.fromkeys(("export", "laboratory"), "data_dictionary.csv")
+    assert drafted["laboratory"]["known"] == {"date": "lab_date"}
+    assert drafted["export"]["visits"]["days"]["week_4_arm_1"] == 28
+    assert not any(header.endswith("_complete") for table in drafted.values() for header in table["columns"])
+    assert "full_name" not in drafted["export"]["columns"]
+    missing = command_line("check", "config.yaml", cwd=folder)
+    assert missing.errors[0].startswith("data_dictionary.csv: DAT-15 the file does not exist")
+
+
+def test_the_data_dictionary_beside_an_export_is_named_and_is_no_table(tmp_path: Path) -> None:
+    folder = project(tmp_path)
+    for name, copied in (("export.csv", "export.csv"), ("data_dictionary.csv", "Project_DD.csv")):
+        shutil.copy(DATA / "redcap_simulated" / name, folder / copied)
+    answer = command_line("init", ".", cwd=folder)
+    assert (answer.code, answer.err) == (0, "")
+    assert "--redcap-dictionary Project_DD.csv" in answer.out
+    drafted = YAML(typ="safe").load(folder / "dictionary.yaml")
+    assert list(drafted) == ["export", "laboratory"]
+    checked = command_line("check", "config.yaml", cwd=folder)
+    assert checked.code in (0, 6), checked.err
+    assert checked.out.count("questions without any checked box") == 1
+    assert "- export, laboratory: export.csv: questions without any checked box" in checked.out

@@ -174,7 +174,12 @@ def _draft_export(export: Path, out: Path) -> None:
     write_draft(draft.dictionary, out)
     write_draft(draft.config.replace("dictionary: dictionary.yaml", f"dictionary: {out.name}"), config)
     lines = [WATERMARK] if draft.simulated else []
-    show("\n".join([*lines, *_drafted(out, config, draft)]))
+    again = [
+        f"{file} looks like an export of REDCap: drafted again with `--redcap-dictionary {found or 'FILE'}` it has "
+        "types, codes and labels"
+        for file, found in draft.redcap
+    ]
+    show("\n".join([*lines, *_drafted(out, config, draft), *again]))
 
 
 @app.command()

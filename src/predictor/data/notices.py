@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-__all__ = ["Notice", "summed_notices"]
+__all__ = ["Notice", "notices_of_tables", "summed_notices"]
+
+NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -46,3 +48,30 @@ def summed_notices(notices: Iterable[Notice]) -> list[Notice]:
         if first.n is not None and one.n is not None:
             found[key] = replace(first, n=first.n + one.n)
     return list(found.values())
+
+
+def notices_of_tables(notices: Mapping[str, Iterable[str]]) -> list[str]:
+    """Return every notice once, with the tables that it is about before it.
+
+    Tables of one file say the same of that file, and whoever reads a page of it overlooks the line that differs.
+
+    Parameters
+    ----------
+    notices : mapping of str to iterable of str
+        By table.
+
+    Examples
+    --------
+    >>> notices_of_tables({"age": ["x.csv: 3 rows"], "madrs": ["x.csv: 3 rows", "y"]})
+    ['age, madrs: x.csv: 3 rows', 'madrs: y']
+    """
+    tables: dict[str, dict[str, None]] = {}
+    for name, said in notices.items():
+        for notice in said:
+            tables.setdefault(notice, {})[name] = None
+    return [f"{_named(list(names))}: {notice}" for notice, names in tables.items()]
+
+
+def _named(names: list[str]) -> str:
+    more = len(names) - NAMED
+    return ", ".join(names) if more <= 0 else f"{', '.join(names[:NAMED])} and {more} more"

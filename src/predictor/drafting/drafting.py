@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os.path
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,14 @@ from predictor.data.sources.csv import read_text_table
 from predictor.data.sources.reading import read_source
 from predictor.drafting.names import plain_name
 from predictor.drafting.questions import config_text
-from predictor.drafting.tables import draft_table, find_key
+from predictor.drafting.redcap_export import (
+    ASKED,
+    find_dictionary,
+    is_redcap,
+    is_redcap_dictionary,
+    redcap_tables,
+)
+from predictor.drafting.tables import TableDraft, draft_table, find_key
 from predictor.drafting.writing import dictionary_text
 from predictor.errors import DataError, Problem
 
@@ -36,12 +43,15 @@ class Draft:
         YAML with every guess marked.
     tables : tuple of str
     simulated : bool
+    redcap : tuple of (str, str or None)
+        Files that were drafted as exports of REDCap without their data dictionary, and one that lies beside.
     """
 
     dictionary: str
     config: str
     tables: tuple[str, ...]
     simulated: bool
+    redcap: tuple[tuple[str, str | None], ...] = ()
 
     @property
     def marks(self) -> int:
@@ -68,34 +78,57 @@ def draft_export(export: Path, *, beside: Path) -> Draft:
     """
     frames: dict[str, pd.DataFrame] = {}
     sources: dict[str, tuple[str, dict[str, Any]]] = {}
+    redcap: dict[str, Path] = {}
     for path in _files(export):
-        name = plain_name(path.stem).lower()
-        source, frame = _read(path)
-        frames[name] = frame
-        sources[name] = (_relative(path, beside), source)
-    key = find_key(list(frames.values()))
+        source, whole = _read(path)
+        for wanted, own, frame in _tables(path, whole):
+            name = f"{wanted}_2" if wanted in frames else wanted
+            frames[name] = frame
+            sources[name] = (_relative(path, beside), source | own)
+            redcap |= {name: path} if "redcap" in own else {}
+    key = next((frames[name].columns[0] for name in redcap), None) or find_key(list(frames.values()))
     if key is None:
         message = "nothing looks like a patient's key: a column without gaps, called for example patient_id"
         raise DataError(Problem("DAT-05", message, "Add one, the same in all files", file=str(export)))
-    own = {
+    keys = {
         name: key if key in frame else find_key([frame]) or frame.columns[0] for name, frame in frames.items()
     }
     tables = [
-        draft_table(name, sources[name][0], frame, own[name], sources[name][1])
+        draft_table(name, sources[name][0], frame, keys[name], sources[name][1])
         for name, frame in frames.items()
     ]
+    first = {file: name for name, file in reversed(redcap.items())}.values()
+    tables = [_asking(table) if table.name in first else table for table in tables]
     simulated = any(_says_simulated(frame) for frame in frames.values())
     return Draft(
         dictionary=dictionary_text(tables, simulated=simulated),
         config=config_text(export.stem, tables, frames, simulated=simulated),
         tables=tuple(table.name for table in tables if not table.left_out),
         simulated=simulated,
+        redcap=tuple((str(path), find_dictionary(path)) for path in dict.fromkeys(redcap.values())),
     )
+
+
+def _tables(path: Path, frame: pd.DataFrame) -> Iterator[tuple[str, dict[str, Any], pd.DataFrame]]:
+    """Yield the tables of a file: itself, or what an export of REDCap holds."""
+    name = plain_name(path.stem).lower()
+    if path.suffix.lower() == ".csv" and is_redcap(list(frame.columns)):
+        yield from redcap_tables(name, frame, find_dictionary(path))
+    else:
+        yield name, {}, frame
+
+
+def _asking(table: TableDraft) -> TableDraft:
+    return replace(table, questions=(("source", ASKED), *table.questions))
 
 
 def _files(export: Path) -> Sequence[Path]:
     found = (
-        sorted(path for path in export.iterdir() if path.suffix.lower() in SUFFIXES)
+        sorted(
+            path
+            for path in export.iterdir()
+            if path.suffix.lower() in SUFFIXES and not is_redcap_dictionary(path)
+        )
         if export.is_dir()
         else [export]
     )

@@ -13,6 +13,7 @@ from predictor.cohort.outcomes import OBSERVED, Outcome, define_outcomes
 from predictor.cohort.selection import Cohort, baseline_values, consenting_tables, select_cohort
 from predictor.config.loading import LoadedConfig
 from predictor.data.conform import ConformedTable, read_tables
+from predictor.data.notices import notices_of_tables
 from predictor.features.dataset import Feature
 from predictor.features.extraction import extract_values, feature_sets
 from predictor.quality.columns import Histogram, column_table, histograms
@@ -111,7 +112,7 @@ def describe_data(loaded: LoadedConfig) -> DataQuality:
         timeline=timeline_table(cohort.timeline),
         duplicates=_duplicates(X, cohort),
         notices=tuple(
-            f"{name}: {_without_path(one)}" for name, table in read.items() for one in table.notices
+            notices_of_tables({name: map(_without_path, table.notices) for name, table in read.items()})
         ),
     )
 
