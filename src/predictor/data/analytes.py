@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from predictor.config.dictionary import Column
 
-__all__ = ["ANALYTES", "Analyte", "find_analyte", "named_analyte", "similar_analytes"]
+__all__ = ["ANALYTES", "Analyte", "find_analyte", "guarded_analyte", "named_analyte", "similar_analytes"]
 
 Ends = tuple[float, float]
 
@@ -116,6 +116,16 @@ def named_analyte(column: Column) -> Analyte | None:
     column : Column
     """
     return find_analyte(column.analyte or column.measure or "")
+
+
+def guarded_analyte(column: Column) -> Analyte | None:
+    """Return what a column names whose unit is to be doubted; None without a unit, or where a person has confirmed it.
+
+    Parameters
+    ----------
+    column : Column
+    """
+    return named_analyte(column) if column.unit and not column.unit_confirmed else None
 
 
 def similar_analytes(name: str) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,7 @@ from predictor.data.lone_dates import note_lone_dates
 from predictor.data.parts import (
     Keep,
     Survey,
+    WholeColumn,
     first_problems,
     readable_in_parts,
     say_uninformative,
@@ -66,6 +67,8 @@ class ConformedTable:
         What was left out or put right, in counts.
     sha256 : str
         Hash of the file.
+    whole : dict of str to WholeColumn
+        Of a table of which only a part of the rows was kept: all values of each column whose unit can be doubted.
     """
 
     name: str
@@ -73,6 +76,7 @@ class ConformedTable:
     rows: np.ndarray
     notices: tuple[str, ...]
     sha256: str
+    whole: Mapping[str, WholeColumn] = field(default_factory=dict)
 
 
 def read_tables(
@@ -193,7 +197,12 @@ def _conform_parts(
         )
     order = np.argsort(place, kind="stable")
     return ConformedTable(
-        name, kept.iloc[order].reset_index(drop=True), place[order], tuple(said), parts.sha256
+        name,
+        kept.iloc[order].reset_index(drop=True),
+        place[order],
+        tuple(said),
+        parts.sha256,
+        whole=survey.whole_columns() if len(kept) < n else {},
     )
 
 

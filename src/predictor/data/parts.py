@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from predictor.config.dictionary import DateKnown, Table
+from predictor.data.analytes import guarded_analyte
 from predictor.data.columns import date_headers, measured
 from predictor.data.findings import SHOWN, Findings
 from predictor.data.lone_dates import lone_notices
@@ -23,6 +24,7 @@ from predictor.errors import Problem
 __all__ = [
     "Keep",
     "Survey",
+    "WholeColumn",
     "first_problems",
     "readable_in_parts",
     "say_uninformative",
@@ -30,6 +32,23 @@ __all__ = [
 
 Keep = Callable[[pd.DataFrame], np.ndarray]
 """From the converted rows of a table to which of them are needed."""
+
+
+@dataclass(frozen=True)
+class WholeColumn:
+    """Every value of a column, also of rows that were not kept: 12 bytes each.
+
+    Parameters
+    ----------
+    values : ndarray of float of shape (n,)
+    owner : ndarray of int of shape (n,)
+        Place in ``patients`` of each value's.
+    patients : ndarray of str
+    """
+
+    values: np.ndarray
+    owner: np.ndarray
+    patients: np.ndarray
 
 
 def readable_in_parts(declared: Table) -> str:
@@ -64,12 +83,21 @@ class Survey:
     rows: list[np.ndarray] = field(default_factory=list)
     doubtful: set[str] = field(default_factory=set)
     notices: list[Notice] = field(default_factory=list)
+    guarded: dict[str, list[tuple[np.ndarray, np.ndarray]]] = field(default_factory=dict)
+    patients: list[np.ndarray] = field(default_factory=list)
 
     def add(self, reading: Reading, frame: pd.DataFrame) -> None:
-        """Note the values of a part: of each column two at most, of each date all."""
-        for label, _, values in measured(frame, self.declared):
+        """Note the values of a part: of each column two at most, of each date and of what has a unit to doubt all."""
+        codes, patients = pd.factorize(frame[self.declared.key])
+        owner = pd.Series(codes + sum(map(len, self.patients)), index=frame.index).astype(np.int32)
+        self.patients.append(np.asarray(patients, dtype=object))
+        for label, column, values in measured(frame, self.declared):
             if reading.found.concern(label):
                 self.doubtful.add(label)
+            elif guarded_analyte(column) is not None:
+                known = values.dropna()
+                pair = known.to_numpy(float), owner.loc[known.index].to_numpy()
+                self.guarded.setdefault(label, []).append(pair)
             seen = self.values.setdefault(label, set())
             if len(seen) < 2:
                 seen.update(values.dropna().unique()[:2])
@@ -78,6 +106,18 @@ class Survey:
             self.days.setdefault(header, []).append(own[header].to_numpy("datetime64[D]"))
         self.rows.append(reading.rows)
         self.notices += reading.notices
+
+    def whole_columns(self) -> dict[str, WholeColumn]:
+        """Return all values of the columns whose unit can be doubted; a part holds whole patients."""
+        patients = np.concatenate(self.patients) if self.patients else np.empty(0, object)
+        return {
+            label: WholeColumn(
+                np.concatenate([values for values, _ in pieces]),
+                np.concatenate([owner for _, owner in pieces]),
+                patients,
+            )
+            for label, pieces in self.guarded.items()
+        }
 
     def finish(self, found: Findings, *, learning: bool, sound: bool) -> list[Notice]:
         """Report what is wrong with the whole of each column; return what else is said of the table."""

@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 
 from predictor.config.dictionary import Column, Dictionary
-from predictor.data.analytes import Analyte, named_analyte
+from predictor.data.analytes import Analyte, guarded_analyte
 from predictor.data.columns import measured
 from predictor.data.conform import ConformedTable
 from predictor.data.conversion import UnitError, can_convert, convert
+from predictor.data.parts import WholeColumn
 from predictor.errors import DataError, Problem, ResourceError
 
 __all__ = ["check_units", "find_suspect_units", "unguarded"]
@@ -92,7 +93,7 @@ def unguarded(dictionary: Dictionary) -> list[str]:
         f"{table}.{name}"
         for table, declared in dictionary.tables()
         for name, column in declared.columns.items()
-        if column.unit and not column.unit_confirmed and named_analyte(column) is not None
+        if guarded_analyte(column) is not None
     ]
 
 
@@ -120,13 +121,16 @@ def find_suspect_units(
     for name, table in tables.items():
         declared = dictionary[name]
         for header, column, values in measured(table.frame, declared):
-            analyte = named_analyte(column)
-            if analyte is None or not column.unit or column.unit_confirmed:
+            analyte = guarded_analyte(column)
+            if analyte is None:
                 continue
-            patients = table.frame.loc[values.index, declared.key]
-            known = (values.astype(float) > 0).to_numpy(bool)
-            sites = patients.map(site_of).to_numpy(dtype=object)[known]
-            own = Measured(column, analyte, values.to_numpy(float)[known], sites)
+            whole = table.whole.get(header)
+            if whole is None:
+                owner, patients = pd.factorize(table.frame.loc[values.index, declared.key])
+                whole = WholeColumn(values.to_numpy(float), owner, np.asarray(patients, dtype=object))
+            known = whole.values > 0
+            sites = pd.Series(whole.patients).map(site_of).to_numpy(dtype=object)[whole.owner]
+            own = Measured(column, analyte, whole.values[known], sites[known])
             for code, message in _suspicions(own):
                 yield Problem(code, message, CONFIRM, path=header, file=declared.source.path)
 

@@ -17,6 +17,7 @@ from predictor.config.loading import load_config
 from predictor.data.conform import ConformedTable, read_tables
 from predictor.data.notices import Notice, summed_notices
 from predictor.data.sources import text_table
+from predictor.data.unit_guard import find_suspect_units
 from predictor.errors import DataError
 from predictor.study import prepare_study
 
@@ -182,3 +183,66 @@ def test_outcomes_and_features_are_those_of_the_table_read_at_once(tmp_path: Pat
 def test_how_far_windows_reach(tmp_path: Path) -> None:
     config = build_clinic(tmp_path, n=30).load().config
     assert days_within_reach(config.cohort, config.outcomes) == (-28, 35)
+
+
+LABS = {
+    "scores": {
+        **{key: value for key, value in LONG["scores"].items() if key != "columns"},
+        "columns": {"CRP": {"analyte": "crp", "unit": "mg/L"}, "sleep": {"measure": "sleep"}},
+    },
+    "people": {
+        "source": {"path": "people.csv"},
+        "key": "patient",
+        "known": "baseline",
+        "columns": {"site": {"type": "category"}},
+    },
+}
+
+
+def labs(folder: Path, *, at_once: bool, **wrong: float) -> tuple[dict[str, ConformedTable], list[str]]:
+    """A laboratory table of which only what is dated from day 700 on is kept; what is in mg/dL lies before."""
+    rng, n = np.random.default_rng(8), 2000
+    frame = pd.DataFrame(
+        {
+            "patient": [f"{i:03d}" for i in rng.integers(0, 60, n)],
+            "on": np.datetime64("2024-01-01") + np.arange(n).astype("timedelta64[D]"),
+            "scale": rng.choice(["CRP", "sleep"], n),
+            "score": np.exp(rng.normal(0.8, 0.3, n)),
+        }
+    )
+    south = frame["patient"] >= "030"
+    early = np.arange(n) < 700
+    frame.loc[early & south, "score"] *= wrong.get("south", 1)
+    frame.loc[early, "score"] *= wrong.get("early", 1)
+    write(folder, frame)
+    people = pd.DataFrame({"patient": [f"{i:03d}" for i in range(60)]})
+    people.assign(site=np.where(people["patient"] >= "030", "south", "north")).to_csv(
+        folder / "people.csv", index=False
+    )
+    declared = Dictionary.model_validate(LABS)
+    files = {"scores": folder / "scores.parquet", "people": folder / "people.csv"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text_table, "MAX_ROWS", 10_000 if at_once else 300)
+        start = np.datetime64("2024-01-01") + np.timedelta64(700, "D")
+        tables = read_tables(declared, files, keep=lambda *_: lambda own: (own["on"] >= start).to_numpy())
+    return tables, [str(one) for one in find_suspect_units(tables, declared, site="people.site")]
+
+
+@pytest.mark.parametrize("wrong", [{"south": 0.1}, {"early": 0.1}, {}])
+def test_the_unit_guard_sees_the_rows_that_are_not_kept(tmp_path: Path, wrong: dict[str, float]) -> None:
+    whole, expected = labs(tmp_path, at_once=True, **wrong)
+    parts, found = labs(tmp_path, at_once=False, **wrong)
+    assert found == expected
+    assert [line.split()[2] for line in found] == (["UNI-03"] if wrong else [])
+    assert len(parts["scores"].frame) < len(whole["scores"].frame)
+    kept = parts["scores"].frame.query("scale == 'CRP'")
+    assert (
+        len(parts["scores"].whole["CRP"].values)
+        == (whole["scores"].frame["scale"] == "CRP").sum()
+        > len(kept)
+    )
+
+
+def test_a_table_of_which_all_is_kept_holds_nothing_twice(tmp_path: Path) -> None:
+    write(tmp_path, table())
+    assert read(tmp_path, at_once=False).whole == {}
