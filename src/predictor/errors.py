@@ -44,6 +44,8 @@ def visible(text: str, *, keep: str = "") -> str:
     keep : str
         Characters to leave as they are.
     """
+    if text.isprintable():  # none of them is; a page asks this of a thousand texts
+        return text
     return UNSEEN.sub(lambda found: found[0] if found[0] in keep else f"\\u{ord(found[0]):04x}", text)
 
 

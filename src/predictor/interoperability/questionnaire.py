@@ -6,14 +6,12 @@ questionnaire-unit.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import pandas as pd
-
 from predictor.data.cells import RefusedCellError, number_of
 from predictor.data.instruments import find_instrument
-from predictor.data.rating import rate_items
 from predictor.data.sources.fhir_rows import rows_of_resource
 from predictor.interoperability.bundle import Entry
 from predictor.interoperability.candidates import Candidate, Clock, moment_of
@@ -179,6 +177,10 @@ def _answered(answer: Mapping[str, Any], one: CodedInput) -> tuple[Value, str]:
 
 def _score(resource: Mapping[str, Any], one: CodedInput) -> Value:
     """Compute a score from its items, as it is computed in training; None where too many are missing."""
+    import pandas as pd  # a service that is sent no items does without them
+
+    from predictor.data.rating import rate_items
+
     assert one.coded is not None
     scale = find_instrument(str(one.column.instrument))
     if scale is None or scale.rating is None:
@@ -194,4 +196,4 @@ def _score(resource: Mapping[str, Any], one: CodedInput) -> Value:
     except (ValueError, KeyError, RefusedCellError):
         message = f"its items are none that {scale.name} can have"
         raise Refusal("FHI-07", message, "Send one answer per item, within its range") from None
-    return None if pd.isna(value) else value
+    return None if math.isnan(value) else value

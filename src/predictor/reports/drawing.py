@@ -1,7 +1,7 @@
 """Small drawings as plain data: shapes, a title and a description, made inline SVG by one template macro.
 
-A drawing holds no markup, so the template escapes every text in it; it is the same for the same numbers,
-needs no plotting library, and takes its colours from the page's style sheet, which also serves print,
+A drawing holds no markup, and every text in it is escaped when it is written out; it is the same for the same
+numbers, needs no plotting library, and takes its colours from the page's style sheet, which also serves print,
 greyscale and forced colours.
 """
 
@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Literal
+
+from predictor.reports.wording import legible
 
 __all__ = [
     "Drawing",
@@ -36,6 +39,12 @@ class Mark:
     css: str
     attributes: tuple[tuple[str, str], ...]
     content: str = ""
+
+    def __html__(self) -> str:
+        """Write it out for a template, which would take longer for a hundred circles than for the rest of a page."""
+        attributes = "".join([f' {name}="{value}"' for name, value in self.attributes])
+        content = escape(legible(self.content)) if self.content else ""
+        return f'<{self.tag} class="{self.css}"{attributes}>{content}</{self.tag}>'
 
 
 @dataclass(frozen=True)

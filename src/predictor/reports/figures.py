@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 
 from predictor.reports.content import Contributions, Estimate, ObservedRate
 from predictor.reports.content_evidence import InstabilityPoint
@@ -64,17 +65,10 @@ def icon_array(estimate: Estimate) -> Drawing:
     -------
     Drawing
     """
-    marks = []
-    for index in range(100):
-        number = index + 1
-        filled = number <= estimate.per100
-        ranged = estimate.lo < number <= estimate.hi
-        css = (
-            ("icon-hatched" if filled else "icon-grey")
-            if ranged
-            else ("icon-full" if filled else "icon-empty")
-        )
-        marks.append(circle(10 + 21 * (index % 10), 10 + 21 * (index // 10), 7.4 if ranged else 8, css))
+    marks = [
+        _icon(number, number <= estimate.per100, estimate.lo < number <= estimate.hi)
+        for number in range(1, 101)
+    ]
     exact = estimate.lo == estimate.hi
     description = say(
         "icon_description_exact" if exact else "icon_description",
@@ -86,6 +80,14 @@ def icon_array(estimate: Estimate) -> Drawing:
     return Drawing(
         "icons", 210, 209, title, f"{description} {range_text(estimate.lo, estimate.hi)}.", tuple(marks)
     )
+
+
+@cache
+def _icon(number: int, filled: bool, ranged: bool) -> Mark:
+    """Draw one of the hundred; there are four looks of each."""
+    row, column = divmod(number - 1, 10)
+    looks = ("icon-grey", "icon-hatched") if ranged else ("icon-empty", "icon-full")
+    return circle(10 + 21 * column, 10 + 21 * row, 7.4 if ranged else 8, looks[filled])
 
 
 def contribution_bars(contributions: Contributions) -> tuple[Drawing, ...]:

@@ -90,6 +90,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        auto_reload=False,
     )
     environment.globals.update(say=say, range_text=range_text, dash=DASH, heading=heading, contents=contents)
     environment.filters.update(

@@ -54,7 +54,11 @@ class Guard:
     """
 
     def __init__(self, app: App, *, hosts: frozenset[str], secure: bool) -> None:
-        self._app, self._hosts, self._secure = app, hosts, secure
+        self._app, self._hosts = app, hosts
+        added = HEADERS | {"content-security-policy": POLICY.format(inline="")}
+        if secure:
+            added["strict-transport-security"] = "max-age=31536000"
+        self._added = [(key.encode(), value.encode()) for key, value in added.items()]
         self._running = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -82,12 +86,12 @@ class Guard:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, limit: int) -> None:
         begun, counted = False, 0
-        seconds = _seconds(scope["path"])
 
         async def counting() -> Message:
             nonlocal counted
             try:
-                message = await asyncio.wait_for(receive(), BODY_SECONDS)
+                async with asyncio.timeout(BODY_SECONDS):
+                    message = await receive()
             except TimeoutError as error:
                 raise TooSlowError from error
             counted += len(message.get("body", b""))
@@ -99,24 +103,20 @@ class Guard:
             nonlocal begun
             if message["type"] == "http.response.start":
                 begun = True
-                message["headers"] = [*message.get("headers", []), *self._added(message)]
+                own = message.get("headers", [])
+                there = {bytes(key).lower() for key, _ in own}
+                message["headers"] = [*own, *(one for one in self._added if one[0] not in there)]
             await send(message)
 
         try:
-            await asyncio.wait_for(self._app(scope, counting, adding), seconds)
+            async with asyncio.timeout(_seconds(scope["path"])):
+                await self._app(scope, counting, adding)
         except TooLargeError:
             if not begun:
                 await _plain(send, 413, "The request is too large.")
         except (TimeoutError, TooSlowError):
             if not begun:
                 await _plain(send, 408, "The request took too long.")
-
-    def _added(self, message: Message) -> list[tuple[bytes, bytes]]:
-        there = {bytes(key).lower() for key, _ in message.get("headers", [])}
-        wanted = HEADERS | {"content-security-policy": POLICY.format(inline="")}
-        if self._secure:
-            wanted["strict-transport-security"] = "max-age=31536000"
-        return [(key.encode(), value.encode()) for key, value in wanted.items() if key.encode() not in there]
 
 
 def _seconds(path: str) -> float:

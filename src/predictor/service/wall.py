@@ -209,6 +209,7 @@ def _templates() -> Environment:
         loader=PackageLoader("predictor.service", "templates"),
         trim_blocks=True,
         lstrip_blocks=True,
+        auto_reload=False,
     )
     environment.filters["date"] = date_text
     environment.filters["unit"] = unit_words
