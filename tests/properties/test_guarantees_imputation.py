@@ -18,8 +18,9 @@ from predictor.config.loading import load_config
 from predictor.errors import ConfigError
 from predictor.experiment import Training
 from predictor.explanation.attribution import Explainer, MemberExplainer, plan_baselines
-from predictor.features.columns import columns_of, encode_block
+from predictor.features.columns import columns_of
 from predictor.features.dataset import Dataset, Feature
+from predictor.features.encoding import encode_block
 from predictor.features.imputation import Draw
 from predictor.features.preprocessing import build_preprocessor, fitted_chain
 from predictor.models.averaging import AveragedClassifier

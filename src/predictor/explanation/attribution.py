@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from predictor.explanation.tree_shap import TreeShap
-from predictor.features.columns import Categories, RawColumns, columns_of, encode_block
+from predictor.features.columns import Categories, RawColumns, columns_of
+from predictor.features.encoding import encode_block
 from predictor.models.plain import CompactModel, Member, expit, through_line
 
 if TYPE_CHECKING:

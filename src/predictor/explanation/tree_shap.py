@@ -106,7 +106,7 @@ class TreeShap:
         Parameters
         ----------
         X : ndarray of float32 of shape (columns, n)
-            As `predictor.features.columns.encode_block` gives it.
+            As `predictor.features.encoding.encode_block` gives it.
 
         Returns
         -------

@@ -22,7 +22,7 @@ from predictor.config.schema import Config
 from predictor.errors import ConfigError, DataError, Problem
 from predictor.external.overlap import require_apart
 from predictor.external.patients import find_columns, patient_keys, read_inputs
-from predictor.features.columns import encode_block
+from predictor.features.encoding import encode_block
 from predictor.prediction import predict_patients
 from predictor.prediction.case_mix import CASE_MIX, compare_case_mix, describe_case_mix
 from predictor.prediction.reading import read_patients

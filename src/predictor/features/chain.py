@@ -19,11 +19,11 @@ from predictor.features.columns import (
     Categories,
     EncodedColumn,
     RawColumns,
-    encode_block,
     read_number,
     read_numbers,
     rows_of,
 )
+from predictor.features.encoding import encode_block
 
 __all__ = ["Chain", "chain_from_plain", "chain_to_plain"]
 

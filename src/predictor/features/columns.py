@@ -17,7 +17,6 @@ __all__ = [
     "EncodedColumn",
     "RawColumns",
     "columns_of",
-    "encode_block",
     "read_number",
     "read_numbers",
     "rows_of",
@@ -156,49 +155,6 @@ def read_number(value: Any, transform: str) -> float | None:
     if transform != "none":
         number = float(read_numbers(np.array([number]), transform)[0])
     return number if math.isfinite(number) else None
-
-
-def encode_block(columns: Sequence[EncodedColumn], raw: RawColumns, n: int) -> np.ndarray:
-    """Encode raw columns, bit for bit as the fitted encoder does.
-
-    Parameters
-    ----------
-    columns : sequence of EncodedColumn
-    raw : mapping of str to ndarray of float64 or Categories
-    n : int
-        Patients.
-
-    Returns
-    -------
-    ndarray of float32 of shape (len(columns), n)
-        One row per encoded column: what follows reads a column at a time.
-    """
-    encoded = np.empty((len(columns), n), dtype=np.float32)
-    read: dict[str, np.ndarray] = {}
-    levels = levels_by_feature(columns)
-    for column, row in zip(columns, encoded, strict=True):
-        name = column.feature
-        if name not in read:
-            values = raw[name]
-            read[name] = (
-                values.known_as(levels[name])
-                if isinstance(values, Categories)
-                else read_numbers(values, column.transform)
-            )
-        row[:] = column.encoded(_raw_value(column, read[name], levels.get(name, ())))
-    return encoded
-
-
-def _raw_value(column: EncodedColumn, values: np.ndarray, levels: Sequence[str]) -> np.ndarray:
-    """Value before centring, of transformed numbers or of codes by the kept levels."""
-    if column.transform == TEXT:
-        codes = {"other": len(levels), "missing": len(levels) + 1}
-        code = codes[column.operation] if column.operation in codes else levels.index(column.level)
-        return np.asarray(values == code, dtype=np.float64)
-    missing = np.isnan(values)
-    return (
-        np.where(missing, column.fill, values) if column.operation == "value" else missing.astype(np.float64)
-    )
 
 
 def levels_by_feature(columns: Sequence[EncodedColumn]) -> dict[str, tuple[str, ...]]:

@@ -58,7 +58,9 @@ class Distance:
         raw : mapping of str to ndarray or Categories
         n : int
         """
-        centred = _encoded(self.columns, raw, n) - self.mean
+        return self._squared(_encoded(self.columns, raw, n) - self.mean)
+
+    def _squared(self, centred: np.ndarray) -> np.ndarray:
         there = np.nan_to_num(centred)
         found: np.ndarray = ((there @ self._precision) * there).sum(axis=1)
         for i in np.flatnonzero(np.isnan(centred).any(axis=1)):
@@ -71,24 +73,27 @@ class Distance:
     def _precision(self) -> np.ndarray:
         return np.asarray(np.linalg.inv(self.covariance))
 
-    def less_typical(self, raw: RawColumns, squared: float) -> int | None:
-        """Count, of 100 development patients, those who lay further out than one patient.
+    def place(self, raw: RawColumns) -> tuple[float, int | None]:
+        """Say how far out one patient lies.
 
         Parameters
         ----------
         raw : mapping of str to ndarray or Categories
             Of one patient.
-        squared : float
-            Its squared distance.
 
         Returns
         -------
-        int or None
-            0 to 99; None where it is not known, and for a patient with gaps, whose distance is not comparable.
+        squared : float
+            Its squared distance.
+        less_typical : int or None
+            Of 100 development patients, those who lay further out, 0 to 99; None where it is not known, and for a
+            patient with gaps, whose distance is not comparable.
         """
-        if not self.hundredths or np.isnan(_encoded(self.columns, raw, 1)).any():
-            return None
-        return len(self.hundredths) - int(np.searchsorted(self.hundredths, squared))
+        centred = _encoded(self.columns, raw, 1) - self.mean
+        squared = float(self._squared(centred)[0])
+        if not self.hundredths or np.isnan(centred).any():
+            return squared, None
+        return squared, len(self.hundredths) - int(np.searchsorted(self.hundredths, squared))
 
     def unusual(self, raw: RawColumns) -> list[str]:
         """Name the two features of one patient without which the distance shrinks most.

@@ -17,12 +17,12 @@ from predictor.features.columns import (
     Categories,
     EncodedColumn,
     RawColumns,
-    encode_block,
     levels_by_feature,
     read_number,
     read_numbers,
     rows_of,
 )
+from predictor.features.encoding import encode_block
 from predictor.models.masks import MOST_LEAVES, MaskedTrees, mask_trees, most_leaves
 from predictor.models.trees import Trees
 

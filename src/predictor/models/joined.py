@@ -9,20 +9,13 @@ They walk together until then.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from predictor.features.chain import Chain
-from predictor.features.columns import (
-    TEXT,
-    Categories,
-    EncodedColumn,
-    RawColumns,
-    levels_by_feature,
-    read_numbers,
-)
+from predictor.features.columns import RawColumns
+from predictor.features.encoding import Encoding, JoinedEncodings, join_encodings, upright
 from predictor.models.plain import CLIP, CompactModel, Member, expit, logit, through_line
 from predictor.models.trees import Trees
 
@@ -31,70 +24,6 @@ __all__ = ["JoinedModels", "join_models"]
 ALL = -1  # an entry of the walk that stands for every patient
 LEVELS = 4  # after so many steps, ways that have ended are taken out
 MOST_ANSWERS = 4_000_000  # trees times patients of one walk, 32 MB
-
-Encoding = tuple[Chain | None, tuple[EncodedColumn, ...]]
-
-
-@dataclass(frozen=True)
-class _Numbers:
-    """Encoded columns of numbers, k in all.
-
-    Parameters
-    ----------
-    sources : tuple of (Chain or None, str, str)
-        Values that are read once: imputer, feature, transform.
-    source : ndarray of int of shape (k,)
-        Which of them a column takes.
-    place : ndarray of int of shape (k,)
-        Its row among all encoded columns.
-    value : ndarray of bool of shape (k, 1)
-        Whether it is the number, and not the indicator that it is missing.
-    fill, center, scale : ndarray of shape (k, 1)
-    """
-
-    sources: tuple[tuple[Chain | None, str, str], ...]
-    source: np.ndarray
-    place: np.ndarray
-    value: np.ndarray
-    fill: np.ndarray
-    center: np.ndarray
-    scale: np.ndarray
-
-    def encode(self, raw: RawColumns, n: int, encoded: np.ndarray) -> None:
-        """Write the columns into their rows."""
-        if not len(self.place):
-            return
-        read = np.array(_read_sources(self.sources, raw, n))
-        missing = np.isnan(read)[self.source]
-        values = np.where(self.value, np.where(missing, self.fill, read[self.source]), missing)
-        encoded[self.place] = (values - self.center) / self.scale
-
-
-@dataclass(frozen=True)
-class _Levels:
-    """Encoded columns of one category, k in all.
-
-    Parameters
-    ----------
-    name : str
-    levels : tuple of str
-        Kept by any of the models.
-    place : ndarray of int of shape (k,)
-    encoded : ndarray of float32 of shape (k, levels + 2)
-        By level, then for any other text, then where it is missing.
-    """
-
-    name: str
-    levels: tuple[str, ...]
-    place: np.ndarray
-    encoded: np.ndarray
-
-    def encode(self, raw: RawColumns, encoded: np.ndarray) -> None:
-        """Write the columns into their rows."""
-        values = raw[self.name]
-        if not isinstance(values, Categories):
-            raise TypeError(f"{self.name} is a category, and numbers were given")
-        encoded[self.place] = self.encoded[:, values.known_as(self.levels)]
 
 
 @dataclass(frozen=True)
@@ -203,10 +132,8 @@ class JoinedModels:
 
     Parameters
     ----------
-    columns : int
-        Encoded columns of all of them.
-    numbers : _Numbers
-    categories : tuple of _Levels
+    encodings : JoinedEncodings
+        Of all of them.
     linear : _Linear
     forest : _Forest
     base, slope, intercept, weight : ndarray of shape (members, 1)
@@ -219,9 +146,7 @@ class JoinedModels:
         Slope and intercept that the log-odds of the averages go through.
     """
 
-    columns: int
-    numbers: _Numbers
-    categories: tuple[_Levels, ...]
+    encodings: JoinedEncodings
     linear: _Linear
     forest: _Forest
     base: np.ndarray
@@ -247,10 +172,10 @@ class JoinedModels:
         ndarray of float64 of shape (models, n)
             In their order, each row that of `CompactModel.probability` within 1e-12.
         """
-        encoded = np.zeros((self.columns + 1, n), dtype=np.float32)  # the last is what a leaf asks about
-        self.numbers.encode(raw, n, encoded)
-        for one in self.categories:
-            one.encode(raw, encoded)
+        encoded = np.zeros(
+            (self.encodings.columns + 1, n), dtype=np.float32
+        )  # the last is what a leaf asks about
+        self.encodings.write(raw, n, encoded)
         scores = np.repeat(self.base, n, axis=1)
         self.linear.add(encoded, scores)
         step = max(1, MOST_ANSWERS // max(1, len(self.forest.roots)))
@@ -277,33 +202,22 @@ def join_models(models: Sequence[CompactModel]) -> JoinedModels:
     members = [member for model in models for member in model.members]
     encodings, first = _encodings(members)
     offsets = np.cumsum([0, *(len(columns) for _, columns in encodings)])
-    placed = [
-        (int(offset) + i, chain, column)
-        for (chain, columns), offset in zip(encodings, offsets, strict=False)
-        for i, column in enumerate(columns)
-    ]
     at = [int(offsets[i]) for i in first]
     lines = [model.line for model in models]
     sizes = [len(model.members) for model in models]
     sigmoid = [member.sigmoid or (1.0, 0.0) for member in members]
     return JoinedModels(
-        columns=int(offsets[-1]),
-        numbers=_numbers(placed),
-        categories=_categories(placed, encodings, offsets),
+        encodings=join_encodings(encodings),
         linear=_linear(members, at),
         forest=_forest(members, at, nothing=int(offsets[-1])),
-        base=_upright(member.base for member in members),
-        slope=_upright(slope for slope, _ in sigmoid),
-        intercept=_upright(intercept for _, intercept in sigmoid),
+        base=upright(member.base for member in members),
+        slope=upright(slope for slope, _ in sigmoid),
+        intercept=upright(intercept for _, intercept in sigmoid),
         by_logit=np.array([[m.sigmoid is None and m.scale == "probability"] for m in members]),
-        weight=_upright(weight for model in models for weight in model.weights),
+        weight=upright(weight for model in models for weight in model.weights),
         starts=np.cumsum([0, *sizes])[:-1],
         line=None if None in lines else np.array(lines, dtype=np.float64).T[:, :, None],
     )
-
-
-def _upright(values: Iterable[float]) -> np.ndarray:
-    return np.array([[value] for value in values], dtype=np.float64).reshape(-1, 1)
 
 
 def _encodings(members: Sequence[Member]) -> tuple[list[Encoding], list[int]]:
@@ -318,72 +232,6 @@ def _encodings(members: Sequence[Member]) -> tuple[list[Encoding], list[int]]:
             encodings.append((member.chain, member.columns))
         taken.append(found[key])
     return encodings, taken
-
-
-def _numbers(placed: Sequence[tuple[int, Chain | None, EncodedColumn]]) -> _Numbers:
-    known: dict[tuple[int, str, str], int] = {}
-    sources: list[tuple[Chain | None, str, str]] = []
-    own = [one for one in placed if one[2].transform != TEXT]
-    taken = []
-    for _, chain, column in own:
-        key = (id(chain), column.feature, column.transform)
-        if key not in known:
-            known[key] = len(sources)
-            sources.append((chain, column.feature, column.transform))
-        taken.append(known[key])
-    return _Numbers(
-        sources=tuple(sources),
-        source=np.array(taken, dtype=np.intp),
-        place=np.array([place for place, _, _ in own], dtype=np.intp),
-        value=np.array([column.operation == "value" for _, _, column in own]).reshape(-1, 1),
-        fill=_upright(column.fill for _, _, column in own),
-        center=_upright(column.center for _, _, column in own),
-        scale=_upright(column.scale for _, _, column in own),
-    )
-
-
-def _read_sources(
-    sources: Sequence[tuple[Chain | None, str, str]], raw: RawColumns, n: int
-) -> list[np.ndarray]:
-    """Read every value once, filled in where there is an imputer."""
-    chains = {id(chain): chain for chain, _, _ in sources if chain is not None}
-    filled = {id(None): raw} | {key: chain.completed(raw, n) for key, chain in chains.items()}
-    found = []
-    for chain, name, transform in sources:
-        values = filled[id(chain)][name]
-        if isinstance(values, Categories):
-            raise TypeError(f"{name} is a number, and a category was given")
-        found.append(read_numbers(values, transform))
-    return found
-
-
-def _categories(
-    placed: Sequence[tuple[int, Chain | None, EncodedColumn]],
-    encodings: Sequence[Encoding],
-    offsets: np.ndarray,
-) -> tuple[_Levels, ...]:
-    own = [levels_by_feature(columns) for _, columns in encodings]
-    names = dict.fromkeys(column.feature for _, _, column in placed if column.transform == TEXT)
-    found = []
-    for name in names:
-        levels = tuple(dict.fromkeys(level for kept in own for level in kept.get(name, ())))
-        rows = [(place, column) for place, _, column in placed if column.feature == name]
-        owner = np.searchsorted(offsets, [place for place, _ in rows], side="right") - 1
-        encoded = [
-            _by_level(column, levels, own[i][name]) for (_, column), i in zip(rows, owner, strict=True)
-        ]
-        found.append(_Levels(name, levels, np.array([place for place, _ in rows]), np.array(encoded)))
-    return tuple(found)
-
-
-def _by_level(column: EncodedColumn, levels: Sequence[str], kept: Sequence[str]) -> np.ndarray:
-    """Encode each level that any model keeps, any other text, and a missing value."""
-    said = {
-        "level": [*(level == column.level for level in levels), False, False],
-        "other": [*(level not in kept for level in levels), True, False],
-        "missing": [*(False for _ in levels), False, True],
-    }[column.operation]
-    return column.encoded(np.array(said, dtype=np.float64))
 
 
 def _linear(members: Sequence[Member], at: Sequence[int]) -> _Linear:

@@ -15,8 +15,8 @@ from predictor.features.columns import (
     EncodedColumn,
     RawColumns,
     columns_of,
-    encode_block,
 )
+from predictor.features.encoding import encode_block
 from predictor.models.fused import FusedMember, fuse
 from predictor.models.trees import Trees
 

@@ -195,8 +195,7 @@ def _typical_check(model: PredictionModel, patient: Patient) -> Check | None:
     if distance is None or patient.unreadable:
         return None
     raw = raw_columns(model.features, [patient.values])
-    (squared,) = distance.squared(raw, 1)
-    less = distance.less_typical(raw, float(squared))
+    squared, less = distance.place(raw)
     share = "" if less is None else f"Of 100 development patients, {less} were less typical than this one"
     if squared <= distance.caution:
         meaning = share or "The model has seen such patients"

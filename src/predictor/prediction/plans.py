@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from predictor.features.columns import RawColumns
 from predictor.prediction.ranges import RANGE
 from predictor.prediction.records import Patient, PlanEstimate, Prediction
 from predictor.prediction_model import PredictionModel, raw_columns
 
-__all__ = ["FEWEST_WITH_PLAN", "Plan", "add_plans", "plans_of", "rows_by_plan"]
+__all__ = ["FEWEST_WITH_PLAN", "Plan", "add_plans", "columns_by_plan", "plans_of"]
 
 FEWEST_WITH_PLAN = 10
 """Development patients below which a plan gets no number."""
@@ -66,21 +67,28 @@ def plans_of(model: PredictionModel, patient: Patient) -> list[Plan]:
     ]
 
 
-def rows_by_plan(model: PredictionModel, patient: Patient) -> list[Mapping[str, float | str | None]]:
+def columns_by_plan(model: PredictionModel, patient: Patient) -> tuple[RawColumns, int]:
     """Give the patient's values as planned, and then under each other plan that is shown.
 
     Parameters
     ----------
     model : PredictionModel
     patient : Patient
+
+    Returns
+    -------
+    raw : mapping of str to ndarray or Categories
+    n : int
+        Plans.
     """
     name = str(model.plan.get("input") or "")
     others = [one for one in plans_of(model, patient) if one.shown and one.name != patient.plan]
-    return [patient.values, *({**patient.values, name: one.value} for one in others)]
+    rows = [patient.values, *({**patient.values, name: one.value} for one in others)]
+    return raw_columns(model.features, rows), len(rows)
 
 
 def add_plans(
-    model: PredictionModel, patient: Patient, one: Prediction, refits: np.ndarray | None
+    model: PredictionModel, patient: Patient, one: Prediction, answers: tuple[np.ndarray, np.ndarray] | None
 ) -> Prediction:
     """Add the estimate under each plan, and its difference from the planned one.
 
@@ -90,29 +98,36 @@ def add_plans(
     patient : Patient
     one : Prediction
         Its estimate with the range.
-    refits : ndarray of shape (refits, rows) or None
-        What every refit says of the rows of `rows_by_plan`: a difference has its range over pairs of one refit. None
-        where there are no refits, and then no other plan is shown.
+    answers : tuple of ndarray, of shape (plans,) and (refits, plans), or None
+        What the model and every refit say of the plans of `columns_by_plan`: a difference has its range over pairs of
+        one refit. None where there are no refits, and then no other plan is shown.
 
     Returns
     -------
     Prediction
         Unchanged where the model does not use the plan, or knows one only.
     """
-    found: list[PlanEstimate] = []
-    rows = rows_by_plan(model, patient)
-    probability = model.scorer.probability(raw_columns(model.features, rows), len(rows))
-    place = 0
-    for plan in plans_of(model, patient):
+    plans = plans_of(model, patient)
+    given = iter(()) if answers is None else _others(one.probability or 0.0, *answers)
+    found = []
+    for plan in plans:
         if plan.name == patient.plan:
-            found.append(PlanEstimate(plan.name, plan.value, plan.n, one.probability, one.low, one.high))
-            continue
-        place += plan.shown
-        if refits is None or not plan.shown:
-            found.append(PlanEstimate(plan.name, plan.value, plan.n))
-            continue
-        found.append(_other(plan, float(probability[place]), one.probability or 0.0, refits[:, [0, place]]))
+            numbers: tuple[float | None, ...] = (one.probability, one.low, one.high)
+        else:
+            numbers = next(given, ()) if plan.shown else ()
+        found.append(PlanEstimate(plan.name, plan.value, plan.n, *numbers))
     return replace(one, plans=tuple(found)) if found else one
+
+
+def _others(planned: float, probability: np.ndarray, refits: np.ndarray) -> Iterator[tuple[float, ...]]:
+    """Yield the estimate under each other plan and its difference, each with limits that hold it."""
+    found = probability[1:]
+    points = np.concatenate([found, found - planned])
+    over_refits = np.concatenate([refits[:, 1:], refits[:, 1:] - refits[:, :1]], axis=1)
+    low, high = np.percentile(over_refits, RANGE, axis=0)  # one call for all plans: it is dear
+    limits = np.array([points, np.minimum(low, points), np.maximum(high, points)])
+    for estimate, difference in zip(limits[:, : len(found)].T, limits[:, len(found) :].T, strict=True):
+        yield (*estimate.tolist(), *difference.tolist())
 
 
 def _in_order(model: PredictionModel) -> list[str]:
@@ -123,19 +138,6 @@ def _in_order(model: PredictionModel) -> list[str]:
 def _n(model: PredictionModel, plan: str) -> int:
     rate = next((one for one in model.group_rates if one.plan == plan), None)
     return rate.n if rate else model.baselines[plan][0].n
-
-
-def _other(plan: Plan, probability: float, planned: float, refits: np.ndarray) -> PlanEstimate:
-    difference = probability - planned
-    low, high = _held(refits[:, 1], probability)
-    least, most = _held(refits[:, 1] - refits[:, 0], difference)
-    return PlanEstimate(plan.name, plan.value, plan.n, probability, low, high, difference, least, most)
-
-
-def _held(values: np.ndarray, point: float) -> tuple[float, float]:
-    """Limits over the refits, widened to hold the number that they belong to."""
-    low, high = np.percentile(values, RANGE)
-    return min(float(low), point), max(float(high), point)
 
 
 def _value_of(model: PredictionModel, name: str, plan: str) -> float | str | None:

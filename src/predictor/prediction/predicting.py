@@ -15,7 +15,7 @@ from predictor.errors import ModelError, Problem
 from predictor.features.columns import RawColumns
 from predictor.prediction.applicability import judge_patient
 from predictor.prediction.others import add_others
-from predictor.prediction.plans import add_plans, rows_by_plan
+from predictor.prediction.plans import add_plans, columns_by_plan
 from predictor.prediction.ranges import range_limits, refit_probabilities, spread_over_gaps
 from predictor.prediction.reading import Rows, learned_text, read_patients
 from predictor.prediction.records import Contribution, Patient, Prediction
@@ -213,20 +213,26 @@ def _explained(
     model: PredictionModel, patients: Sequence[Patient], judged: Sequence[Prediction], *, ranges: bool
 ) -> list[Prediction]:
     """Estimate, explain, and put each patient under the other plans."""
-    answers: list[np.ndarray | None] = [None] * len(patients)
+    by_plan: list[tuple[np.ndarray, np.ndarray] | None] = [None] * len(patients)
     refits = None
     if model.refits:
-        by_plan = [_refits_by_plan(model, one) for one in patients]
-        answers, refits = [*by_plan], np.stack([one[:, 0] for one in by_plan], axis=1)
+        answers = [_ask_by_plan(model, patient) for patient in patients]
+        by_plan, refits = [*answers], np.stack([said[:, 0] for _, said in answers], axis=1)
     estimates = _estimate(model, patients, judged, ranges=ranges, refits=refits)
     explained = _explain(model, patients, estimates)
-    return [add_plans(model, *one) for one in zip(patients, explained, answers, strict=True)]
+    return [add_plans(model, *one) for one in zip(patients, explained, by_plan, strict=True)]
 
 
-def _refits_by_plan(model: PredictionModel, patient: Patient) -> np.ndarray:
-    """Ask every refit about a patient under each plan at once, shape (refits, plans), the planned one first."""
-    rows = rows_by_plan(model, patient)
-    return refit_probabilities(model, raw_columns(model.features, rows), len(rows))
+def _ask_by_plan(model: PredictionModel, patient: Patient) -> tuple[np.ndarray, np.ndarray]:
+    """Ask the model and every refit about a patient under each plan at once, the planned one first.
+
+    Returns
+    -------
+    probability : ndarray of shape (plans,)
+    refits : ndarray of shape (refits, plans)
+    """
+    raw, n = columns_by_plan(model, patient)
+    return model.scorer.probability(raw, n), refit_probabilities(model, raw, n)
 
 
 def _estimate(

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from predictor.features.columns import Categories, EncodedColumn, columns_of, encode_block
+from predictor.features.columns import Categories, EncodedColumn, columns_of
+from predictor.features.encoding import encode_block
 from predictor.models.fused import fuse
 from predictor.models.masks import MOST_LEAVES, _Grid, mask_trees, most_leaves
 from predictor.models.plain import expit, logit
