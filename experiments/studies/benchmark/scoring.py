@@ -34,8 +34,9 @@ from sklearn.pipeline import make_pipeline
 
 from predictor.explanation.attribution import MemberExplainer
 from predictor.explanation.tree_shap import TreeShap
-from predictor.features.columns import columns_of, encode_block
+from predictor.features.columns import columns_of
 from predictor.features.dataset import Feature
+from predictor.features.encoding import encode_block
 from predictor.features.preprocessing import build_preprocessor
 from predictor.models.averaging import AveragedClassifier
 from predictor.models.boosting import BoostedTrees
