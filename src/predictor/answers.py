@@ -9,13 +9,27 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from predictor.reports.wording import say
 from predictor.spreadsheet import without_formula
 
-__all__ = ["WATERMARK", "answers_csv", "answers_record", "answers_text", "counts_text"]
+if TYPE_CHECKING:
+    from predictor.prediction_model import PredictionModel
+
+__all__ = [
+    "MARK",
+    "WATERMARK",
+    "answers_csv",
+    "answers_record",
+    "answers_text",
+    "counts_text",
+    "mark_of",
+    "marked_name",
+]
 
 WATERMARK = "SIMULATED DATA: no real patient, no clinical meaning"
+MARK = "mark"  # column of the answers that are for no patient
 SHOWN, ROWS_NAMED = 5, 5
 WORDS = {
     "group_rate": "with the group's rate only",
@@ -26,22 +40,58 @@ WORDS = {
 Record = Mapping[str, Any]
 
 
-def answers_text(records: Sequence[Record], card: Mapping[str, Any], *, out: Path | None) -> str:
+def mark_of(model: PredictionModel, *, signed: bool = True) -> str:
+    """Return what every row of a model's answers has to say, since a table is read without its page.
+
+    Parameters
+    ----------
+    model : PredictionModel
+    signed : bool
+        What a service found that offers it; a sign-off that calls itself a demonstration counts for none in any case.
+
+    Returns
+    -------
+    str
+        Empty for a model that may be used for patients as far as its folder tells.
+    """
+    unsigned = not signed or (model.sign_off is not None and model.sign_off.demonstration)
+    marks = [WATERMARK] if model.card.get("simulated") else []
+    marks += [say("research_only")] if model.research_only else []
+    marks += [say("demonstration")] if unsigned else []
+    return "; ".join(marks)
+
+
+def marked_name(name: str, mark: str) -> str:
+    """Put the first words of a mark, those in capitals, into a file's name.
+
+    Parameters
+    ----------
+    name : str
+        ``answers.csv`` becomes ``answers_DEMONSTRATION.csv``.
+    mark : str
+        From `mark_of`; an empty one changes nothing.
+    """
+    path = Path(name)
+    words = [one.partition(":")[0].replace(" ", "_") for one in mark.split("; ") if one]
+    return "_".join([path.stem, *words]) + path.suffix
+
+
+def answers_text(records: Sequence[Record], *, out: Path | None, mark: str = "") -> str:
     """Say how many got an estimate, the group's rate or a refusal, and show the first answers.
 
     Parameters
     ----------
     records : sequence of mapping
         As `predictor.prediction.as_records`.
-    card : mapping
-        The model's.
     out : Path or None
         Where the answers were written.
+    mark : str
+        From `mark_of`; it comes first.
     """
     counts: dict[str, int] = {}
     for record in records:
         counts[record["kind"]] = counts.get(record["kind"], 0) + 1
-    parts = [WATERMARK] if card.get("simulated") else []
+    parts = [mark] if mark else []
     parts.append(counts_text(counts))
     parts.append(_table(records if out is None else records[:SHOWN]))
     parts += [*_rows_of(records, "reason"), *_rows_of(records, "notes")]
@@ -50,7 +100,7 @@ def answers_text(records: Sequence[Record], card: Mapping[str, Any], *, out: Pat
     return "\n".join(parts)
 
 
-def answers_record(records: Sequence[Record], card: Mapping[str, Any]) -> dict[str, Any]:
+def answers_record(records: Sequence[Record], card: Mapping[str, Any], *, mark: str = "") -> dict[str, Any]:
     """Return the same as plain data.
 
     Parameters
@@ -58,16 +108,19 @@ def answers_record(records: Sequence[Record], card: Mapping[str, Any]) -> dict[s
     records : sequence of mapping
     card : mapping
         The model's.
+    mark : str
+        From `mark_of`.
     """
     return {
         "simulated": bool(card.get("simulated")),
+        "mark": mark,
         "verdict": card["verdict"],
         "predictions": [dict(record) for record in records],
     }
 
 
 def answers_csv(
-    records: Sequence[Record], columns: Sequence[str], *, keys: Sequence[str] | None = None
+    records: Sequence[Record], columns: Sequence[str], *, keys: Sequence[str] | None = None, mark: str = ""
 ) -> str:
     """Return answers as CSV text.
 
@@ -77,9 +130,14 @@ def answers_csv(
     columns : sequence of str
     keys : sequence of str or None
         Pseudonyms, for a first column ``patient``.
+    mark : str
+        From `mark_of`: where there is one, a column ``mark`` before the answer says it in every row.
     """
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
+    if mark:
+        columns = [MARK, *columns]
+        records = [{MARK: mark, **record} for record in records]
     if keys is not None:
         columns = ["patient", *columns]
         records = [{"patient": key, **record} for key, record in zip(keys, records, strict=True)]

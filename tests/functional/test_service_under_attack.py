@@ -187,7 +187,7 @@ def test_web_11_a_files_name_is_never_used(process: Process) -> None:
             if answer.status_code == 429:  # five files an hour
                 return
             assert answer.status_code == 200, answer.text
-            assert answer.headers["content-disposition"] == 'attachment; filename="answers.csv"'
+            assert answer.headers["content-disposition"] == 'attachment; filename="answers_DEMONSTRATION.csv"'
             assert "x-evil" not in answer.headers
 
 

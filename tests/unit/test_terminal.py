@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from predictor import terminal
-from predictor.answers import WATERMARK, answers_record, answers_text
+from predictor.answers import WATERMARK, answers_record, answers_text, mark_of
 from predictor.prediction import as_records, predict_patients
 from predictor.prediction_model import PredictionModel
 from predictor.progress import ProgressBars
@@ -73,7 +73,7 @@ def test_answers_are_counted_by_kind_and_reasons_stand_once() -> None:
     frame = new_patients(8)
     frame.loc[[1, 2, 3, 4, 5, 6], "age"] = 75.0
     answers = as_records(predict_patients(trained().model.model, frame))
-    text = answers_text(answers, trained().model.model.card, out=None)
+    text = answers_text(answers, out=None)
     assert text.startswith("6 refused, 2 with a personal estimate\n")
     assert text.count("Age is outside what the model has seen") == 1
     assert "6 rows (2, 3, 4, 5, 6 …): Age is outside" in text
@@ -81,7 +81,7 @@ def test_answers_are_counted_by_kind_and_reasons_stand_once() -> None:
 
 def test_with_a_file_only_the_first_answers_are_shown() -> None:
     answers = as_records(predict_patients(trained().model.model, new_patients(9)))
-    text = answers_text(answers, trained().model.model.card, out=Path("answers.csv"))
+    text = answers_text(answers, out=Path("answers.csv"))
     assert text.endswith("All 9 answers: answers.csv")
     _, _, *shown, notes, _ = text.splitlines()
     assert [line.split()[:2] for line in shown] == [[str(row), "estimate"] for row in range(1, 6)]
@@ -90,13 +90,13 @@ def test_with_a_file_only_the_first_answers_are_shown() -> None:
 
 def test_no_patient_no_answer() -> None:
     answers = as_records([])
-    assert answers_text(answers, trained().model.model.card, out=None).startswith("No patient, no answer")
+    assert answers_text(answers, out=None).startswith("No patient, no answer")
     assert answers_record(answers, trained().model.model.card)["predictions"] == []
 
 
 def test_simulated_is_said_first_and_in_json() -> None:
     answers = as_records(predict_patients(simulated(), new_patients(2)))
-    assert answers_text(answers, simulated().card, out=None).startswith(WATERMARK)
+    assert answers_text(answers, out=None, mark=mark_of(simulated())).startswith(WATERMARK)
     record = answers_record(answers, simulated().card)
     assert record["simulated"] is True
     assert json.loads(json.dumps(record, allow_nan=False)) == record

@@ -162,14 +162,14 @@ def _predict_table(
     rows = read_new_patients(loaded, patients, as_of=as_of)
     wanted = len(rows) <= MOST_WITH_RANGE if ranges is None else ranges
     found = predict_patients(loaded, rows, explain=False, ranges=wanted, day0=as_of)
-    records = as_records(found)
+    records, mark = as_records(found), answers.mark_of(loaded)
     if out is not None:
         names = patient_keys(rows) if keys else None
-        write_text(answers.answers_csv(records, NOTED, keys=names), out)
+        write_text(answers.answers_csv(records, NOTED, keys=names, mark=mark), out)
     if as_json:
-        show(answers.answers_record(records, loaded.card))
+        show(answers.answers_record(records, loaded.card, mark=mark))
     else:
-        show(answers.answers_text(records, loaded.card, out=out))
+        show(answers.answers_text(records, out=out, mark=mark))
         if ranges is None and not wanted:
             show(f"More than {MOST_WITH_RANGE:,} patients: without the range over refits; --range gives it")
     if found and not any(one.readable for one in found):
@@ -215,6 +215,7 @@ def _score_parquet(
     as_json: bool,
 ) -> None:
     from predictor import answers
+    from predictor.prediction_model import load_prediction_model
     from predictor.progress import ProgressBars
     from predictor.scoring import score_file
 
@@ -225,6 +226,7 @@ def _score_parquet(
     for target in (out, contributions):
         if target is not None:
             must_be_new(target, patients)
+    mark = answers.mark_of(load_prediction_model(folder))
     with ProgressBars() as bars:
         scored = score_file(
             folder,
@@ -233,13 +235,14 @@ def _score_parquet(
             contributions=contributions,
             ranges=ranges,
             keys=keys,
+            mark=mark,
             execution=execution,
             progress=bars.show,
         )
     if as_json:
-        show(scored.record())
+        show(scored.record() | {"mark": mark})
         return
-    lines = [answers.WATERMARK] if scored.simulated else []
+    lines = [mark] if mark else []
     lines += [answers.counts_text(scored.counts), f"All {scored.rows} answers: {out}"]
     if contributions is not None:
         lines.append(f"What moved each estimate: {contributions}")

@@ -35,7 +35,7 @@ def judge_patient(
         From which the age of values counts; default today.
     """
     day0 = day0 or today
-    research = model.policy.get("release") == "research"
+    research = model.research_only
     better = model.card.get("verdict", {}).get("label") == "better"
     checks = _checks(model, patient, today, day0, personal=better or research)
     failed = [check for check in checks if check.status == "fail"]
@@ -53,7 +53,7 @@ def judge_patient(
         checks=tuple(checks),
         reasons=reasons,
         inputs=tuple(_input_value(one, patient, day0) for one in model.inputs),
-        research_only=research and not better,
+        research_only=research,
         readable=not patient.unreadable,
     )
 

@@ -161,6 +161,12 @@ class PredictionModel:
         """The refits side by side, for the few patients of a page; laid out when first asked for."""
         return join_models(self.refits)
 
+    @property
+    def research_only(self) -> bool:
+        """Whether its personal numbers are released for research, without having been shown to be better."""
+        better = self.card.get("verdict", {}).get("label") == "better"
+        return self.policy.get("release") == "research" and not better
+
     @cached_property
     def of_outcomes(self) -> dict[str, PredictionModel]:
         """By name, this model with the scorer and refits of each other outcome that has its own."""

@@ -76,6 +76,7 @@ def score_file(
     contributions: Path | None = None,
     ranges: bool | None = None,
     keys: bool = False,
+    mark: str = "",
     today: date | None = None,
     execution: Execution | None = None,
     progress: Callable[[str, int, int], None] | None = None,
@@ -97,6 +98,8 @@ def score_file(
         Whether the range over refits is wanted, at 200 times the cost; None for up to 20,000 patients.
     keys : bool
         Whether ``out`` begins with the source's column ``patient``, where it has one.
+    mark : str
+        What a column ``mark`` says in every row; no such column without it.
     today : date or None
     execution : Execution or None
         Engine and workers, which see the same folders; this process without it.
@@ -119,7 +122,7 @@ def score_file(
     identity = {
         "model": loaded.manifest["sha256"],
         "source": _identity(source),
-        "options": {"range": wanted, "contributions": contributions is not None, "keys": keys},
+        "options": {"range": wanted, "contributions": contributions is not None, "keys": keys, "mark": mark},
         "partitions": len(parts),
     }
     with _writing(out), work.held(identity):
@@ -133,7 +136,7 @@ def score_file(
             _show(progress, done, total)
 
         left = [part for part in parts if not work.is_done(part)]
-        job = _Job(model.resolve(), source.resolve(), work, wanted, keys, today or date.today())
+        job = _Job(model.resolve(), source.resolve(), work, wanted, keys, mark, today or date.today())
         _score_parts(loaded, job, left, execution or Execution(), add)
         counts = work.finish(parts)
     simulated = bool(loaded.card.get("simulated"))
@@ -149,6 +152,7 @@ class _Job:
     work: _Work
     ranges: bool
     keys: bool
+    mark: str
     today: date
 
 
@@ -181,6 +185,7 @@ def _score_part(
         job.work.targets(part),
         ranges=job.ranges,
         keys=job.keys,
+        mark=job.mark,
         today=job.today,
         progress=progress,
     )

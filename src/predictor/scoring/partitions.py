@@ -27,7 +27,7 @@ ROWS_OF_A_PARTITION = 500_000
 # Few distinct values go by dictionary; row numbers by their differences; probabilities do not compress.
 OPTIONS: dict[str, Any] = {
     "compression": "none",
-    "use_dictionary": ["kind", "plan", "reason", "group_rate", "group_low", "group_high"],
+    "use_dictionary": ["mark", "kind", "plan", "reason", "group_rate", "group_low", "group_high"],
     "column_encoding": {"row": "DELTA_BINARY_PACKED"},
     "write_statistics": False,
 }
@@ -121,6 +121,7 @@ def score_partition(
     *,
     ranges: bool = False,
     keys: bool = False,
+    mark: str = "",
     today: date | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> dict[str, int]:
@@ -140,6 +141,8 @@ def score_partition(
         Whether the range over refits is wanted, at 200 times the cost.
     keys : bool
         Whether the answers begin with the source's column ``patient``, where it has one, as it stands there.
+    mark : str
+        What a column ``mark`` says in every row; no such column without it.
     today : date or None
     progress : callable or None
         Called with the number of patients after each block.
@@ -156,7 +159,8 @@ def score_partition(
     loaded = _model(model, _version(model)) if isinstance(model, Path) else model
     counts: dict[str, int] = {}
     key = _key_column(source) if keys else None
-    with _written(loaded, targets, key) as write:
+    before = [*([key] if key is not None else []), *([pa.field("mark", pa.string())] if mark else [])]
+    with _written(loaded, targets, before) as write:
         for first, batch in _blocks(loaded, source, partition, key):
             block = score_block(
                 loaded,
@@ -166,7 +170,7 @@ def score_partition(
                 contributions=targets.contributions is not None,
                 today=today or date.today(),
             )
-            write(block if key is None else _with_keys(block, batch, key))
+            write(_with_columns(block, batch, before, mark))
             _count(counts, block.answers)
             if progress is not None:
                 progress(batch.num_rows)
@@ -190,8 +194,13 @@ def _key_column(source: Path) -> pa.Field | None:
         return pa.field(KEY, found.field(KEY).type) if KEY in found.names else None
 
 
-def _with_keys(block: Block, batch: pa.RecordBatch, key: pa.Field) -> Block:
-    return Block(block.answers.add_column(0, key, batch.column(KEY)), block.contributions)
+def _with_columns(block: Block, batch: pa.RecordBatch, before: Sequence[pa.Field], mark: str) -> Block:
+    """Put whose answer it is, and what it is not for, before the answer."""
+    answers = block.answers
+    for at, field in enumerate(before):
+        values = batch.column(KEY) if field.name == KEY else pa.repeat(mark, batch.num_rows)
+        answers = answers.add_column(at, field, values)
+    return Block(answers, block.contributions)
 
 
 def _blocks(
@@ -221,10 +230,10 @@ def _opened(source: Path, *, texts: Sequence[str] = ()) -> Iterator[pq.ParquetFi
 
 @contextmanager
 def _written(
-    model: PredictionModel, targets: Targets, key: pa.Field | None
+    model: PredictionModel, targets: Targets, before: Sequence[pa.Field]
 ) -> Iterator[Callable[[Block], None]]:
     """Write under other names, and rename what is complete; the answers come last and speak for both."""
-    pairs = [(targets.answers, ANSWERS if key is None else pa.schema([key, *ANSWERS]))]
+    pairs = [(targets.answers, pa.schema([*before, *ANSWERS]))]
     if targets.contributions is not None:
         pairs.insert(0, (targets.contributions, contributions_schema(model)))
     writers = [pq.ParquetWriter(_unfinished(path), schema, **OPTIONS) for path, schema in pairs]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
-from predictor.answers import answers_csv
+from predictor.answers import answers_csv, mark_of
 from predictor.errors import DataError, Problem
 from predictor.prediction.predicting import NOTED, as_records, predict_patients
 from predictor.prediction.reading import Rows, patient_keys
@@ -88,7 +88,7 @@ async def in_time(service: Service, work: Callable[[], T]) -> T:
 
 
 def answer_table(offered: Offered, rows: Sequence[Mapping[str, str]]) -> str:
-    """Answer many patients: CSV with one row per row, an estimate or a reason.
+    """Answer many patients: CSV with one row per row, an estimate or a reason, and the model's mark in each.
 
     Parameters
     ----------
@@ -109,4 +109,5 @@ def answer_table(offered: Offered, rows: Sequence[Mapping[str, str]]) -> str:
         raise DataError(Problem("PRE-01", message, "Write one cell per column in every row"))
     table = Rows(list(rows[0]), [list(row.values()) for row in rows])
     found = as_records(predict_patients(offered.model, table, explain=False))
-    return answers_csv(found, NOTED, keys=patient_keys(table))
+    mark = mark_of(offered.model, signed=offered.signed)
+    return answers_csv(found, NOTED, keys=patient_keys(table), mark=mark)

@@ -14,6 +14,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
 
+from predictor.answers import mark_of, marked_name
 from predictor.errors import ConfigError, PredictorError
 from predictor.service.accounts import ROLES
 from predictor.service.estimates import answer_table, estimate_patient
@@ -251,7 +252,8 @@ async def batch(request: Request) -> Response:
         ]
         return page(request, "batch.html.j2", status=422, models=service.shelf, errors=errors)
     service.audit.record("batch", user=session.user, model=offered.id, outcome=f"{len(rows)} rows")
-    headers = {"content-disposition": 'attachment; filename="answers.csv"'}
+    name = marked_name("answers.csv", mark_of(offered.model, signed=offered.signed))
+    headers = {"content-disposition": f'attachment; filename="{name}"'}
     return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
 
 
