@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from predictor.prediction_model import load_prediction_model, save_prediction_model
 from trained_clinics import AS_OF, Clinic, clinic_of, command_line, new_patients, trained
 
 HEADER = ["patient", "age", "sex", "site", "madrs", "crp", "arm"]
@@ -101,6 +103,52 @@ def test_answers_in_a_file_carry_the_key_and_what_is_printed_does_not(model: Pat
     pd.read_csv(path, dtype=str).drop(columns="patient").to_csv(plain, index=False)
     assert command_line("predict", model, plain, "--out", tmp_path / "two.csv").code == 0
     assert list(pd.read_csv(tmp_path / "two.csv").columns) == list(table.columns[1:])
+
+
+def test_workers_for_a_file_that_has_none_are_refused(model: Path, tmp_path: Path) -> None:
+    answer = command_line("predict", model, write(tmp_path / "patients.csv", GOOD), "--workers", 2)
+    assert answer.code == 2
+    assert answer.errors == ["--workers: CLI-01 workers are for a Parquet file. Leave --workers out."]
+
+
+@pytest.fixture
+def simulated(tmp_path: Path) -> Path:
+    """A folder of a model that was trained on SIMULATED patients."""
+    model = load_prediction_model(trained().folder / "model")
+    save_prediction_model(replace(model, card={**model.card, "simulated": True}), tmp_path / "simulated")
+    return tmp_path / "simulated"
+
+
+def test_every_row_of_a_simulated_models_answers_says_so(simulated: Path, tmp_path: Path) -> None:
+    mark = "SIMULATED DATA: no real patient, no clinical meaning"
+    path = write(tmp_path / "patients.csv", GOOD, "P2,40,male,south,30,2.5,", "P3,forty,male,south,30,2.5,")
+    out = tmp_path / "answers.csv"
+    answer = command_line("predict", simulated, path, "--out", out)
+    assert answer.out.startswith(mark)
+    table = pd.read_csv(out)
+    assert list(table.columns[:3]) == ["patient", "mark", "row"]
+    assert table["mark"].tolist() == [mark] * 3
+    assert command_line("predict", simulated, path, "--out", out, "--no-keys").code == 0
+    assert list(pd.read_csv(out).columns[:2]) == ["mark", "row"]
+    record = command_line("predict", simulated, path, "--json").record
+    assert (record["simulated"], record["mark"]) == (True, mark)
+
+
+@pytest.mark.parametrize("keys", ["--keys", "--no-keys"])
+def test_every_row_of_a_simulated_models_parquet_answers_says_so(
+    simulated: Path, tmp_path: Path, keys: str
+) -> None:
+    source, out = tmp_path / "patients.parquet", tmp_path / "answers.parquet"
+    new_patients(5).to_parquet(source)
+    answer = command_line("predict", simulated, source, "--out", out, keys)
+    assert answer.out.startswith("SIMULATED DATA"), answer.err
+    table = pd.read_parquet(out)
+    assert table["mark"].tolist() == ["SIMULATED DATA: no real patient, no clinical meaning"] * 5
+    assert list(table.columns[:3]) == (
+        ["patient", "mark", "row"] if keys == "--keys" else ["mark", "row", "kind"]
+    )
+    assert command_line("predict", trained().folder, source, "--out", out).code == 0
+    assert "mark" not in pd.read_parquet(out)
 
 
 def test_answers_of_an_export_carry_its_keys(tmp_path: Path) -> None:

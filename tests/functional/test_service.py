@@ -7,6 +7,7 @@ import json
 import logging
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,14 @@ import httpx
 import pytest
 from tests.trained_clinics import new_patients, trained
 
+from predictor.answers import mark_of, marked_name
 from predictor.errors import ConfigError, RefusedError
 from predictor.prediction_model import PredictionModel, load_prediction_model
 from predictor.service.accounts import Accounts, Limiter
 from predictor.service.address import Address, require_protection
 from predictor.service.app import create_app
 from predictor.service.audit import AuditLog, verify_audit
+from predictor.service.estimates import answer_table
 from predictor.service.guard import MOST_BYTES, Guard
 from predictor.service.shelf import Offered, open_shelf
 from predictor.service.state import Service
@@ -172,6 +175,34 @@ def test_a_file_is_answered_row_by_row(open_browser: Callable[[], Browser]) -> N
     assert ",estimate," in lines[1]
     assert ",refusal," in lines[2]
     assert lines[3].startswith("'=1+1,")
+    assert lines[0].startswith("patient,mark,row,kind,")
+    assert all(",DEMONSTRATION: not signed for clinical use," in line for line in lines[1:])
+    assert answer.headers["content-disposition"] == 'attachment; filename="answers_DEMONSTRATION.csv"'
+
+
+def test_a_file_of_a_signed_models_answers_bears_no_mark(models: dict[str, PredictionModel]) -> None:
+    rows = new_patients(2).astype(str).to_dict("records")
+    signed, unsigned = (
+        answer_table(Offered("better", models["better"], signed=one), rows).splitlines()
+        for one in (True, False)
+    )
+    assert signed[0].startswith("patient,row,kind,")
+    mark = "DEMONSTRATION: not signed for clinical use"
+    assert [line.replace(f",{mark}", "", 1) for line in unsigned[1:]] == signed[1:]
+
+
+def test_every_reason_for_a_mark_is_in_it_and_in_the_files_name(models: dict[str, PredictionModel]) -> None:
+    model = models["group"]
+    assert mark_of(model) == ""
+    assert marked_name("answers.csv", "") == "answers.csv"
+    released = replace(model, policy={"release": "research"}, card={**model.card, "simulated": True})
+    mark = mark_of(released, signed=False)
+    assert [one.partition(":")[0] for one in mark.split("; ")] == [
+        "SIMULATED DATA",
+        "RESEARCH ONLY",
+        "DEMONSTRATION",
+    ]
+    assert marked_name("answers.csv", mark) == "answers_SIMULATED_DATA_RESEARCH_ONLY_DEMONSTRATION.csv"
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"a,b\n1,2\n", b"age\n1,2,3\n"])

@@ -590,6 +590,26 @@ def test_a_command_that_is_refused_names_file_and_place(file: Path) -> None:
     assert "DAT-15" in missing.err
 
 
+def test_options_that_do_not_apply_to_a_bundle_are_refused_by_name(file: Path, tmp_path: Path) -> None:
+    others = [
+        ("--no-keys",),
+        ("--range",),
+        ("--no-range",),
+        ("--workers", "1"),
+        ("--cluster", "tcp://127.0.0.1:8786"),
+        ("--contributions", tmp_path / "moved.parquet"),
+        ("--template", tmp_path / "template.csv"),
+    ]
+    for option, *value in others:
+        answer = command_line("predict", coded_folder(), file, "--fhir", option, *value)
+        assert answer.code == 2
+        said = f"{option}: CLI-01 this is no option of a FHIR Bundle of one patient. Leave {option} out."
+        assert answer.errors == [said]
+    both = command_line("predict", coded_folder(), file, "--fhir", "--range", "--workers", "2")
+    assert [line.partition(":")[0] for line in both.errors] == ["--range", "--workers"]
+    assert list(tmp_path.iterdir()) == [file], "nothing was written"
+
+
 def test_codes_of_the_examples_are_used() -> None:
     """The examples stay examples: each code stands in the dictionary that the model was trained with."""
     written = json.dumps(coded_model().dictionary)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -24,6 +25,7 @@ from predictor.cli.base import (
     rows_of,
     show,
 )
+from predictor.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from predictor.execution import Execution
@@ -36,6 +38,7 @@ MOST_WITH_RANGE = 20_000
 
 @app.command()
 def predict(
+    context: typer.Context,
     model: ModelPath,
     patients: Annotated[
         Path | None,
@@ -94,6 +97,8 @@ def predict(
     """Predict new patients: one answer per row, an estimate or the reason why there is none."""
     from predictor.api import model_folder
 
+    if fhir:
+        _refuse_others(context, ("fhir", "as_of", "out", "as_json"), "of a FHIR Bundle of one patient")
     folder = model_folder(model)
     if template is not None:
         _write_template(folder, template, model)
@@ -124,7 +129,31 @@ def predict(
             path="--contributions",
         )
     else:
+        if workers != 1:
+            fail_usage("workers are for a Parquet file", "Leave --workers out", path="--workers")
         _predict_table(folder, patients, day_of(as_of), out, ranges=ranges, keys=keys, as_json=as_json)
+
+
+def _refuse_others(context: typer.Context, known: Collection[str], what: str) -> None:
+    """Refuse options that would be passed over: who gave one expects that something came of it.
+
+    Raises
+    ------
+    ConfigError
+        CLI-01, for each of them.
+    """
+    problems: list[Problem] = []
+    for one in context.command.params:
+        source = context.get_parameter_source(one.name or "")
+        given = source is not None and source.name == "COMMANDLINE"
+        if one.param_type_name == "option" and given and one.name not in known:
+            off = one.secondary_opts and context.params[one.name or ""] is False
+            option = (one.secondary_opts if off else one.opts)[0]
+            problems.append(
+                Problem("CLI-01", f"this is no option {what}", f"Leave {option} out", path=option)
+            )
+    if problems:
+        raise ConfigError(problems)
 
 
 def _write_template(folder: Path, template: Path, model: str) -> None:
@@ -194,7 +223,6 @@ def _predict_bundle(
 
 
 def _where(workers: int, cluster: str | None) -> Execution:
-    from predictor.errors import ConfigError
     from predictor.execution import Execution, address_problem
 
     problem = address_problem(cluster, path="--cluster") if cluster is not None else None
