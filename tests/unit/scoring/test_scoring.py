@@ -243,7 +243,7 @@ def test_parts_of_another_model_or_option_are_not_kept(
     source, out = write(patients(), tmp_path / "in.parquet", group=20), tmp_path / "out.parquet"
     interrupted(source, out, monkeypatch, after=2)
     journal = json.loads((tmp_path / "out.parquet.partial" / "journal.json").read_text())
-    assert journal["options"] == {"range": True, "contributions": False, "keys": False}
+    assert journal["options"] == {"range": True, "contributions": False, "keys": False, "mark": ""}
     assert score_file(folder("random_forest"), source, out).resumed == 0
     interrupted(source, out, monkeypatch, after=2)
     assert score_file(folder(), source, out, ranges=False).resumed == 0
