@@ -20,7 +20,7 @@ from predictor.interoperability.risk_assessment import patient_resources
 from predictor.reports.content import PredictionReportV1
 from predictor.reports.patient import patient_views
 from predictor.service.estimates import in_time, record_estimate
-from predictor.service.results import Result, result_of
+from predictor.service.results import Result, keep_result, result_of
 from predictor.service.shelf import Offered
 from predictor.service.state import Service
 from predictor.service.wall import require, require_own_page, require_token, state
@@ -78,7 +78,7 @@ async def estimate(request: Request, model: str) -> Response:
         service.audit.record("refused", user=session.user, model=offered.id, outcome=codes)
         return fhir_answer(operation_outcome(error.problems), 422)
     source: dict[str, Any] = {"subject": found.inputs.subject, "basis": found.inputs.basis}
-    name = service.sessions.keep(session, Result(offered.id, found.view, source=source))
+    name = keep_result(service, session, Result(offered.id, found.view, source=source))
     written = patient_resources(found.view, **source, mark=offered.mark)
     return fhir_answer(written, headers={"location": f"/r/{name}"})
 

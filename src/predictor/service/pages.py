@@ -19,7 +19,8 @@ from predictor.errors import ConfigError, PredictorError
 from predictor.service.accounts import ROLES
 from predictor.service.estimates import answer_table, estimate_patient
 from predictor.service.form import PARTS, read_form
-from predictor.service.result_pages import keep_result, show_form, with_own_style
+from predictor.service.result_pages import show_form, with_own_style
+from predictor.service.results import Result, keep_result
 from predictor.service.sessions import Session
 from predictor.service.shelf import Offered
 from predictor.service.wall import (
@@ -213,7 +214,7 @@ async def estimate(request: Request, id_: str) -> Response:
         )
     service.count_estimate(session.user)
     view = await estimate_patient(service, offered, filled.values, pseudonym=pseudonym, user=session.user)
-    return to_page(f"/r/{keep_result(service, session, offered.id, view, form.texts)}")
+    return to_page(f"/r/{keep_result(service, session, Result(offered.id, view, form.typed))}")
 
 
 async def _sign_in_again(request: Request, offered: Offered) -> Response:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -20,13 +20,12 @@ from predictor.service.estimates import estimate_patient
 from predictor.service.form import FormField, read_form
 from predictor.service.guard import POLICY
 from predictor.service.queues import print_report
-from predictor.service.results import Result, result_of
+from predictor.service.results import Result, keep_result, result_of
 from predictor.service.sessions import Session
 from predictor.service.shelf import Offered
-from predictor.service.state import Service
 from predictor.service.wall import page, read_posted, require, state, to_page
 
-__all__ = ["keep_result", "router", "show_form", "with_own_style"]
+__all__ = ["router", "show_form", "with_own_style"]
 
 router = APIRouter()
 HTML = "text/html; charset=utf-8"
@@ -38,25 +37,6 @@ class _Beside(NamedTuple):
     label: str
     per100: str
     range: str
-
-
-def keep_result(
-    service: Service, session: Session, model: str, view: PredictionReportV1, texts: Mapping[str, str]
-) -> str:
-    """Keep a report with what was typed for it, and return its id.
-
-    Parameters
-    ----------
-    service : Service
-    session : Session
-    model : str
-        Its name in addresses.
-    view : PredictionReportV1
-    texts : mapping of str to str
-        As posted; the token is left out.
-    """
-    typed = {key: text for key, text in texts.items() if key != "token"}
-    return service.sessions.keep(session, Result(model, view, typed))
 
 
 async def _record(request: Request, action: str, session: Session, found: Result, outcome: str = "") -> None:
@@ -231,7 +211,7 @@ async def correct(request: Request, name: str) -> Response:
         )
     service.count_estimate(session.user)
     view = await estimate_patient(service, offered, filled.values, pseudonym=pseudonym, user=session.user)
-    made = keep_result(service, session, offered.id, view, form.texts)
+    made = keep_result(service, session, Result(offered.id, view, form.typed))
     await _record(request, "correction", session, before, outcome=view.report.id)
     return to_page(f"/r/{made}/corrected/{name}")
 

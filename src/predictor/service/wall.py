@@ -52,6 +52,11 @@ class Posted:
     texts: Mapping[str, str]
     files: Mapping[str, bytes]
 
+    @property
+    def typed(self) -> Mapping[str, str]:
+        """The texts without the form's token."""
+        return {name: text for name, text in self.texts.items() if name != "token"}
+
     def text(self, name: str) -> str:
         """Return a text without the spaces around it; empty where it is missing."""
         return self.texts.get(name, "").strip()
