@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import on_ci
+from machine import lacking
 from predictor.execution import Execution
 
 NO_DISTRIBUTED = "distributed is not installed. Install it: pip install 'response-predictor[scale]'"
@@ -60,7 +60,7 @@ class Cluster:
 def running_cluster(folder: Path, *, workers: int = 3) -> Iterator[Cluster]:
     """Start a cluster of workers with one thread each, and end exactly these processes."""
     if importlib.util.find_spec("distributed") is None:
-        (pytest.fail if on_ci() else pytest.skip)(NO_DISTRIBUTED)
+        lacking(NO_DISTRIBUTED)
     folder.mkdir(parents=True, exist_ok=True)
     about = folder / "scheduler.json"
     options = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(about)]

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from machine import lacking
 from postgres import Server, running_server
 from postgres import binaries as postgres_programs
 
@@ -30,22 +31,17 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 NO_CHROMIUM = "Chromium is not installed. Install it, e.g. with `apt-get install chromium`."
 
 
-def on_ci() -> bool:
-    """Say whether this is CI, where a check that cannot be made counts as failed."""
-    return os.environ.get("CI", "").lower() in {"1", "true"}
-
-
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a browser test where there is no browser; on CI, fail it."""
     if item.get_closest_marker("browser") and CHROMIUM is None:
-        (pytest.fail if on_ci() else pytest.skip)(NO_CHROMIUM)
+        lacking(NO_CHROMIUM)
 
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """Path of the browser; the test that asks for it is marked `browser`."""
     if CHROMIUM is None:
-        (pytest.fail if on_ci() else pytest.skip)(NO_CHROMIUM)
+        lacking(NO_CHROMIUM)
     return CHROMIUM
 
 
@@ -120,7 +116,7 @@ def postgres() -> Iterator[Server]:
     """A running PostgreSQL; on CI its absence is a failure."""
     if postgres_programs() is None:
         reason = "`postgres` is not in PATH. Install PostgreSQL, e.g. with `apt-get install postgresql`."
-        (pytest.fail if on_ci() else pytest.skip)(reason)
+        lacking(reason)
     with running_server() as server:
         yield server
 
@@ -134,5 +130,5 @@ def fhir_tools() -> Path:
             "FHIR_TOOLS names no folder with node_modules. Copy tests/interoperability/package*.json into a folder, "
             "run `npm ci --ignore-scripts` there, and set FHIR_TOOLS to it."
         )
-        (pytest.fail if on_ci() else pytest.skip)(reason)
+        lacking(reason)
     return folder

@@ -12,14 +12,16 @@ from zipfile import ZipFile, is_zipfile
 
 import numpy as np
 import pandas as pd
+import pytest
 
+from predictor.errors import ModelError
 from predictor.features.dataset import Feature
 from predictor.features.preprocessing import build_preprocessor
 from predictor.models.averaging import AveragedClassifier
 from predictor.models.compact import compact, refit_range
 from predictor.models.tuning import TunedClassifier
 from predictor.other_outcomes import GroupRate
-from predictor.prediction_model import InputField, PlanBaseline, PredictionModel
+from predictor.prediction_model import InputField, PlanBaseline, PredictionModel, load_prediction_model
 
 FEATURES = (
     Feature("age", "patients.age", "number", "Age", unit="years", limits=(18.0, 80.0)),
@@ -103,6 +105,14 @@ def _field(feature: Feature, values: pd.Series) -> InputField:
         importance=0.25,
         typical={"": float(values.median()) if number else str(counts.index[0])},
     )
+
+
+def refusal(folder: Path, **options: Any) -> str:
+    """Say why a model's folder is refused, which has to end a command with 4."""
+    with pytest.raises(ModelError) as caught:
+        load_prediction_model(folder, **options)
+    assert caught.value.exit_code == 4
+    return str(caught.value)
 
 
 def rehash(folder: Path, **changes: Any) -> None:

@@ -5,26 +5,21 @@ axe-core finds only a part of what can be wrong. A pass by a person with keyboar
 
 from __future__ import annotations
 
-import hashlib
 import io
-import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
+from accessible_pages import SPACING, violations
 from predictor.reports.content import PredictionReportV1
 from predictor.reports.render import render_patient_report
 from report_examples import OTHERS, arms_report, estimate_report, group_report, inputs, refusal_report
 
 pytestmark = pytest.mark.browser
-
-AXE_SHA256 = "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c"
-"""Of axe.min.js in axe-core 4.14.1 (MPL-2.0), which .ci/run fetches and this repository does not hold."""
 
 VIEWS = {
     "estimate": estimate_report(simulated=True, research_only=True),
@@ -34,20 +29,7 @@ VIEWS = {
     "arms": arms_report(),
     "refusal": refusal_report(),
 }
-SPACING = (
-    "* { line-height: 1.5 !important; letter-spacing: .12em !important; word-spacing: .16em !important } "
-    "p { margin-bottom: 2em !important }"
-)  # WCAG 1.4.12
-
 Open = Callable[..., Page]
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        yield running
-        running.close()
 
 
 @pytest.fixture
@@ -65,25 +47,6 @@ def opened(browser: Browser) -> Iterator[Open]:
     yield show
     for context in contexts:
         context.close()
-
-
-@pytest.fixture(scope="session")
-def axe() -> str:
-    """Give the source of axe-core, whose file the variable AXE_CORE names."""
-    named = os.environ.get("AXE_CORE", "")
-    if not named:
-        missing = pytest.fail if os.environ.get("CI", "").lower() in {"1", "true"} else pytest.skip
-        missing("AXE_CORE names no axe.min.js. `npm install --prefix FOLDER axe-core@4.14.1` fetches it.")
-    source = Path(named).read_bytes()
-    assert hashlib.sha256(source).hexdigest() == AXE_SHA256, "another axe-core than the pinned one"
-    return source.decode("utf-8")
-
-
-def violations(page: Page, axe: str) -> list[str]:
-    page.evaluate(axe)
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    assert len(found["passes"]) >= 15, "the page was not examined"
-    return [f"{one['id']}: {node['html'][:200]}" for one in found["violations"] for node in one["nodes"]]
 
 
 @pytest.mark.parametrize("name", VIEWS)

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page
-from test_accessibility import SPACING, axe, browser, violations  # noqa: F401 - the fixtures of the patients' pages
 
+from accessible_pages import SPACING, violations
 from trained_clinics import command_line, write_clinic
 
 pytestmark = pytest.mark.browser
@@ -36,7 +36,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.fixture
-def opened(browser: Browser, pages: dict[str, str]) -> Iterator[Open]:  # noqa: F811
+def opened(browser: Browser, pages: dict[str, str]) -> Iterator[Open]:
     """Show a page in a window of its own, offline; what its console says fails the test."""
     contexts, said = [], list[str]()
 
@@ -62,7 +62,7 @@ def opened(browser: Browser, pages: dict[str, str]) -> Iterator[Open]:  # noqa: 
 
 @pytest.mark.parametrize("name", ["small", "simulated"])
 @pytest.mark.parametrize("width", [1280, 320])
-def test_axe_finds_no_violation(opened: Open, axe: str, name: str, width: int) -> None:  # noqa: F811
+def test_axe_finds_no_violation(opened: Open, axe: str, name: str, width: int) -> None:
     assert violations(opened(name, width=width), axe) == []
 
 
@@ -98,7 +98,7 @@ def test_without_script_the_page_is_the_same_and_says_that_it_is_simulated(opene
     assert "6. Duplicates" in without
 
 
-def test_a_console_that_complains_is_heard(browser: Browser, pages: dict[str, str]) -> None:  # noqa: F811
+def test_a_console_that_complains_is_heard(browser: Browser, pages: dict[str, str]) -> None:
     heard = list[str]()
     context = browser.new_context(offline=True)
     page = context.new_page()

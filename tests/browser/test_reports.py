@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import socket
@@ -14,6 +13,7 @@ from typing import Literal
 
 import pytest
 
+from machine import lacking
 from predictor.reports.content import InputValue, PredictionReportV1
 from predictor.reports.render import render_model_report, render_patient_report
 from report_examples import (
@@ -59,8 +59,7 @@ def printed(browse: Browse, tmp_path: Path) -> Callable[[str], Path]:
     """Print a page to PDF as a clinic's browser would."""
     for tool in ("pdfinfo", "pdftotext"):
         if shutil.which(tool) is None:
-            missing = pytest.fail if os.environ.get("CI", "").lower() in {"1", "true"} else pytest.skip
-            missing(f"{tool} is not installed. Install it, e.g. with `apt-get install poppler-utils`.")
+            lacking(f"{tool} is not installed. Install it, e.g. with `apt-get install poppler-utils`.")
 
     def to_pdf(html: str) -> Path:
         page, pdf = tmp_path / "page.html", tmp_path / "page.pdf"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -13,14 +11,14 @@ from typing import Any
 from urllib.parse import urlparse
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
 from pypdf import PdfReader
-from test_accessibility import AXE_SHA256, SPACING
-from tests.trained_clinics import new_patients, trained
 
+from accessible_pages import SPACING, violations
 from predictor.prediction_model import load_prediction_model
 from predictor.service.accounts import Limiter
 from running_service import PASSWORD, Running, running_service
+from trained_clinics import new_patients, trained
 
 pytestmark = pytest.mark.browser
 
@@ -71,14 +69,6 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with running_service(models, tmp_path_factory.mktemp("service")) as found:
         found.service.estimates = Limiter(1000, 60)
         yield found
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        yield started
-        started.close()
 
 
 @pytest.fixture
@@ -472,28 +462,9 @@ def test_every_target_is_large_enough_and_every_page_has_its_landmarks(opened: O
         assert page.title(), name
 
 
-@pytest.fixture(scope="module")
-def axe() -> str:
-    named = os.environ.get("AXE_CORE", "")
-    if not named:
-        missing = pytest.fail if os.environ.get("CI", "").lower() in {"1", "true"} else pytest.skip
-        missing("AXE_CORE names no axe.min.js. `npm install --prefix FOLDER axe-core@4.14.1` fetches it.")
-    source = Path(named).read_bytes()
-    assert hashlib.sha256(source).hexdigest() == AXE_SHA256, "another axe-core than the pinned one"
-    return source.decode("utf-8")
-
-
 def test_axe_finds_no_violation_on_any_page(opened: Open, axe: str) -> None:
     page = opened("admin", bypass_csp=True).page
-    found: list[str] = []
-    for name in states(page):
-        page.evaluate(axe)
-        result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-        found += [
-            f"{name}: {one['id']}: {node['html'][:160]}"
-            for one in result["violations"]
-            for node in one["nodes"]
-        ]
+    found = [f"{name}: {one}" for name in states(page) for one in violations(page, axe)]
     assert found == []
 
 

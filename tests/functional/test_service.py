@@ -13,7 +13,6 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.trained_clinics import new_patients, trained
 
 from predictor.answers import mark_of, marked_name
 from predictor.errors import ConfigError, RefusedError
@@ -26,6 +25,7 @@ from predictor.service.estimates import answer_table
 from predictor.service.guard import MOST_BYTES, Guard
 from predictor.service.shelf import Offered, open_shelf
 from predictor.service.state import Service
+from trained_clinics import new_patients, trained
 
 PASSWORD = "horse battery staple"
 HOST = "http://localhost"

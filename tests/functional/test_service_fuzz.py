@@ -14,12 +14,12 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from tests.trained_clinics import new_patients, trained
 
 from predictor.prediction_model import load_prediction_model
 from predictor.service.accounts import Limiter
 from predictor.service.description import describe_interface
 from running_service import Running, running_service
+from trained_clinics import new_patients, trained
 
 EACH = 5_000
 """Cases of Schemathesis, and of Hypothesis: ten thousand together."""

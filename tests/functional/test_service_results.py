@@ -17,7 +17,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.trained_clinics import new_patients, trained
 
 from predictor.errors import Problem, ResourceError
 from predictor.prediction_model import load_prediction_model
@@ -25,6 +24,7 @@ from predictor.service.accounts import Limiter
 from predictor.service.queues import PRINT_QUEUE, Busy, Queue, print_report
 from predictor.service.shelf import open_shelf
 from running_service import Running, running_service
+from trained_clinics import new_patients, trained
 
 EVIDENCE = "The plans were dealt by chance in the development data"
 

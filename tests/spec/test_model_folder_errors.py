@@ -25,7 +25,7 @@ import numpy as np
 import pytest
 import skops.io
 
-from model_examples import example_model, rehash
+from model_examples import example_model, refusal, rehash
 from predictor.errors import ModelError, ResourceError
 from predictor.model_trial import try_estimator
 from predictor.prediction.reading import template
@@ -50,25 +50,6 @@ FILES = [
     "schema.json",
     "scorer.json",
 ]
-
-
-@pytest.fixture(scope="module")
-def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("saved") / "model"
-    save_prediction_model(example_model(), folder)
-    return folder
-
-
-@pytest.fixture
-def folder(saved: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(saved, tmp_path / "model"))
-
-
-def refusal(folder: Path, **options: Any) -> str:
-    with pytest.raises(ModelError) as caught:
-        load_prediction_model(folder, **options)
-    assert caught.value.exit_code == 4
-    return str(caught.value)
 
 
 def test_the_untouched_folder_loads_and_has_the_files_damaged_below(folder: Path) -> None:

@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model_examples import rehash
-from predictor.errors import ModelError
+from model_examples import refusal, rehash
 from predictor.execution import Execution
 from predictor.experiment import Training
 from predictor.models.archive import load_compact, save_compact
@@ -132,12 +131,6 @@ def test_many_patients_at_once_are_told_of_the_main_outcome_only(folder: Path, t
 
 
 # The folder
-
-
-def refusal(folder: Path) -> str:
-    with pytest.raises(ModelError) as caught:
-        load_prediction_model(folder)
-    return str(caught.value)
 
 
 def change(folder: Path, name: str, edit: Callable[[Any], None]) -> None:

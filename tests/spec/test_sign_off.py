@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model_examples import example_model, rehash
+from model_examples import refusal, rehash
 from predictor.errors import ConfigError, ModelError, RefusedError, ResourceError
 from predictor.interoperability.cards import card_of
 from predictor.interoperability.risk_assessment import patient_resources
-from predictor.prediction_model import load_prediction_model, save_prediction_model
+from predictor.prediction_model import load_prediction_model
 from predictor.reports.content import SignedOff
 from predictor.reports.patient import patient_views
 from predictor.reports.render import render_patient_report
@@ -37,18 +37,6 @@ WHO = "Dr A. Example, consultant psychiatrist"
 
 
 @pytest.fixture(scope="module")
-def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("saved") / "model"
-    save_prediction_model(example_model(), folder)
-    return folder
-
-
-@pytest.fixture
-def folder(saved: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(saved, tmp_path / "model"))
-
-
-@pytest.fixture(scope="module")
 def key(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes]:
     """A private key's file, and the public key."""
     path = tmp_path_factory.mktemp("key") / "key.pem"
@@ -63,13 +51,6 @@ def approve(folder: Path, key: tuple[Path, bytes] | None = None, **more: Any) ->
     options = {"now": NOW, "replace": False} | {k: more.pop(k) for k in ("now", "replace") if k in more}
     approval = approval_of(WHO, ["minutes of the board of 30 March"], **more)
     return give_sign_off(folder, approval, key=key and key[0], **options)
-
-
-def refusal(folder: Path, **options: Any) -> str:
-    with pytest.raises(ModelError) as caught:
-        load_prediction_model(folder, **options)
-    assert caught.value.exit_code == 4
-    return str(caught.value)
 
 
 def test_the_command_records_who_when_on_what_and_until_when(
