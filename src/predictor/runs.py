@@ -134,10 +134,8 @@ def verify_runs(folders: Sequence[Path]) -> dict[str, tuple[Problem, ...]]:
     return {folder.name: verify_run(folder) for folder in folders}
 
 
-def send_run(
-    folder: Path, *, root: Path, allowed_hosts: Sequence[str] = (), once: bool = True
-) -> TrackingRecord:
-    """Tell tracking of a finished run what the run's own folder says.
+def send_run(folder: Path, *, root: Path, allowed_hosts: Sequence[str] = ()) -> TrackingRecord:
+    """Tell tracking of a finished run what the run's own folder says; nothing where it is there already.
 
     Parameters
     ----------
@@ -146,8 +144,6 @@ def send_run(
         The project; the embedded store lies below it.
     allowed_hosts : sequence of str
         Hosts https may go to. What the folder says does not count here.
-    once : bool
-        Whether to send nothing where the run is there already.
 
     Raises
     ------
@@ -165,7 +161,7 @@ def send_run(
             root=root,
             run_name=folder.name,
             allowed_hosts=allowed_hosts,
-            once=once,
+            once=True,
         )
 
 

@@ -14,7 +14,7 @@ from predictor.errors import ConfigError, DataError, PredictorError
 from predictor.features.preprocessing import encoded_columns
 from predictor.models import tuning
 from predictor.study import Study, site_labels
-from predictor.validation.resampling import fit_candidates, predict_fold
+from predictor.validation.resampling import cross_validate, fit_candidates
 from predictor.validation.splits import Fold, leave_one_group_out, repeated_folds
 
 CANARY = "7351"
@@ -72,7 +72,7 @@ def test_lea_02_courses_of_one_patient_are_never_on_both_sides(
 
     inner_splits = tuning.inner_splits
     monkeypatch.setattr(tuning, "inner_splits", spy)
-    predict_fold(study.protocol, dataset, y, folds[0])
+    cross_validate(study.protocol, dataset, y, folds[:1])
     assert seen
     for groups, splits in seen:
         assert same_partition(groups, dataset.groups[folds[0].train])

@@ -152,7 +152,7 @@ def duplicate_pairs(X: pd.DataFrame, own: np.ndarray) -> pd.DataFrame:
     if len(codes) * codes.size / 2 > MOST_COMPARED:
         candidates, most = _equal_rows(codes), 0.0
     else:
-        candidates, most = _close_rows(codes, NEARLY), NEARLY
+        candidates, most = _close_rows(codes), NEARLY
     surprise = np.column_stack([_surprise(codes[:, j]) for j in range(codes.shape[1])])
     threshold = np.log(len(codes) * (len(codes) - 1) / 2 / EXPECTED) if len(codes) > 1 else np.inf
     found = []
@@ -173,14 +173,14 @@ def _surprise(codes: np.ndarray) -> np.ndarray:
     return np.where(known, -np.log(counts[np.maximum(codes, 0)] / max(known.sum(), 1)), 0.0)
 
 
-def _close_rows(codes: np.ndarray, share: float) -> list[tuple[int, int]]:
-    """Pairs that differ in at most a share of the values that both have."""
+def _close_rows(codes: np.ndarray) -> list[tuple[int, int]]:
+    """Pairs that differ in at most a tenth of the values that both have."""
     known = codes >= 0
     found = []
     for i in range(len(codes) - 1):
         both = known[i] & known[i + 1 :]
         differ = (both & (codes[i] != codes[i + 1 :])).sum(axis=1)
-        close = np.flatnonzero((differ <= share * both.sum(axis=1)) & both.any(axis=1))
+        close = np.flatnonzero((differ <= NEARLY * both.sum(axis=1)) & both.any(axis=1))
         found += [(i, i + 1 + int(k)) for k in close]
     return found
 

@@ -142,9 +142,6 @@ class Column(Declared):
         return self.name or self.quantity or header
 
 
-DayMap = dict[str, int | Literal["ignore"]]
-
-
 class Visits(Declared):
     """Visit labels and the day, relative to day 0, that each one stands for."""
 

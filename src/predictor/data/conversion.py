@@ -17,7 +17,7 @@ from predictor.errors import Problem, ResourceError
 if TYPE_CHECKING:
     from predictor.data.analytes import Analyte
 
-__all__ = ["UnitError", "can_convert", "convert", "is_unit"]
+__all__ = ["UnitError", "can_convert", "convert"]
 
 
 class UnitError(ValueError):
@@ -67,20 +67,6 @@ def convert(values: np.ndarray, given: str, wanted: str, analyte: Analyte | None
 def can_convert() -> bool:
     """Say whether the extra ``units`` is installed."""
     return all(find_spec(name) is not None for name in ("pint", "ucumvert"))
-
-
-def is_unit(code: str) -> bool:
-    """Say whether UCUM knows this code.
-
-    Parameters
-    ----------
-    code : str
-    """
-    try:
-        _quantity(code)
-    except UnitError:
-        return False
-    return True
 
 
 @cache

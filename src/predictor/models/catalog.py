@@ -15,9 +15,9 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from predictor.models.boosting import BoostedTrees, boosted_scores
 from predictor.models.elastic_net import ElasticNetLogistic, elastic_net_scores
 from predictor.models.forest import ExtraTrees, Forest
-from predictor.models.search import candidates, count
+from predictor.models.search import candidates
 
-__all__ = ["FAMILIES", "Family", "family", "family_candidates", "family_count", "validate_params"]
+__all__ = ["FAMILIES", "Family", "family", "family_candidates", "validate_params"]
 
 MOST_TREES = 100
 MOST_DRAWN = 5000
@@ -233,7 +233,7 @@ def family_candidates(
         would not fit a model's folder), or more than 1,000 rounds of boosting.
     """
     fixed = dict(params or {})
-    space = _space(type_, fixed, search)
+    space = {name: axis for name, axis in (search or family(type_).space).items() if name not in fixed}
     chosen = [{**fixed, **values} for values in candidates(space, n or family(type_).n_candidates, seed)]
     for values in chosen:
         family(type_).make(seed).set_params(**values)._validate_params()
@@ -247,19 +247,3 @@ def family_candidates(
         msg = f"Boosting has at most {MOST_ROUNDS:,} rounds. Write {rounds}: {MOST_ROUNDS} or fewer."
         raise ValueError(msg)
     return chosen
-
-
-def family_count(
-    type_: str,
-    *,
-    params: Mapping[str, Any] | None = None,
-    search: Mapping[str, Any] | None = None,
-    n: int | None = None,
-) -> int:
-    """Count what `family_candidates` lists, without listing it."""
-    return count(_space(type_, params or {}, search), n or family(type_).n_candidates)
-
-
-def _space(type_: str, fixed: Mapping[str, Any], search: Mapping[str, Any] | None) -> dict[str, Any]:
-    space = search or family(type_).space
-    return {name: axis for name, axis in space.items() if name not in fixed}

@@ -14,7 +14,7 @@ from typing import Any
 
 from scipy.stats import qmc
 
-__all__ = ["Axis", "candidates", "count", "read_axis"]
+__all__ = ["Axis", "candidates", "read_axis"]
 
 MOST_DRAWS = 4096
 
@@ -42,7 +42,7 @@ def candidates(space: Mapping[str, Any], n: int, seed: int) -> list[dict[str, An
     Returns
     -------
     list of dict
-        `count` different candidates. Points are a scrambled Halton sequence: with few candidates it leaves no
+        All different. Points are a scrambled Halton sequence: with few candidates it leaves no
         region empty, as random draws do.
 
     Raises
@@ -51,7 +51,6 @@ def candidates(space: Mapping[str, Any], n: int, seed: int) -> list[dict[str, An
         For an axis that is none of the five forms.
     """
     axes = {name: read_axis(axis) for name, axis in space.items()}
-    wanted = count(space, n)
     grid = [axis.values for axis in axes.values() if axis.values is not None]
     if len(grid) == len(axes) and math.prod(map(len, grid)) <= n:
         return [dict(zip(axes, values, strict=True)) for values in itertools.product(*grid)]
@@ -63,19 +62,9 @@ def candidates(space: Mapping[str, Any], n: int, seed: int) -> list[dict[str, An
         }
         if candidate not in chosen:
             chosen.append(candidate)
-        if len(chosen) == wanted:
+        if len(chosen) == n:
             break
     return chosen
-
-
-def count(space: Mapping[str, Any], n: int) -> int:
-    """Count the candidates that `candidates` gives: ``n``, or the size of the grid where that is smaller."""
-    size = 1
-    for axis in map(read_axis, space.values()):
-        if axis.values is None:
-            return n
-        size *= len(axis.values)
-    return min(n, size)
 
 
 def read_axis(axis: Any) -> Axis:

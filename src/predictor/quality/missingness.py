@@ -13,7 +13,6 @@ from predictor.quality.suppression import shown_shares
 __all__ = ["SMALL_SITES", "missingness_table"]
 
 SMALL_SITES = "smaller ones"
-FURTHER_APART = 0.10
 
 
 def missingness_table(X: pd.DataFrame, parts: Mapping[str, np.ndarray]) -> pd.DataFrame:

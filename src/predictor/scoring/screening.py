@@ -6,7 +6,7 @@ said about a patient, and why, is decided in one place.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,6 @@ from predictor.features.columns import Categories, RawColumns
 from predictor.prediction_model import InputField, PredictionModel
 
 __all__ = ["plans_of", "sound_rows"]
-
-Codes = tuple[np.ndarray, Sequence[Any]]
 
 
 def sound_rows(model: PredictionModel, raw: RawColumns, n: int, plan: Categories) -> np.ndarray:

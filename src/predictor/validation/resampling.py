@@ -36,7 +36,6 @@ __all__ = [
     "cross_validate",
     "fit_candidates",
     "fold_predictions",
-    "predict_fold",
 ]
 
 
@@ -135,20 +134,6 @@ def predict_references(
         pipeline.fit(train[list(columns)], y[observed])
         predictions[name] = pipeline.predict_proba(test[list(columns)])[:, 1]
     return predictions
-
-
-def predict_fold(protocol: Protocol, dataset: Dataset, y: np.ndarray, fold: Fold) -> FoldResult:
-    """Run the whole procedure on one outer fold.
-
-    Parameters
-    ----------
-    protocol : Protocol
-    dataset : Dataset
-    y : ndarray of shape (n,)
-    fold : Fold
-    """
-    (result,) = cross_validate(protocol, dataset, y, [fold])
-    return result
 
 
 def cross_validate(

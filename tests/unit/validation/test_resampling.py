@@ -23,7 +23,6 @@ from predictor.validation.resampling import (
     cross_validate,
     fit_candidates,
     fold_predictions,
-    predict_fold,
 )
 from predictor.validation.splits import Fold, repeated_folds
 
@@ -68,7 +67,7 @@ def example(n: int = 160) -> tuple[Dataset, np.ndarray, list[Fold]]:
 @pytest.fixture(scope="module")
 def average() -> FoldResult:
     dataset, y, folds = example()
-    return predict_fold(protocol(), dataset, y, folds[0])
+    return cross_validate(protocol(), dataset, y, folds[:1])[0]
 
 
 def inner_results(y: np.ndarray, train: np.ndarray) -> tuple[dict[str, float], dict[str, np.ndarray]]:
@@ -137,7 +136,7 @@ def test_the_average_of_a_fold_is_that_of_its_candidates(average: FoldResult) ->
 @pytest.mark.parametrize("judge", ["selection", "random_forest | all"])
 def test_another_judge_changes_nothing_of_the_candidates(average: FoldResult, judge: str) -> None:
     dataset, y, folds = example()
-    other = predict_fold(protocol(judge), dataset, y, folds[0])
+    (other,) = cross_validate(protocol(judge), dataset, y, folds[:1])
     for name in (c.name for c in protocol().candidates):
         np.testing.assert_array_equal(other.predictions[name], average.predictions[name])
     assert other.inner_log_loss == average.inner_log_loss
@@ -164,7 +163,7 @@ def test_outcomes_of_the_test_part_change_neither_weights_nor_predictions(judge:
     dataset, y, folds = example()
     flipped = y.copy()
     flipped[folds[0].test] = 1 - y[folds[0].test]
-    one, other = (predict_fold(protocol(judge), dataset, target, folds[0]) for target in (y, flipped))
+    one, other = (cross_validate(protocol(judge), dataset, target, folds[:1])[0] for target in (y, flipped))
     assert one.weights == other.weights
     assert one.inner_log_loss == other.inner_log_loss
     np.testing.assert_array_equal(one.points, other.points)
@@ -208,7 +207,7 @@ def test_points_of_a_member_add_up_to_its_distance_from_the_mean_log_odds_of_the
     train, test = folds[0].train, folds[0].test
     seed = int(np.random.SeedSequence([4, 0, 0]).generate_state(1)[0])
     tuned = fit_candidates(protocol(), dataset, y, train, seed=seed)
-    result = predict_fold(protocol(), dataset, y, folds[0])
+    (result,) = cross_validate(protocol(), dataset, y, folds[:1])
     total = np.zeros(len(test))
     for name, one in tuned.items():
         columns = list(one.model.feature_names_in_)
