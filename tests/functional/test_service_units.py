@@ -10,12 +10,12 @@ from dataclasses import replace
 
 import httpx
 import pytest
-from tests.trained_clinics import new_patients, trained
 
 from model_examples import rehash
 from predictor.prediction_model import PredictionModel, load_prediction_model
 from predictor.service.accounts import Limiter
 from running_service import Running, running_service
+from trained_clinics import new_patients, trained
 
 
 @pytest.fixture(scope="module")
