@@ -23,7 +23,7 @@ __all__ = ["check", "evaluate_model", "load_config", "predict", "report", "simul
 
 __version__ = "0.1.0"
 
-_HOME = {
+HOME = {
     "check": "predictor.checking",
     "evaluate_model": "predictor.api",
     "load_config": "predictor.config.loading",
@@ -35,11 +35,11 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    if name not in HOME:
         msg = f"module 'predictor' has no attribute {name!r}"
         raise AttributeError(msg)
-    return getattr(import_module(_HOME[name]), name)
+    return getattr(import_module(HOME[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOME])
+    return sorted([*globals(), *HOME])

@@ -25,17 +25,17 @@ from predictor.errors import ConfigError, Problem
 
 __all__ = ["LoadedConfig", "dump_config", "hash_of", "load_config"]
 
-_IN_DICTIONARY = "dictionary."
+IN_DICTIONARY = "dictionary."
 # Problems that say nothing new where the part of the file that they compare with did not pass itself.
-_FOLLOW_UPS = {
+FOLLOW_UPS = {
     "features": {"CFG-21", "CFG-22"},
     "features.groups": {"CFG-21"},
     "features.sets": {"CFG-22"},
     "models": {"CFG-23"},
     "outcomes": {"CFG-24", "CFG-33"},
 }
-_NEED_DAYS = {"CFG-15", "CFG-25", "CFG-31", "CFG-35", "LEA-03"}
-_TELL_DAYS = {"name", "known", "instrument", "analyte", "measure", "item", "score", "day"}
+NEED_DAYS = {"CFG-15", "CFG-25", "CFG-31", "CFG-35", "LEA-03"}
+TELL_DAYS = {"name", "known", "instrument", "analyte", "measure", "item", "score", "day"}
 
 
 @dataclass(frozen=True)
@@ -94,8 +94,8 @@ class _Files:
         if problem.file:
             return problem
         path, file, places = problem.path, self.config, self.places
-        if path.startswith(_IN_DICTIONARY):
-            path, file, places = path.removeprefix(_IN_DICTIONARY), self.dictionary, self.dictionary_places
+        if path.startswith(IN_DICTIONARY):
+            path, file, places = path.removeprefix(IN_DICTIONARY), self.dictionary, self.dictionary_places
         while path and path not in places:
             path = path.rpartition(".")[0]
         place = places.get(path)
@@ -178,14 +178,14 @@ def _dictionary(draft: _Draft, text: YamlText, path: Path) -> Mended[Dictionary]
     found = read_yaml(resolved, draft.files.dictionary)
     draft.files.dictionary_places = found.places
     draft.problems += [
-        replace(problem, path=_IN_DICTIONARY + problem.path if problem.path else "")
+        replace(problem, path=IN_DICTIONARY + problem.path if problem.path else "")
         for problem in found.problems
     ]
     if found.data is None:
         return None
     mended = mend(Dictionary, found)
-    mended.touched = {_IN_DICTIONARY + touched for touched in mended.touched}
-    draft.problems += [replace(problem, path=_IN_DICTIONARY + problem.path) for problem in mended.problems]
+    mended.touched = {IN_DICTIONARY + touched for touched in mended.touched}
+    draft.problems += [replace(problem, path=IN_DICTIONARY + problem.path) for problem in mended.problems]
     return mended
 
 
@@ -195,9 +195,9 @@ def _between(config: Mended[Config], dictionary: Mended[Dictionary] | None) -> l
         return []
     declared = dictionary.value if dictionary else None
     lost = config.lost | (dictionary.lost if dictionary else set())
-    silent = {code for path in config.touched for code in _FOLLOW_UPS.get(path, ())}
+    silent = {code for path in config.touched for code in FOLLOW_UPS.get(path, ())}
     if declared is None or (dictionary and any(map(_may_hide_days, dictionary.touched))):
-        silent |= _NEED_DAYS
+        silent |= NEED_DAYS
     if declared is None:
         silent.add("CFG-20")
     found = find_problems(config.value, declared or Dictionary({}), lost=lost)
@@ -217,7 +217,7 @@ def _may_hide_days(touched: str) -> bool:
         return len(parts) == 2 or parts[2] in ("columns", "known", "visits")
     key = parts[3].rpartition(".")[2]
     if parts[2] == "columns":
-        return key in _TELL_DAYS or key not in Column.model_fields
+        return key in TELL_DAYS or key not in Column.model_fields
     return parts[2] in ("known", "visits")
 
 
@@ -254,7 +254,7 @@ def _source_files(draft: _Draft, dictionary: Mended[Dictionary], base: Path) -> 
         written = table.source.file
         if written is None:
             continue
-        key = f"{_IN_DICTIONARY}{name}.source.{'path' if table.source.sql is None else 'sql.url'}"
+        key = f"{IN_DICTIONARY}{name}.source.{'path' if table.source.sql is None else 'sql.url'}"
         resolved = draft.territory.resolve(written, base, key)
         if not isinstance(resolved, Problem):
             found.append((name, resolved))

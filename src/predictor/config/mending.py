@@ -22,10 +22,10 @@ __all__ = ["Mended", "mend"]
 Model = TypeVar("Model", bound=BaseModel)
 Loc = tuple[str | int, ...]
 
-_MOST_ROUNDS = 12
-_GIVE_A_NAME = ("name", "instrument", "analyte", "measure", "item", "score", "assay")
+MOST_ROUNDS = 12
+GIVE_A_NAME = ("name", "instrument", "analyte", "measure", "item", "score", "assay")
 # Stand-ins for required keys that are missing, chosen so that no check between sections stumbles over them.
-_STAND_INS: dict[str, Any] = {
+STAND_INS: dict[str, Any] = {
     "version": 1,
     "experiment": {"name": "placeholder", "question": "-"},
     "name": "placeholder",
@@ -106,7 +106,7 @@ def mend(model: type[Model], text: YamlText) -> Mended[Model]:
     result: Mended[Model] = Mended(touched=set(text.refused))
     result.lost |= {path.rpartition(".")[2] for path in text.refused}
     data = copy.deepcopy(text.data)
-    for _ in range(_MOST_ROUNDS):
+    for _ in range(MOST_ROUNDS):
         try:
             result.value = model.model_validate(data)
         except ValidationError as error:
@@ -155,11 +155,11 @@ def _rename(data: Any, loc: Loc, meant: Loc, places: dict[str, Place]) -> None:
 def _fill(data: Any, loc: Loc, result: Mended[Any]) -> None:
     name = str(loc[-1])
     parent = _at(data, loc[:-1])
-    stands_in = name in _STAND_INS and not (name == "features" and loc[0] == "models")
+    stands_in = name in STAND_INS and not (name == "features" and loc[0] == "models")
     if name == "features" and len(loc) == 3 and loc[0] == "models":
         parent[name] = [PLACEHOLDER]
     elif stands_in and isinstance(parent, dict):
-        parent[name] = copy.deepcopy(_STAND_INS[name])
+        parent[name] = copy.deepcopy(STAND_INS[name])
     else:
         _drop(data, loc[:-1], result)
     result.touched.add(_path(loc))
@@ -186,7 +186,7 @@ def _drop(data: Any, loc: Loc, result: Mended[Any]) -> None:
 def _lose(loc: Loc, result: Mended[Any]) -> None:
     """Remember names that are declared but did not pass; where a column's name is unknown, its whole table's."""
     result.lost.add(str(loc[-1]))
-    if len(loc) > 1 and loc[1] == "columns" and (len(loc) <= 3 or loc[-1] in _GIVE_A_NAME):
+    if len(loc) > 1 and loc[1] == "columns" and (len(loc) <= 3 or loc[-1] in GIVE_A_NAME):
         result.lost.add(str(loc[0]))
 
 

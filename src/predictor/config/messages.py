@@ -20,7 +20,7 @@ from predictor.errors import Problem
 
 __all__ = ["Mistake", "alternatives_at", "keys_of", "mistakes_of", "nearest", "suggestion"]
 
-_NAMES = {
+NAMES = {
     "string_type": "text",
     "int_type": "a whole number",
     "int_from_float": "a whole number",
@@ -31,15 +31,15 @@ _NAMES = {
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
 }
-_LIMITS = {
+LIMITS = {
     "greater_than": ("gt", "above"),
     "greater_than_equal": ("ge", "at least"),
     "less_than": ("lt", "below"),
     "less_than_equal": ("le", "at most"),
 }
-_A_NUMBER = {"above": "a number above", "at least": "a number of at least"}
-_A_NUMBER |= {"below": "a number below", "at most": "a number of at most"}
-_REFERENCE = "[^.\\s]+"
+A_NUMBER = {"above": "a number above", "at least": "a number of at least"}
+A_NUMBER |= {"below": "a number below", "at most": "a number of at most"}
+REFERENCE = "[^.\\s]+"
 
 
 @dataclass(frozen=True)
@@ -187,13 +187,13 @@ def _plain(limit: float) -> str:
 def _value_problem(path: str, items: list[Any], came: str, value: Any, place: Place | None) -> Problem:
     first, context = items[0], items[0].get("ctx", {})
     kind = first["type"]
-    if kind in _LIMITS:
-        key, words = _LIMITS[kind]
+    if kind in LIMITS:
+        key, words = LIMITS[kind]
         code = "CFG-12" if path.endswith(("n_splits", "n_repeats")) else "CFG-28"
         return Problem(
             code,
             f"expected {words} {_plain(context[key])}, came {came}",
-            f"Write {_A_NUMBER[words]} {_plain(context[key])}",
+            f"Write {A_NUMBER[words]} {_plain(context[key])}",
             path,
         )
     if kind in ("literal_error", "union_tag_invalid"):
@@ -205,7 +205,7 @@ def _value_problem(path: str, items: list[Any], came: str, value: Any, place: Pl
     if kind in ("too_short", "too_long"):
         message = f"expected {first['msg'].split('should have ')[-1].split(' after')[0]}"
         return Problem("CFG-28", message, "Write them all, or leave the key out where it may be", path)
-    expected = list(dict.fromkeys(_NAMES.get(item["type"], "another value") for item in items))
+    expected = list(dict.fromkeys(NAMES.get(item["type"], "another value") for item in items))
     remedy = _type_remedy(expected, value, place)
     return Problem("CFG-07", f"expected {' or '.join(expected)}, came {came}", remedy, path)
 
@@ -230,7 +230,7 @@ def _choice_problem(path: str, expected: str, came: str, value: Any, place: Plac
 
 
 def _form_problem(path: str, pattern: str, came: str) -> Problem:
-    if _REFERENCE in pattern:
+    if REFERENCE in pattern:
         message = f"expected table.column with one dot and no space, came {came}"
         return Problem(
             "CFG-29", message, "Write the table's name, a dot, and the column's name in the dictionary", path

@@ -14,7 +14,7 @@ from predictor.errors import Problem
 
 __all__ = ["override"]
 
-_ORIGIN = "--set"
+ORIGIN = "--set"
 
 
 def override(text: YamlText, overrides: Sequence[str]) -> list[Problem]:
@@ -33,12 +33,12 @@ def override(text: YamlText, overrides: Sequence[str]) -> list[Problem]:
         if not equals or not path:
             message = "an override is a key path, =, and a value"
             problems.append(
-                Problem("CFG-44", message, "Write --set validation.outer.n_repeats=1", file=_ORIGIN)
+                Problem("CFG-44", message, "Write --set validation.outer.n_repeats=1", file=ORIGIN)
             )
             continue
-        value = parse_yaml(written, _ORIGIN)
+        value = parse_yaml(written, ORIGIN)
         if value.problems:
-            problems += [Problem(p.code, p.message, p.remedy, path, _ORIGIN) for p in value.problems]
+            problems += [Problem(p.code, p.message, p.remedy, path, ORIGIN) for p in value.problems]
             continue
         refused = _put(text, path.split("."), value)
         problems += [refused] if refused else []
@@ -60,7 +60,7 @@ def _put(text: YamlText, parts: list[str], value: YamlText) -> Problem | None:
     for known in [known for known in text.places if known == path or known.startswith(f"{path}.")]:
         del text.places[known]
     for inside, place in value.places.items():
-        text.places[f"{path}.{inside}" if inside else path] = Place(None, place.text, place.quoted, _ORIGIN)
+        text.places[f"{path}.{inside}" if inside else path] = Place(None, place.text, place.quoted, ORIGIN)
     return None
 
 
@@ -73,7 +73,7 @@ def _unknown(data: Any, parts: list[str]) -> Problem | None:
         if known is not None and part not in known:
             whole = f"Set `{'.'.join(parts[:position])}` as a whole"
             remedy = suggestion(part, known, what="keys") if known else whole
-            return Problem("CFG-44", f'there is no "{part}" to set', remedy, ".".join(parts), _ORIGIN)
+            return Problem("CFG-44", f'there is no "{part}" to set', remedy, ".".join(parts), ORIGIN)
         if isinstance(here, list):
             here = here[int(part)]
         elif isinstance(here, dict):

@@ -11,8 +11,8 @@ from predictor.errors import Problem
 
 __all__ = ["Territory", "project_root"]
 
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
-_MARKS = ("pyproject.toml", ".git")
+SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+MARKS = ("pyproject.toml", ".git")
 
 
 def project_root(config: Path) -> Path:
@@ -25,7 +25,7 @@ def project_root(config: Path) -> Path:
     """
     folder = config.resolve().parent
     for ancestor in (folder, *folder.parents):
-        if any((ancestor / mark).exists() for mark in _MARKS):
+        if any((ancestor / mark).exists() for mark in MARKS):
             return ancestor
     return folder
 
@@ -56,7 +56,7 @@ class Territory:
         """
         if written.startswith(("\\\\", "//")):
             return _refusal(written, "a network share is no path here", path)
-        if _SCHEME.match(written):
+        if SCHEME.match(written):
             return _refusal(written, "an address or a drive is no path here", path)
         if written.startswith("~"):
             return _refusal(written, "~ is not expanded", path)

@@ -24,7 +24,7 @@ from predictor.execution import address_problem
 
 __all__ = ["count_fits", "find_problems"]
 
-_LOCAL_HOSTS = ("127.0.0.1", "localhost")
+LOCAL_HOSTS = ("127.0.0.1", "localhost")
 FAR_TOO_MANY = 20  # times the limit: more likely a slip than a wish
 
 
@@ -190,7 +190,7 @@ def _tracking(config: Config) -> Iterator[Problem]:
         host, port, user = parts.hostname, parts.port, parts.username
     except ValueError:
         host, port, user, parts = None, None, None, urlsplit("")
-    local = parts.scheme == "http" and host in _LOCAL_HOSTS and port is not None
+    local = parts.scheme == "http" and host in LOCAL_HOSTS and port is not None
     remote = parts.scheme == "https" and host in allowed
     if not (local or remote) or user is not None:
         remedy = "Write embedded, http://127.0.0.1:PORT, or https with a host in tracking.allowed_hosts"

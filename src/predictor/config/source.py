@@ -22,7 +22,7 @@ DATABASES = {
 }
 """Beginnings of a database's address, and which database each means."""
 
-_BY_SUFFIX: dict[str, Format] = {
+BY_SUFFIX: dict[str, Format] = {
     ".xlsx": "excel",
     ".xlsm": "excel",
     ".parquet": "parquet",
@@ -161,7 +161,7 @@ class Source(Declared):
             return "sql"
         if self.fhir is not None:
             return "fhir"
-        return self.format or _BY_SUFFIX.get(PurePath(self.path).suffix.lower(), "csv")
+        return self.format or BY_SUFFIX.get(PurePath(self.path).suffix.lower(), "csv")
 
     @property
     def file(self) -> str | None:

@@ -45,12 +45,12 @@ MAX_DEPTH = 20
 MAX_NODES = 20_000
 PLACEHOLDER = "placeholder.placeholder"
 
-_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_AMBIGUOUS = re.compile(
+INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
+FLOAT = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+AMBIGUOUS = re.compile(
     r"[-+]?(0[0-9_][0-9_.]*|0[xob][0-9A-Fa-f_]+|[0-9][0-9_]*_[0-9_.]*|[0-9]+(:[0-9]+)+(\.[0-9]*)?|\.(inf|Inf|INF)|\.(nan|NaN|NAN))"
 )
-_WORDS: dict[str, Any] = {
+WORDS: dict[str, Any] = {
     "true": True,
     "True": True,
     "TRUE": True,
@@ -58,9 +58,9 @@ _WORDS: dict[str, Any] = {
     "False": False,
     "FALSE": False,
 }
-_WORDS |= {"": None, "~": None, "null": None, "Null": None, "NULL": None}
-_LONGEST_NUMBER = 40
-_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+WORDS |= {"": None, "~": None, "null": None, "Null": None, "NULL": None}
+LONGEST_NUMBER = 40
+UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class _UnreadableError(Exception):
     """Reading cannot go on; the problem is already recorded."""
 
 
-_REFUSED: Any = object()
+REFUSED: Any = object()
 
 
 @dataclass
@@ -237,7 +237,7 @@ class _Reader:
             self._start_document(event)
         elif isinstance(event, AliasEvent):
             self._refuse(event, "CFG-04", "aliases (*) are not allowed", "Write the value out")
-            self._store(_REFUSED, event)
+            self._store(REFUSED, event)
         elif isinstance(event, (ScalarEvent, MappingStartEvent, SequenceStartEvent)):
             self._node(event)
 
@@ -262,7 +262,7 @@ class _Reader:
                 event, "CFG-03", "tags (!) are not allowed; nothing was run", "Write the plain value"
             )
         if isinstance(event, ScalarEvent):
-            if unseen := _UNSEEN.search(event.value):
+            if unseen := UNSEEN.search(event.value):
                 message = f"not valid YAML: a character that nobody sees (U+{ord(unseen[0]):04X})"
                 self._stop(event, "CFG-30", message, "Delete it")
             self._scalar(event, tagged=tagged)
@@ -271,7 +271,7 @@ class _Reader:
             self._stop(event, "CFG-05", f"nested deeper than {MAX_DEPTH} levels", "Flatten it")
         container: dict[str, Any] | list[Any] = {} if isinstance(event, MappingStartEvent) else []
         path = self._here()
-        self._store(_REFUSED if tagged else container, event)
+        self._store(REFUSED if tagged else container, event)
         self._open.append(_Open(container, path))
 
     def _scalar(self, event: ScalarEvent, *, tagged: bool) -> None:
@@ -281,12 +281,12 @@ class _Reader:
             return
         quoted = event.style is not None and event.style != ""
         value = event.value if quoted else _resolve(event.value)
-        if value is _REFUSED and not tagged:
+        if value is REFUSED and not tagged:
             message = f"{event.value} without quotes is read differently by different YAML versions"
             self._refuse(
                 event, "CFG-07", message, f'Quote it: "{event.value}", or write a plain decimal number'
             )
-        self._store(_REFUSED if tagged else value, event, text=event.value, quoted=quoted)
+        self._store(REFUSED if tagged else value, event, text=event.value, quoted=quoted)
 
     def _key(self, inside: _Open, event: ScalarEvent) -> None:
         line = event.start_mark.line + 1
@@ -310,21 +310,21 @@ class _Reader:
 
     def _store(self, value: Any, event: Event, *, text: str = "", quoted: bool = False) -> None:
         path = self._here()
-        if value is _REFUSED:
+        if value is REFUSED:
             self.result.refused.add(path)
         if not self._open:
-            self.result.data = None if value is _REFUSED else value
+            self.result.data = None if value is REFUSED else value
             self.result.places[""] = Place(event.start_mark.line + 1, text, quoted)
             return
         inside = self._open[-1]
         if isinstance(inside.container, list):
             self.result.places[path] = Place(event.start_mark.line + 1, text, quoted)
-            inside.container.append(PLACEHOLDER if value is _REFUSED else value)
+            inside.container.append(PLACEHOLDER if value is REFUSED else value)
             return
         if inside.key is None:
             self._stop(event, "CFG-07", "a key must be plain text", "Write `key: value`")
         self.result.places[path] = Place(inside.key_line, text, quoted)
-        if not inside.repeated and value is not _REFUSED:
+        if not inside.repeated and value is not REFUSED:
             inside.container[str(inside.key)] = value
         inside.key = None
 
@@ -349,16 +349,16 @@ def _join(path: str, part: str) -> str:
 
 
 def _resolve(text: str) -> Any:
-    """Value of an unquoted scalar; ``_REFUSED`` where YAML versions disagree or a number is not finite."""
-    if text in _WORDS:
-        return _WORDS[text]
-    if _AMBIGUOUS.fullmatch(text):
-        return _REFUSED
-    if not _FLOAT.fullmatch(text):
+    """Value of an unquoted scalar; ``REFUSED`` where YAML versions disagree or a number is not finite."""
+    if text in WORDS:
+        return WORDS[text]
+    if AMBIGUOUS.fullmatch(text):
+        return REFUSED
+    if not FLOAT.fullmatch(text):
         return text
-    if len(text) > _LONGEST_NUMBER:
-        return _REFUSED
-    if _INTEGER.fullmatch(text):
+    if len(text) > LONGEST_NUMBER:
+        return REFUSED
+    if INTEGER.fullmatch(text):
         return int(text)
     number = float(text)
-    return number if math.isfinite(number) else _REFUSED
+    return number if math.isfinite(number) else REFUSED

@@ -9,13 +9,13 @@ from typing import Any
 
 __all__ = ["write_yaml"]
 
-_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
-_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
+PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
 
 
 def _quoted(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
-    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
+    return UNPRINTABLE.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
 
 
 def write_yaml(data: dict[str, Any]) -> str:
@@ -31,7 +31,7 @@ def write_yaml(data: dict[str, Any]) -> str:
 
 def _lines(data: dict[str, Any], indent: str) -> Iterator[str]:
     for key, value in data.items():
-        name = key if _PLAIN_KEY.fullmatch(key) else _quoted(key)
+        name = key if PLAIN_KEY.fullmatch(key) else _quoted(key)
         if isinstance(value, dict) and value:
             yield f"{indent}{name}:"
             yield from _lines(value, indent + "  ")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from predictor.config.dictionary import Column
 
-__all__ = ["ANALYTES", "Analyte", "find_analyte", "guarded_analyte", "named_analyte", "similar_analytes"]
+__all__ = ["ANALYTES", "Analyte", "guarded_analyte", "named_analyte", "similar_analytes"]
 
 Ends = tuple[float, float]
 
@@ -98,16 +98,6 @@ class _Analytes(Mapping[str, Analyte]):
 ANALYTES: Mapping[str, Analyte] = _Analytes()
 
 
-def find_analyte(name: str) -> Analyte | None:
-    """Return the analyte of this name, None where it is not known.
-
-    Parameters
-    ----------
-    name : str
-    """
-    return ANALYTES.get(name)
-
-
 def named_analyte(column: Column) -> Analyte | None:
     """Return what a column's ``analyte`` or ``measure`` names; a measure need not be known.
 
@@ -115,7 +105,7 @@ def named_analyte(column: Column) -> Analyte | None:
     ----------
     column : Column
     """
-    return find_analyte(column.analyte or column.measure or "")
+    return ANALYTES.get(column.analyte or column.measure or "")
 
 
 def guarded_analyte(column: Column) -> Analyte | None:

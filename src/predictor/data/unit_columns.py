@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from predictor.data.analytes import find_analyte, named_analyte, similar_analytes
+from predictor.data.analytes import ANALYTES, named_analyte, similar_analytes
 from predictor.data.cells import limits_of
 from predictor.data.conversion import UnitError, convert
 
@@ -32,7 +32,7 @@ def check_unit(reading: Reading, shown: str, column: Column) -> None:
     """
     if column.analyte is None:
         return
-    analyte = find_analyte(column.analyte)
+    analyte = ANALYTES.get(column.analyte)
     if analyte is None:
         near = similar_analytes(column.analyte)
         meant = f"Did you mean {' or '.join(near)}? " if near else ""

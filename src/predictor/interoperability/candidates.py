@@ -82,8 +82,8 @@ def candidates_of(entry: Entry, one: CodedInput, clock: Clock) -> Iterator[Candi
     Refusal
         FHI-02, FHI-03, FHI-07 or FHI-08, if it is about the input and cannot be used.
     """
-    if one.coded is not None and entry.kind == one.coded.resource and entry.kind in _READERS:
-        yield from _READERS[entry.kind](entry, one, clock)
+    if one.coded is not None and entry.kind == one.coded.resource and entry.kind in READERS:
+        yield from READERS[entry.kind](entry, one, clock)
 
 
 def moment_of(resource: Mapping[str, Any], keys: tuple[str, ...], clock: Clock) -> Moment:
@@ -200,7 +200,7 @@ def _ordered_dose(instruction: Mapping[str, Any], one: CodedInput) -> tuple[floa
     return None if quantity is None else number_of_quantity(quantity, one)
 
 
-_READERS: dict[str, Callable[[Entry, CodedInput, Clock], Iterator[Candidate]]] = {
+READERS: dict[str, Callable[[Entry, CodedInput, Clock], Iterator[Candidate]]] = {
     "Observation": _of_observation,
     "Patient": _of_patient,
     "Condition": _of_condition,

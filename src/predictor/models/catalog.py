@@ -104,7 +104,7 @@ def _prevalence(seed: int) -> DummyClassifier:
     return DummyClassifier(strategy="prior")
 
 
-_SEEDED = frozenset({"random_state", "warm_start", "verbose"})
+SEEDED = frozenset({"random_state", "warm_start", "verbose"})
 
 FAMILIES: Mapping[str, Family] = MappingProxyType(
     {
@@ -128,7 +128,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
                 2,
                 "probability",
                 calibrate_by_default=True,
-                fixed=_SEEDED,
+                fixed=SEEDED,
                 out_of_bag=True,
             ),
             Family(
@@ -138,7 +138,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
                 4,
                 "probability",
                 calibrate_by_default=True,
-                fixed=_SEEDED,
+                fixed=SEEDED,
                 out_of_bag=True,
             ),
             Family(
@@ -148,7 +148,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
                 10,
                 "log_odds",
                 calibrate_by_default=True,
-                fixed=_SEEDED,
+                fixed=SEEDED,
                 scores=boosted_scores,
             ),
             Family(
@@ -158,7 +158,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
                 4,
                 "log_odds",
                 calibrate_by_default=True,
-                fixed=_SEEDED
+                fixed=SEEDED
                 | {"early_stopping", "categorical_features", "loss", "scoring", "validation_fraction"},
             ),
             Family("logistic", _logistic, {}, 1, "log_odds", calibrate_by_default=False),

@@ -346,14 +346,13 @@ class PredictionReportV1(View):
     def to_json(self) -> str:
         """Write the content as JSON: parts the kind does not have are left out, missing values are null."""
         return (
-            self.model_dump_json(indent=2, exclude={name for name in _PARTS if not getattr(self, name)})
-            + "\n"
+            self.model_dump_json(indent=2, exclude={name for name in PARTS if not getattr(self, name)}) + "\n"
         )
 
     @model_validator(mode="after")
     def _parts_fit_the_kind(self) -> Self:
-        present = {name for name in _PARTS if getattr(self, name)}
-        needed, allowed = _KINDS[self.report.kind]
+        present = {name for name in PARTS if getattr(self, name)}
+        needed, allowed = KINDS[self.report.kind]
         if not needed <= present <= needed | allowed:
             raise ValueError(
                 f"A report of kind {self.report.kind} has {sorted(needed)} and may have {sorted(allowed)}"
@@ -365,7 +364,7 @@ class PredictionReportV1(View):
         return self
 
 
-_PARTS = (
+PARTS = (
     "estimate",
     "continuous",
     "applicability",
@@ -376,7 +375,7 @@ _PARTS = (
     "refusal",
     "performance",
 )
-_KINDS: dict[str, tuple[set[str], set[str]]] = {
+KINDS: dict[str, tuple[set[str], set[str]]] = {
     "estimate": (
         {"estimate", "applicability", "contributions", "performance"},
         {"continuous", "whatif", "others"},

@@ -308,7 +308,7 @@ def roc_plot(roc: RocCurve) -> Drawing:
     )
 
 
-_DASHES = {"model": "curve", "reference": "curve dashed", "treat_all": "curve dotted", "treat_none": "axis"}
+DASHES = {"model": "curve", "reference": "curve dashed", "treat_all": "curve dotted", "treat_none": "axis"}
 
 
 def decision_curve(curve: DecisionCurve, *, name: str = "decision", title: str = "Decision curve") -> Drawing:
@@ -344,7 +344,7 @@ def decision_curve(curve: DecisionCurve, *, name: str = "decision", title: str =
             if low <= y <= high
         ]
         if inside:
-            marks.append(polyline(inside, _DASHES[series.role]))
+            marks.append(polyline(inside, DASHES[series.role]))
     marks.extend(_key(curve, 322))
     return Drawing(
         name,
@@ -361,7 +361,7 @@ def _key(curve: DecisionCurve, top: float) -> list[Mark]:
     marks = []
     for index, series in enumerate(curve.series):
         y = top + 18 * index
-        marks.append(line(52, y, 92, y, _DASHES[series.role]))
+        marks.append(line(52, y, 92, y, DASHES[series.role]))
         marks.append(text(98, y + 4, shortened(series.label)))
     return marks
 

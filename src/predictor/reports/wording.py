@@ -65,7 +65,7 @@ FORBIDDEN = (
 Label = Literal["above the average", "below the average", "close to that average: the range includes it"]
 
 # A probability of 0.29 times 100 is 28.999999999999996: without this, outward rounding would give 28.
-_SLACK = 1e-9
+SLACK = 1e-9
 
 
 def legible(value: Any) -> Any:
@@ -124,9 +124,9 @@ def count_of_100(probability: float) -> int:
     """
     if not 0.0 <= probability <= 1.0:
         raise ValueError("A probability between 0 and 1 was expected")
-    if probability < 0.01 - _SLACK:
+    if probability < 0.01 - SLACK:
         return 0
-    if probability > 0.99 + _SLACK:
+    if probability > 0.99 + SLACK:
         return 100
     return math.floor(100 * probability + 0.5)
 
@@ -158,7 +158,7 @@ def outward(lo: float, hi: float) -> tuple[int, int]:
     """
     if not 0.0 <= lo <= hi <= 1.0:
         raise ValueError("Two ordered probabilities were expected")
-    return math.floor(100 * lo + _SLACK), math.ceil(100 * hi - _SLACK)
+    return math.floor(100 * lo + SLACK), math.ceil(100 * hi - SLACK)
 
 
 def range_text(lo: int, hi: int) -> str:

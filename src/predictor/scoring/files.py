@@ -22,7 +22,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from predictor.errors import Problem, ResourceError
-from predictor.execution import Execution, run_tasks
+from predictor.execution import Execution, Progress, run_tasks
 from predictor.prediction_model import PredictionModel, load_prediction_model
 from predictor.scoring.partitions import (
     OPTIONS,
@@ -79,7 +79,7 @@ def score_file(
     mark: str = "",
     today: date | None = None,
     execution: Execution | None = None,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Scored:
     """Answer every patient of a Parquet file.
 
@@ -191,7 +191,7 @@ def _score_part(
     )
 
 
-def _show(progress: Callable[[str, int, int], None] | None, done: int, total: int) -> None:
+def _show(progress: Progress | None, done: int, total: int) -> None:
     if progress is not None:
         progress("patients", done, total)
 

@@ -81,21 +81,21 @@ MARGINS: Mapping[str, Callable[[Array], Array]] = {
 """Each margin as a function of its standard normal score in the Gaussian copula."""
 
 Transform = Callable[[Array], Array]
-_AS_IS: Transform = lambda value: value  # noqa: E731 — the tables below read as a formula
+AS_IS: Transform = lambda value: value  # noqa: E731 — the tables below read as a formula
 
-_PER_SD: Mapping[str, tuple[Transform, float]] = {
-    "age": (_AS_IS, -0.10),
+PER_SD: Mapping[str, tuple[Transform, float]] = {
+    "age": (AS_IS, -0.10),
     "bmi": (lambda bmi: np.minimum(bmi, 35), +0.25),
     "n_failed": (np.log, -0.30),
     "episode_months": (np.log, -0.25),
-    "madrs": (_AS_IS, -0.10),
-    "ctq": (_AS_IS, +0.12),
-    "processing_speed": (_AS_IS, -0.20),
+    "madrs": (AS_IS, -0.10),
+    "ctq": (AS_IS, +0.12),
+    "processing_speed": (AS_IS, -0.20),
     "crp": (np.log, -0.15),
     "adiponectin": (np.log, -0.20),
-    "bdnf": (_AS_IS, +0.15),
+    "bdnf": (AS_IS, +0.15),
 }
-_IF_PRESENT: Mapping[str, float] = {
+IF_PRESENT: Mapping[str, float] = {
     "family_history_aud": +0.50,
     "anxious_depression": -0.15,
     "suicide_attempt": -0.30,
@@ -153,9 +153,9 @@ def linear_predictor(patients: pd.DataFrame, *, scale: float) -> Array:
     """
     terms: list[NDArray[np.floating[Any]]] = [
         coefficient * (transform(_column(patients, name)) - _moments(name)[0]) / _moments(name)[1]
-        for name, (transform, coefficient) in _PER_SD.items()
+        for name, (transform, coefficient) in PER_SD.items()
     ]
-    terms += [c * (_column(patients, name) - PREVALENCES[name]) for name, c in _IF_PRESENT.items()]
+    terms += [c * (_column(patients, name) - PREVALENCES[name]) for name, c in IF_PRESENT.items()]
     terms.append(
         -0.25 * (np.minimum(_column(patients, "benzodiazepine_mg"), 40) / 10 - mean_benzodiazepine())
     )
@@ -198,5 +198,5 @@ def _quantiles(name: str) -> Array:
 @cache
 def _moments(name: str) -> tuple[float, float]:
     """Return the population mean and SD of a standardised term's transformed margin."""
-    transformed = _PER_SD[name][0](_quantiles(name))
+    transformed = PER_SD[name][0](_quantiles(name))
     return float(transformed.mean()), float(transformed.std())
