@@ -26,7 +26,8 @@ from predictor.config.loading import load_config
 from predictor.features.dataset import Feature
 from predictor.features.preprocessing import Encoder, build_preprocessor
 from predictor.models.catalog import family, family_candidates
-from predictor.models.tuning import TunedClassifier, inner_splits
+from predictor.models.inner_folds import inner_splits
+from predictor.models.tuning import TunedClassifier
 from predictor.study import prepare_study
 
 CONFIGS = Path(__file__).parents[2] / "configs"

@@ -15,7 +15,7 @@ from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from clinic import COLUMNS, Clinic, build_clinic, small_clinic
-from predictor.models.tuning import inner_splits
+from predictor.models.inner_folds import inner_splits
 from predictor.study import Study
 from predictor.validation.splits import Fold, leave_one_group_out, repeated_folds
 

@@ -12,7 +12,7 @@ import pytest
 from clinic import Clinic, build_clinic, small_clinic
 from predictor.errors import ConfigError, DataError, PredictorError
 from predictor.features.preprocessing import encoded_columns
-from predictor.models import tuning
+from predictor.models import inner_folds
 from predictor.study import Study, site_labels
 from predictor.validation.resampling import cross_validate, fit_candidates
 from predictor.validation.splits import Fold, leave_one_group_out, repeated_folds
@@ -70,8 +70,8 @@ def test_lea_02_courses_of_one_patient_are_never_on_both_sides(
         seen.append((groups, splits))
         return splits
 
-    inner_splits = tuning.inner_splits
-    monkeypatch.setattr(tuning, "inner_splits", spy)
+    inner_splits = inner_folds.inner_splits
+    monkeypatch.setattr(inner_folds, "inner_splits", spy)
     cross_validate(study.protocol, dataset, y, folds[:1])
     assert seen
     for groups, splits in seen:

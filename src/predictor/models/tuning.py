@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d, validate_data
@@ -18,60 +17,13 @@ from threadpoolctl import threadpool_limits
 from predictor.features.imputation import Draw
 from predictor.features.preprocessing import Encoder, Table
 from predictor.models.catalog import Family, family, family_candidates
+from predictor.models.inner_folds import observed_splits
 from predictor.models.missing_outcomes import draw_outcomes
 from predictor.models.sigmoid import Scale, fit_sigmoid, log_loss, log_odds, score
 
-__all__ = ["Tuned", "TunedClassifier", "encode_with", "fit_encoder", "fit_shared", "inner_splits"]
+__all__ = ["Tuned", "TunedClassifier", "encode_with", "fit_encoder", "fit_shared"]
 
 OUT_OF_BAG = -1  # stands for the fold where trees were tuned on the patients they left out
-
-Split = tuple[np.ndarray, np.ndarray]
-
-
-def inner_splits(
-    y: np.ndarray, groups: np.ndarray | None = None, *, n_splits: int = 5, seed: int = 0
-) -> list[Split]:
-    """Split into inner folds, stratified by outcome, with every group on one side.
-
-    Parameters
-    ----------
-    y : ndarray of shape (n,)
-        Two classes.
-    groups : ndarray of shape (n,), optional
-        Patient or cluster; without it every row is a group of its own.
-    n_splits : int
-        Wanted folds; reduced to the number of groups in which the rarer class occurs, but not below 2.
-    seed : int
-        Seed of the shuffling.
-
-    Returns
-    -------
-    list of (train, test) index arrays
-        Splits whose training part has a single class are left out: nothing can be fitted there. The list is
-        empty when one of the classes occurs in a single group.
-    """
-    labels = np.arange(len(y)) if groups is None else np.unique(groups, return_inverse=True)[1]
-    spread = min(len(np.unique(labels[y == value])) for value in np.unique(y))
-    if spread < 2:
-        return []
-    options = {"n_splits": max(2, min(n_splits, spread)), "shuffle": True, "random_state": seed}
-    return [
-        (train, test)
-        for train, test in _split_groups(y, labels, options)
-        if len(test) and len(np.unique(y[train])) == 2
-    ]
-
-
-def _split_groups(y: np.ndarray, labels: np.ndarray, options: dict[str, Any]) -> Iterator[Split]:
-    groups, first, of_row = np.unique(labels, return_index=True, return_inverse=True)
-    if (y == y[first][of_row]).all():
-        # Every group has one outcome (copies of a patient, or single patients), so dealing groups is enough; balancing
-        # rows over mixed groups takes fifty times as long.
-        for _, tested in StratifiedKFold(**options).split(groups, y[first]):
-            held_out = np.isin(of_row, tested)
-            yield np.flatnonzero(~held_out), np.flatnonzero(held_out)
-    else:
-        yield from StratifiedGroupKFold(**options).split(np.zeros((len(y), 1)), y, labels)
 
 
 class TunedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -88,7 +40,7 @@ class TunedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Parameters to choose from by the lowest mean log loss; without it the family's default ones. The first
         of equals wins.
     inner_splits : int
-        Inner folds, see `inner_splits`.
+        Inner folds, see `predictor.models.inner_folds.inner_splits`.
     calibration : {"auto", "none", "sigmoid"}
         ``auto``: one sigmoid for trees, none for logistic models.
     random_state : int, RandomState or None
@@ -368,7 +320,7 @@ def _fit_together(models: Sequence[TunedClassifier], X: Any, y: Any, groups: Any
     # One thread for each fit: there are too few patients for more to pay, and no sum depends on the machine.
     with threadpool_limits(limits=1):
         tunings = [_Tuning.start(model, len(target), seed) for model in models]
-        splits = _observed_splits(target, labels, n_splits=first.inner_splits, seed=seed)
+        splits = observed_splits(target, labels, n_splits=first.inner_splits, seed=seed)
         for fold, (train, test) in enumerate(splits):
             folds[test] = fold
             if all(tuning.family.out_of_bag for tuning in tunings):
@@ -412,22 +364,6 @@ def fit_encoder(
         return fitted, _at_least_one_column(fitted.fit_transform(X, target)), target.astype(np.int64)
     learned = draw_outcomes(fitted.fit(X).transform(X), target, Draw(**(fitted.imputation or {})))
     return fitted, _at_least_one_column(fitted.fit_transform(X, learned)), learned
-
-
-def _observed_splits(
-    target: np.ndarray, given: np.ndarray | None, *, n_splits: int, seed: int
-) -> list[Split]:
-    """Split those whose outcome was observed; whoever's was not may be learned from, and is never tested."""
-    known = np.isfinite(target)
-    if known.all():
-        return inner_splits(target, given, n_splits=n_splits, seed=seed)
-    labels = np.arange(len(target)) if given is None else given
-    rows, extra = np.flatnonzero(known), np.flatnonzero(~known)
-    found = inner_splits(target[rows], labels[rows], n_splits=n_splits, seed=seed)
-    return [
-        (np.sort(np.r_[rows[train], extra[~np.isin(labels[extra], labels[rows[test]])]]), rows[test])
-        for train, test in found
-    ]
 
 
 def _knows_outcome(preprocessor: Encoder | None) -> bool:

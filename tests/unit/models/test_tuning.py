@@ -13,7 +13,8 @@ from sklearn.metrics import log_loss
 
 from patient_examples import made_up_patients
 from predictor.features.preprocessing import Encoder, build_preprocessor
-from predictor.models.tuning import TunedClassifier, fit_shared, inner_splits
+from predictor.models.inner_folds import inner_splits
+from predictor.models.tuning import TunedClassifier, fit_shared
 
 SMALL: dict[str, list[dict[str, Any]]] = {
     "elastic_net": [{"C": 0.01}, {"C": 0.3, "l1_ratio": 0.5}],
