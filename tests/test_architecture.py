@@ -133,13 +133,25 @@ def test_importing_any_module_starts_nothing(tmp_path: Path) -> None:
     assert modules == len(SOURCES) - package_roots_and_mlflow_model
 
 
+SMALLEST_APP = """
+import typer
+app = typer.Typer()
+@app.command()
+def one(number: int = 1) -> None: ...
+@app.command()
+def two(number: int = 1) -> None: ...
+app()
+"""
+
+
 def test_help_costs_a_fifth_of_a_second(tmp_path: Path) -> None:
+    """On a machine that is slow or busy, no more than the smallest program of typer's costs there."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("COV_", "COVERAGE"))}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     environment["PYTHONPYCACHEPREFIX"] = str(tmp_path)
-    code = "import sys; from predictor.cli import main; sys.argv[0] = 'predictor'; sys.exit(main())"
+    ours = "import sys; from predictor.cli import main; sys.argv[0] = 'predictor'; sys.exit(main())"
 
-    def cpu_seconds() -> float:
+    def cpu_seconds(code: str) -> float:
         command = [sys.executable, "-c", code, "--help"]
         child = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
         _, status, usage = os.wait4(child.pid, 0)
@@ -147,8 +159,11 @@ def test_help_costs_a_fifth_of_a_second(tmp_path: Path) -> None:
         assert child.returncode == 0
         return usage.ru_utime + usage.ru_stime
 
-    cpu_seconds()  # writes the .pyc files
-    assert statistics.median(cpu_seconds() for _ in range(5)) < 0.2
+    pairs = [(cpu_seconds(ours), cpu_seconds(SMALLEST_APP)) for _ in range(6)][
+        1:
+    ]  # the first writes the .pyc files
+    own, smallest = (statistics.median(values) for values in zip(*pairs, strict=True))
+    assert own < max(0.2, smallest)
 
 
 # What the code may use
