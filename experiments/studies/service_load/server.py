@@ -47,13 +47,15 @@ def main() -> None:
     server = uvicorn.Server(config)
     sys.stdout.write(f"{listening.getsockname()[1]} {shelf[0].id}\n")
     sys.stdout.flush()
-    asyncio.run(_until_told(server, listening))
+    asyncio.run(until_told(server, listening))
     audit.close()
     imported = "yes" if "mlflow" in sys.modules else "no"
     sys.stdout.write(f"mlflow {imported}\n")
 
 
-async def _until_told(server: uvicorn.Server, listening: socket.socket) -> None:
+async def until_told(server: uvicorn.Server, listening: socket.socket) -> None:
+    """Answer until the standard input ends."""
+
     async def wait() -> None:
         await asyncio.to_thread(sys.stdin.read)
         server.should_exit = True

@@ -38,6 +38,12 @@ WARM_UP, RUNS = 50, 3
 PARTS = ("cpu", "throughput", "latency", "pages", "memory", "overload")
 
 
+def cpu_seconds(pid: int) -> float:
+    """User and system time that a process has used so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICK
+
+
 @dataclass(frozen=True)
 class Running:
     """A service that answers.
@@ -58,8 +64,7 @@ class Running:
 
     def cpu_seconds(self) -> float:
         """User and system time used so far."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICK
+        return cpu_seconds(self.process.pid)
 
     def mebibytes(self, name: str) -> float:
         """``VmHWM`` or ``VmRSS``."""
