@@ -5,14 +5,13 @@ Each function imports what it alone needs: predicting a patient from a small fil
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from predictor.data.sources.csv import read_records
+from predictor.durable import writing
 from predictor.errors import ConfigError, Problem, ResourceError
 from predictor.prediction import predict_frame
 from predictor.prediction.reading import Rows, check_columns
@@ -132,7 +131,7 @@ def report(
         day0=as_of,
     )
     written = []
-    with _writing(folder):
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for row, view in zip(chosen, views, strict=True):
             page = folder / f"patient_{row:04d}.html"
@@ -210,7 +209,7 @@ def _write_evaluation(found: ExternalEvaluation, folder: Path, made: datetime) -
     from predictor.evaluation_page import evaluation_view
     from predictor.reports.render import render_evaluation
 
-    with _writing(folder):
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     tables = {"evaluation": found.performance, "case_mix": found.case_mix, "updating": found.updating}
     for name, table in tables.items():
@@ -249,7 +248,7 @@ def describe(
     found = describe_data(load_config(config) if isinstance(config, str | Path) else config)
     if out is not None:
         folder = Path(out)
-        with _writing(folder):
+        with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
         for name, table in quality_tables(found).items():
             write_table(table, folder / f"{name}.csv")
@@ -357,7 +356,7 @@ def write_table(frame: pd.DataFrame, target: Path) -> None:
     Raises
     ------
     ResourceError
-        TRN-05, if the file cannot be written.
+        TRN-04 on a full disk, TRN-05 where it cannot be written.
     """
     from predictor.run_store import without_formulas
 
@@ -375,20 +374,10 @@ def write_text(text: str, target: Path) -> None:
     Raises
     ------
     ResourceError
-        TRN-05, if the file cannot be written.
+        TRN-04 on a full disk, TRN-05 where it cannot be written.
     """
-    with _writing(target):
+    with writing(target):
         target.write_text(text, encoding="utf-8")
-
-
-@contextmanager
-def _writing(target: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        message = f"this cannot be written ({os.strerror(error.errno or 0)})"
-        remedy = "Choose a place that exists and can be written"
-        raise ResourceError(Problem("TRN-05", message, remedy, file=str(target))) from error
 
 
 def _loaded(model: str | Path | PredictionModel) -> PredictionModel:

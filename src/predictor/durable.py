@@ -23,6 +23,7 @@ __all__ = [
     "require_space",
     "sync",
     "write_atomically",
+    "writing",
 ]
 
 TEMPORARY = ".tmp"
@@ -108,6 +109,28 @@ def disk_errors(path: Path, n_bytes: int) -> Iterator[None]:
             raise
         remedy = "Free space or choose another runs folder, then start the run again"
         raise ResourceError(Problem(code, message, remedy, file=str(path))) from error
+
+
+@contextmanager
+def writing(target: Path) -> Iterator[None]:
+    """Say that a file or folder which somebody asked for cannot be written.
+
+    Parameters
+    ----------
+    target : Path
+
+    Raises
+    ------
+    ResourceError
+        TRN-04 on a full disk, TRN-05 otherwise.
+    """
+    try:
+        yield
+    except OSError as error:
+        code = "TRN-04" if error.errno in NO_SPACE else "TRN-05"
+        message = f"this cannot be written ({os.strerror(error.errno or 0)})"
+        remedy = "Choose a place that exists and can be written"
+        raise ResourceError(Problem(code, message, remedy, file=str(target))) from error
 
 
 def write_atomically(path: Path, data: bytes) -> None:

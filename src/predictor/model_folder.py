@@ -174,10 +174,10 @@ def read_folder(
     return manifest, content | _read_sign_off(folder)
 
 
-def refuse(code: str, place: Path, message: str, cause: BaseException | None = None) -> NoReturn:
+def refuse(code: str, path: Path, message: str, cause: BaseException | None = None) -> NoReturn:
     """Raise the `ModelError` of one gate."""
     remedy = "Restore the folder from a copy, or train again"
-    raise ModelError(Problem(code, message, remedy, file=str(place))) from cause
+    raise ModelError(Problem(code, message, remedy, file=str(path))) from cause
 
 
 def _check_place(folder: Path, inside: Path | None) -> None:

@@ -6,11 +6,9 @@ model, another file or another option starts anew.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,6 +19,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from predictor.durable import writing
 from predictor.errors import Problem, ResourceError
 from predictor.execution import Execution, Progress, run_tasks
 from predictor.prediction_model import PredictionModel, load_prediction_model
@@ -125,7 +124,7 @@ def score_file(
         "options": {"range": wanted, "contributions": contributions is not None, "keys": keys, "mark": mark},
         "partitions": len(parts),
     }
-    with _writing(out), work.held(identity):
+    with writing(out), work.held(identity):
         resumed = [part for part in parts if work.is_done(part)]
         done = sum(part.rows for part in resumed)
         _show(progress, done, total)
@@ -277,14 +276,3 @@ def _counts(answers: Path) -> dict[str, int]:
             for found in batch.column("kind").value_counts().to_pylist():
                 counts[str(found["values"])] = counts.get(str(found["values"]), 0) + int(found["counts"])
     return counts
-
-
-@contextmanager
-def _writing(target: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        code = "TRN-04" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "TRN-05"
-        message = f"this cannot be written ({os.strerror(error.errno or 0)})"
-        remedy = "Choose a place that exists and can be written"
-        raise ResourceError(Problem(code, message, remedy, file=str(target))) from error
