@@ -73,3 +73,8 @@ def test_a_table_is_checked_when_it_is_read(tmp_path: Path) -> None:
 def test_a_table_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     with pytest.raises(ResourceError, match=r"TRN-05 this cannot be written \(No such file or directory\)"):
         write_table(new_patients(1), tmp_path / "no" / "table.csv")
+
+
+def test_a_full_disk_is_said_as_one() -> None:
+    with pytest.raises(ResourceError, match=r"TRN-04 this cannot be written \(No space left on device\)"):
+        write_table(new_patients(1), Path("/dev/full"))
