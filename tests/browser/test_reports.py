@@ -128,6 +128,15 @@ def test_r1_other_outcomes_fit_beside_the_estimate(
     assert "4. If the plan were different" in second
 
 
+def test_r1_a_page_that_says_why_it_exists_has_no_sheet_more(printed: Callable[[str], Path]) -> None:
+    why = {"research_reason": "A reason " * 20, "override": "Nineteen parameters for few patients. " * 12}
+    view = estimate_report(inputs=inputs(14), others=OTHERS, simulated=True, research_only=True)
+    first, second = pages(printed(render_patient_report(view.model_copy(update=why))))
+    assert "Nineteen parameters" in first
+    assert "In words." in second, "the first page is full"
+    assert "Reviewed by" in second
+
+
 def test_more_other_outcomes_than_fit_have_an_annex(printed: Callable[[str], Path]) -> None:
     more = OTHERS[0].model_copy(update={"name": "Remission a month later"})
     view = estimate_report(inputs=inputs(18), others=(*OTHERS, more))
