@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -17,6 +18,7 @@ from pypdf import PdfReader
 from accessible_pages import SPACING, violations
 from predictor.prediction_model import load_prediction_model
 from predictor.service.accounts import Limiter
+from predictor.sign_off import SignOff
 from running_service import PASSWORD, Running, running_service
 from trained_clinics import new_patients, trained
 
@@ -466,6 +468,46 @@ def test_axe_finds_no_violation_on_any_page(opened: Open, axe: str) -> None:
     page = opened("admin", bypass_csp=True).page
     found = [f"{name}: {one}" for name in states(page) for one in violations(page, axe)]
     assert found == []
+
+
+def test_a_report_is_taken_into_the_record(
+    opened: Open, running: Running, axe: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the keyboard alone, on a narrow screen; the page that asks has no violation."""
+    given = SignOff(
+        "Dr A. Example",
+        "psychiatrist",
+        datetime(2026, 3, 2, tzinfo=UTC),
+        date(2126, 3, 2),
+        "It was judged",
+        "adults of the ketamine clinic",
+        (),
+        demonstration=False,
+        manifest_sha256="0" * 64,
+        vouched=True,
+    )
+    offered = running.service.offered(MODEL)
+    signed = replace(offered, id="signed", signed=True, model=replace(offered.model, sign_off=given))
+    monkeypatch.setattr(running.service, "shelf", (*running.service.shelf, signed))
+    page = opened(width=320, bypass_csp=True).page
+    address = report(page, model="signed")
+    press_link(page, f"{address}/take")
+    page.wait_for_url("**/take")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    page.evaluate(axe)
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    assert [one["id"] for one in found["violations"]] == []
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.textContent").startswith("I have read it"):
+            break
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**{address}")
+    assert "Read and taken into the record by a-clinician" in page.locator("[role=status]").inner_text()
+    assert "Take into the record" not in page.inner_text("body")
+    page.evaluate(axe)
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    assert [one["id"] for one in found["violations"]] == []
 
 
 @pytest.mark.parametrize("probe", PROBES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -616,3 +617,69 @@ def test_codes_of_the_examples_are_used() -> None:
     for code in (CRP, MADRS, SITE, KETAMINE, MIDAZOLAM):
         assert f"|{code}" in written
     assert UCUM not in written
+
+
+# The condition that is assessed
+
+
+def with_conditions(*, rule: list[str]) -> FhirIntake:
+    """The model, whose entry rule is about a depression; a diabetes is asked too."""
+    model = coded_model()
+    asked = {
+        name: {"type": "boolean", "fhir": {"resource": "Condition", "codes": [f"{SNOMED}|{code}"]}}
+        for name, code in (("depression", "370143000"), ("diabetes", "73211009"))
+    }
+    patients = model.dictionary["patients"]
+    columns = patients["columns"] | asked
+    inputs = [
+        replace(field(name, grain="yes_no", role=role), source=f"patients.{name}")
+        for name, role in (("depression", "entry"), ("diabetes", "baseline"))
+    ]
+    rules = {
+        "name": "Depression",
+        "conditions": [{"input": "depression", "min": None, "max": None, "in": rule}],
+    }
+    changed_model = replace(
+        model,
+        dictionary=model.dictionary | {"patients": patients | {"columns": columns}},
+        inputs=(*model.inputs, *inputs),
+        entry_rules=(*model.entry_rules, rules),
+    )
+    return FhirIntake(changed_model)
+
+
+def active(code: str, id_: str, **changes: Any) -> dict[str, Any]:
+    system = "http://terminology.hl7.org/CodeSystem"
+    return {
+        "resourceType": "Condition",
+        "id": id_,
+        "subject": {"reference": "Patient/p1"},
+        "code": {"coding": [{"system": SNOMED, "code": code}]},
+        "clinicalStatus": {"coding": [{"system": f"{system}/condition-clinical", "code": "active"}]},
+    } | changes
+
+
+@pytest.mark.parametrize(
+    ("rule", "sent", "condition"),
+    [
+        (["yes"], [active("370143000", "c1")], "Condition/c1"),
+        (["1"], [active("370143000", "c1"), active("73211009", "c2")], "Condition/c1"),
+        (["yes"], [active("73211009", "c2")], ""),
+        (["yes"], [], ""),
+        (["no"], [active("370143000", "c1")], ""),
+        (["yes", "no"], [active("370143000", "c1")], ""),
+        (["yes"], [active("370143000", "")], ""),
+    ],
+)
+def test_the_condition_is_the_one_that_lets_a_patient_in(
+    rule: list[str], sent: list[dict[str, Any]], condition: str
+) -> None:
+    """Another one is a comorbidity, and one without an id cannot be referred to."""
+    sent = [{key: value for key, value in one.items() if value != ""} for one in sent]
+    intake = with_conditions(rule=rule)
+    found = intake.read(read_bundle(body([*resources(TODAY), *sent])), Clock(TODAY, BERLIN))
+    assert found.condition == condition
+
+
+def test_without_such_a_rule_nothing_is_said_of_a_condition() -> None:
+    assert read([*resources(TODAY), active("370143000", "c1")]).condition == ""

@@ -6,7 +6,7 @@ import copy
 import functools
 import json
 import warnings
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from predictor.interoperability.questionnaire import questionnaire
 from predictor.interoperability.risk_assessment import RANGE, as_transaction, patient_resources
 from predictor.reports.content import PredictionReportV1
 from predictor.reports.patient import patient_views
+from predictor.reports.taken import Taken
 from trained_clinics import new_patients
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
@@ -70,8 +71,26 @@ def test_an_estimate_is_the_number_of_the_report_and_its_range() -> None:
     # The outcome is judged on day 28 after the day of the assessment.
     assert prediction["whenPeriod"] == {"start": "2026-03-02", "end": "2026-03-30"}
     assert risk["status"] == "preliminary"
-    assert written(view, final=True)["entry"][0]["resource"]["status"] == "final"
     assert risk["basis"] == [{"reference": "Observation/crp"}]
+
+
+def test_a_report_that_was_taken_is_final_and_names_who_took_it() -> None:
+    view = of_kind("estimate")
+    later = NOW + timedelta(minutes=7)
+    entries = [one["resource"] for one in written(view, taken=Taken("dr-7", later))["entry"]]
+    by_type = {one["resourceType"]: one for one in entries}
+    assert by_type["RiskAssessment"]["status"] == "final"
+    assert by_type["RiskAssessment"]["occurrenceDateTime"] == "2026-03-02T09:30:00Z", "when it was assessed"
+    assert by_type["Provenance"]["recorded"] == "2026-03-02T09:37:00Z"
+    assert by_type["Provenance"]["agent"][-1]["who"]["identifier"]["value"] == "dr-7"
+    same = [one["fullUrl"] for one in written(view)["entry"]]
+    assert [one["fullUrl"] for one in written(view, taken=Taken("dr-7", later))["entry"]] == same
+
+
+def test_a_condition_is_named_where_it_is_known() -> None:
+    assert "condition" not in risk_of(of_kind("estimate"))
+    risk = written(of_kind("estimate"), condition="Condition/c1")["entry"][0]["resource"]
+    assert risk["condition"] == {"reference": "Condition/c1"}
 
 
 def test_the_page_of_a_group_gives_no_number_of_a_person() -> None:
@@ -113,6 +132,8 @@ def test_fhi_01_random_cases_pass_the_gate(n: int, fhir_tools: Path) -> None:
     sent = [one["resource"] for view in views(n) for one in written(view)["entry"]]
     kinds = {view.report.kind for view in views(n)}
     sent += [one["resource"] for view in views(60, "group") for one in written(view)["entry"]]
+    more = {"taken": Taken("Practitioner/dr7", NOW), "condition": "Condition/depression"}
+    sent += [one["resource"] for view in views(n)[:60] for one in written(view, **more)["entry"]]
     assert kinds == {"estimate", "refusal"}
     assert [found for found in gate(sent, fhir_tools) if found] == []
 

@@ -48,7 +48,7 @@ def report_of_bundle(
     except DataError as error:
         raise DataError([replace(one, file=str(path)) for one in error.problems]) from None
     view = patient_views(model, inputs.rows("not named"), now=now, user_ref="")[0]
-    written = patient_resources(view, subject=inputs.subject, basis=inputs.basis)
+    written = patient_resources(view, subject=inputs.subject, basis=inputs.basis, condition=inputs.condition)
     prediction = written["entry"][0]["resource"]["prediction"][0]
     lines = [say("demonstration")] if view.model.demonstration else []
     lines += [say("simulated")] if view.simulated else []

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from predictor.cohort.names import names_of
 from predictor.errors import DataError, Problem
 from predictor.interoperability.bundle import PatientBundle
 from predictor.interoperability.candidates import Candidate, Clock, candidates_of
@@ -32,11 +34,14 @@ class PatientInputs:
         Reference to the patient.
     names : sequence of str
         All inputs, in order.
+    defining : set of str
+        Inputs that have to be "yes" for the model to be about a patient at all.
     """
 
     chosen: Mapping[str, Candidate]
     subject: str
     names: Sequence[str] = field(default_factory=tuple)
+    defining: AbstractSet[str] = frozenset()
 
     @property
     def values(self) -> dict[str, Value]:
@@ -48,6 +53,17 @@ class PatientInputs:
         """References to the resources that a value came from, each once."""
         used = (one.reference for one in self.chosen.values() if one.value is not None)
         return tuple(dict.fromkeys(reference for reference in used if reference))
+
+    @property
+    def condition(self) -> str:
+        """Reference to the condition that is assessed: the one that makes the patient one of the model's.
+
+        Empty where no entry rule asks for a condition, or several do. Any other condition that was sent along is a
+        comorbidity, and nothing is assessed of it.
+        """
+        chosen = [one for name, one in self.chosen.items() if name in self.defining and one.value == "yes"]
+        found = {one.reference for one in chosen if one.reference.startswith("Condition/")}
+        return found.pop() if len(found) == 1 else ""
 
     def rows(self, pseudonym: str) -> Rows:
         """Return the patient as a table of one row, with the day and the source of each value."""
@@ -71,6 +87,7 @@ class FhirIntake:
     def __init__(self, model: PredictionModel) -> None:
         self.inputs = coded_inputs(model)
         self._own = canonical_of(model)
+        self._defining = frozenset(_asked_for(model))
 
     def read(self, bundle: PatientBundle, clock: Clock) -> PatientInputs:
         """Choose the newest value of each input.
@@ -100,7 +117,7 @@ class FhirIntake:
                 chosen[one.field.name] = newest
         if problems:
             raise DataError(problems)
-        return PatientInputs(chosen, bundle.subject, tuple(found))
+        return PatientInputs(chosen, bundle.subject, tuple(found), self._defining)
 
     def _coded(
         self, one: CodedInput, bundle: PatientBundle, clock: Clock, problems: list[Problem]
@@ -119,6 +136,15 @@ class FhirIntake:
                 yield from answers_of(entry, self.inputs, clock, own=self._own)
             except Refusal as refusal:
                 problems.append(_problem(refusal, entry.place))
+
+
+def _asked_for(model: PredictionModel) -> Iterator[str]:
+    """Yield the inputs of which an entry rule asks for "yes", and nothing else would do."""
+    for rule in model.entry_rules:
+        conditions = rule["conditions"]
+        allowed = conditions[0].get("in") if len(conditions) == 1 else None
+        if allowed and not names_of(1.0).isdisjoint(allowed) and names_of(0.0).isdisjoint(allowed):
+            yield str(conditions[0]["input"])
 
 
 def _problem(refusal: Refusal, place: str, one: CodedInput | None = None) -> Problem:

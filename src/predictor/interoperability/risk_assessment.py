@@ -11,11 +11,12 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Sequence
-from datetime import UTC, date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from predictor.interoperability.quantities import UCUM
 from predictor.reports.content import PredictionReportV1
+from predictor.reports.taken import Taken
 from predictor.reports.wording import say
 
 __all__ = ["RANGE", "SYSTEM", "as_transaction", "patient_resources"]
@@ -27,6 +28,11 @@ TEST_DATA = {
     "code": "HTEST",
     "display": "test health data",
 }
+VERIFIER = {
+    "system": "http://terminology.hl7.org/CodeSystem/provenance-participant-type",
+    "code": "verifier",
+    "display": "Verifier",
+}
 Resource = dict[str, Any]
 
 
@@ -35,7 +41,8 @@ def patient_resources(
     *,
     subject: str = "",
     basis: Sequence[str] = (),
-    final: bool = False,
+    condition: str = "",
+    taken: Taken | None = None,
     mark: str = "",
 ) -> Resource:
     """Write a report as a Bundle of resources.
@@ -47,8 +54,10 @@ def patient_resources(
         Reference to the patient in the other system; without it the pseudonym stands as an identifier.
     basis : sequence of str
         References to the resources that the values came from.
-    final : bool
-        Somebody has signed the report off; else it is preliminary.
+    condition : str
+        Reference to the condition that is assessed; empty where none is known.
+    taken : Taken or None
+        Who has taken the report into the record, which makes it final; else it is preliminary.
     mark : str
         What has to stand first, such as that the model is not signed for clinical use.
 
@@ -58,17 +67,19 @@ def patient_resources(
         A Bundle of type ``collection``: RiskAssessment, Device, Provenance, and for a refusal an OperationOutcome. No
         number is in a refusal, and no personal one on the page of a group.
     """
-    device, risk = _device(view), _risk(view, subject, basis, final=final, mark=mark)
+    device, risk = _device(view), _risk(view, subject, basis, final=taken is not None, mark=mark)
+    if condition:
+        risk["condition"] = {"reference": condition}
     addresses = {name: _address(view, name) for name in ("risk", "device", "provenance", "outcome")}
     risk["performer"] = {"reference": addresses["device"], "display": _model_text(view)}
-    provenance = _provenance(view, basis, risk=addresses["risk"], device=addresses["device"])
+    provenance = _provenance(view, basis, risk=addresses["risk"], device=addresses["device"], taken=taken)
     entries = [("risk", risk), ("device", device), ("provenance", provenance)]
     if view.report.kind == "refusal":
         entries.append(("outcome", _refusal(view)))
     return {
         "resourceType": "Bundle",
         "type": "collection",
-        "timestamp": _instant(view),
+        "timestamp": _instant(view.report.created_utc),
         "entry": [{"fullUrl": addresses[name], "resource": resource} for name, resource in entries],
     }
 
@@ -93,12 +104,12 @@ def as_transaction(bundle: Resource) -> Resource:
 
 def _address(view: PredictionReportV1, name: str) -> str:
     """Give the same address to the same part of the same report."""
-    seed = f"{view.report.id} {_instant(view)} {name}"
+    seed = f"{view.report.id} {_instant(view.report.created_utc)} {name}"
     return f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, f'{SYSTEM}:{seed}')}"
 
 
-def _instant(view: PredictionReportV1) -> str:
-    return view.report.created_utc.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+def _instant(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _model_text(view: PredictionReportV1) -> str:
@@ -122,7 +133,7 @@ def _risk(
         "method": {"coding": [model], "text": _model_text(view)},
         "code": {"text": view.model.title},
         "subject": _subject(view, subject),
-        "occurrenceDateTime": _instant(view),
+        "occurrenceDateTime": _instant(view.report.created_utc),
         "prediction": [_prediction(view)],
         "note": [{"text": text} for text in ([mark] if mark else []) + _notes(view)],
     }
@@ -212,21 +223,28 @@ def _device(view: PredictionReportV1) -> Resource:
     }
 
 
-def _provenance(view: PredictionReportV1, basis: Sequence[str], *, risk: str, device: str) -> Resource:
+def _provenance(
+    view: PredictionReportV1, basis: Sequence[str], *, risk: str, device: str, taken: Taken | None
+) -> Resource:
     agents: list[Resource] = [{"type": {"text": "Made by"}, "who": {"reference": device}}]
     if view.report.user_ref:
-        user = {"system": f"{SYSTEM}:user", "value": view.report.user_ref}
-        agents.append({"type": {"text": "Asked by"}, "who": {"identifier": user}})
+        agents.append({"type": {"text": "Asked by"}, "who": _user(view.report.user_ref)})
+    if taken is not None:
+        agents.append({"type": {"coding": [VERIFIER]}, "who": _user(taken.by)})
     found: Resource = {
         "resourceType": "Provenance",
         "meta": _meta(view),
         "target": [{"reference": risk}],
-        "recorded": _instant(view),
+        "recorded": _instant(taken.at if taken else view.report.created_utc),
         "agent": agents,
     }
     if basis:
         found["entity"] = [{"role": "source", "what": {"reference": one}} for one in basis]
     return found
+
+
+def _user(name: str) -> Resource:
+    return {"identifier": {"system": f"{SYSTEM}:user", "value": name}}
 
 
 def _refusal(view: PredictionReportV1) -> Resource:

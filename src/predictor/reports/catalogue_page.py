@@ -101,6 +101,7 @@ PAGE: Mapping[str, str] = MappingProxyType(
         "safety_items": "Safety items.",
         "reviewed_by": "Reviewed by:",
         "sign_date": "Date:",
+        "taken": "Read and taken into the record by {by}, {at}. That does not say whether it was used.",
         "sign_estimate": "Estimate used in decision: ☐ yes ☐ no, because",
         "sign_page": "This page used in decision: ☐ yes ☐ no, because",
         "foot": "Model {model} {version}, file sha256 {sha}; software {software}; configuration {config}; made {made} "

@@ -40,6 +40,7 @@ from predictor.reports.patient_text import (
 )
 from predictor.reports.quality_figures import range_bars, visit_timeline
 from predictor.reports.sections import contents, heading
+from predictor.reports.taken import Taken
 from predictor.reports.view import View
 from predictor.reports.wording import (
     DASH,
@@ -135,6 +136,7 @@ def render_patient_report(
     paper: Paper = "A4",
     links: Sequence[tuple[str, str]] = (),
     banner: str = "",
+    taken: Taken | None = None,
 ) -> str:
     """Write one patient's report: an estimate on two pages, or the group page, or a refusal.
 
@@ -148,6 +150,8 @@ def render_patient_report(
         Words and addresses of the ways on, above the page and not printed.
     banner : str
         What has to stand at the head of every sheet besides what the content itself asks for.
+    taken : Taken or None
+        Who has taken it into the record: named above the page, and in the place of a signature.
 
     Returns
     -------
@@ -158,6 +162,7 @@ def render_patient_report(
     flagged = [one for one in view.inputs if one.flagged]
     context: dict[str, Any] = {
         "links": links,
+        "taken": taken,
         "banners": _patient_banners(view, banner),
         "page_mark": say("page_mark", pseudonym=view.patient.pseudonym, id=shortened(view.report.id, 30)),
         "title": say(f"title_{view.report.kind}"),

@@ -50,6 +50,7 @@ ACTIONS = (
     "printed",
     "other_plan",
     "correction",
+    "taken",
     "account_made",
     "feedback",
     "launch",

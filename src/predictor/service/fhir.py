@@ -77,7 +77,12 @@ async def estimate(request: Request, model: str) -> Response:
         codes = " ".join(sorted({one.code for one in error.problems}))
         service.audit.record("refused", user=session.user, model=offered.id, outcome=codes)
         return fhir_answer(operation_outcome(error.problems), 422)
-    source: dict[str, Any] = {"subject": found.inputs.subject, "basis": found.inputs.basis}
+    inputs = found.inputs
+    source: dict[str, Any] = {
+        "subject": inputs.subject,
+        "basis": inputs.basis,
+        "condition": inputs.condition,
+    }
     name = keep_result(service, session, Result(offered.id, found.view, source=source))
     written = patient_resources(found.view, **source, mark=offered.mark)
     return fhir_answer(written, headers={"location": f"/r/{name}"})
@@ -132,4 +137,6 @@ async def report_resources(request: Request, name: str) -> Response:
     found = result_of(request, require(request), name)
     mark = state(request).offered(found.model).mark
     headers = {"content-disposition": f'attachment; filename="{found.view.report.id}.fhir.json"'}
-    return fhir_answer(patient_resources(found.view, **found.source, mark=mark), headers=headers)
+    return fhir_answer(
+        patient_resources(found.view, **found.source, taken=found.taken, mark=mark), headers=headers
+    )

@@ -20,12 +20,12 @@ from predictor.service.estimates import estimate_patient
 from predictor.service.form import FormField, read_form
 from predictor.service.guard import POLICY
 from predictor.service.queues import print_report
-from predictor.service.results import Result, keep_result, result_of
+from predictor.service.results import Result, keep_result, may_be_taken, result_of
 from predictor.service.sessions import Session
 from predictor.service.shelf import Offered
 from predictor.service.wall import page, read_posted, require, state, to_page
 
-__all__ = ["router", "show_form", "with_own_style"]
+__all__ = ["record_result", "router", "show_form", "with_own_style"]
 
 router = APIRouter()
 HTML = "text/html; charset=utf-8"
@@ -39,7 +39,9 @@ class _Beside(NamedTuple):
     range: str
 
 
-async def _record(request: Request, action: str, session: Session, found: Result, outcome: str = "") -> None:
+async def record_result(
+    request: Request, action: str, session: Session, found: Result, outcome: str = ""
+) -> None:
     """Write it down before it is shown; this waits for the disk."""
     record = state(request).audit.record
     report = found.view.report.id
@@ -61,8 +63,8 @@ async def report_pdf(request: Request, name: str) -> Response:
     """Print the report, when it is its turn."""
     session, service = require(request), state(request)
     found = result_of(request, session, name)
-    await _record(request, "printed", session, found)
-    text = render_patient_report(found.view, banner=service.offered(found.model).mark)
+    await record_result(request, "printed", session, found)
+    text = render_patient_report(found.view, banner=service.offered(found.model).mark, taken=found.taken)
     try:
         printed = await asyncio.wrap_future(service.printing.submit(partial(print_report, text)))
     except ResourceError as error:
@@ -85,11 +87,14 @@ async def report(request: Request, name: str) -> Response:
     """Show the report, as it is also written to a file, with the ways on above it."""
     session = require(request)
     found = result_of(request, session, name)
-    await _record(request, "read", session, found)
-    text = render_patient_report(
-        found.view, links=_links(found, name), banner=state(request).offered(found.model).mark
+    await record_result(request, "read", session, found)
+    offered = state(request).offered(found.model)
+    links = _links(found, name)
+    if session.role == "clinician" and may_be_taken(offered, found):
+        links.append(("Take into the record", f"/r/{name}/take"))
+    return with_own_style(
+        render_patient_report(found.view, links=links, banner=offered.mark, taken=found.taken)
     )
-    return with_own_style(text)
 
 
 def _links(found: Result, name: str) -> list[tuple[str, str]]:
@@ -135,7 +140,7 @@ async def other_plan(request: Request, name: str) -> Response:
     chosen = next((row for i, row in _others(found) if str(i) == form.text("plan")), None)
     if chosen is None:
         return _plan(request, found, name, error="Choose one of the plans")
-    await _record(request, "other_plan", session, found)
+    await record_result(request, "other_plan", session, found)
     return _plan(request, found, name, chosen=chosen)
 
 
@@ -212,7 +217,7 @@ async def correct(request: Request, name: str) -> Response:
     service.count_estimate(session.user)
     view = await estimate_patient(service, offered, filled.values, pseudonym=pseudonym, user=session.user)
     made = keep_result(service, session, Result(offered.id, view, form.typed))
-    await _record(request, "correction", session, before, outcome=view.report.id)
+    await record_result(request, "correction", session, before, outcome=view.report.id)
     return to_page(f"/r/{made}/corrected/{name}")
 
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fastapi import Request
 from starlette.exceptions import HTTPException
 
 from predictor.reports.content import PredictionReportV1
+from predictor.reports.taken import Taken
 from predictor.service.sessions import Session
+from predictor.service.shelf import Offered
 from predictor.service.state import Service
 from predictor.service.wall import state
 
-__all__ = ["Result", "keep_result", "result_of"]
+__all__ = ["Result", "keep_result", "may_be_taken", "result_of", "take_result"]
 
 
 @dataclass(frozen=True)
@@ -30,13 +32,27 @@ class Result:
     typed : mapping of str to str
         What was typed into the form; empty for a report that another program asked for.
     source : mapping of str to object
-        Of FHIR resources: the ``subject`` and the ``basis`` that `patient_resources` takes.
+        Of FHIR resources: the ``subject``, the ``basis`` and the ``condition`` that `patient_resources` takes.
+    taken : Taken or None
+        Who has taken it into the record.
     """
 
     model: str
     view: PredictionReportV1
     typed: Mapping[str, str] = field(default_factory=dict)
     source: Mapping[str, Any] = field(default_factory=dict)
+    taken: Taken | None = None
+
+
+def may_be_taken(offered: Offered, found: Result) -> bool:
+    """Say whether a report can go into a record: of a signed model, of a patient, and not there already.
+
+    Parameters
+    ----------
+    offered : Offered
+    found : Result
+    """
+    return offered.signed and not found.view.simulated and found.taken is None
 
 
 @dataclass(frozen=True)
@@ -47,6 +63,7 @@ class _Kept:
     view: bytes
     typed: Mapping[str, str]
     source: Mapping[str, Any]
+    taken: Taken | None = None
 
 
 def keep_result(service: Service, session: Session, result: Result) -> str:
@@ -74,4 +91,19 @@ def result_of(request: Request, session: Session, name: str) -> Result:
     if not isinstance(found, _Kept):
         raise HTTPException(404)
     view = PredictionReportV1.model_validate_json(zlib.decompress(found.view))
-    return Result(found.model, view, found.typed, found.source)
+    return Result(found.model, view, found.typed, found.source, found.taken)
+
+
+def take_result(service: Service, session: Session, name: str, taken: Taken) -> None:
+    """Keep with a result that it was taken into the record; it does not last longer for that.
+
+    Parameters
+    ----------
+    service : Service
+    session : Session
+    name : str
+    taken : Taken
+    """
+    found = service.sessions.result(session, name)
+    if isinstance(found, _Kept):
+        service.sessions.change(session, name, replace(found, taken=taken))

@@ -94,6 +94,12 @@ class Sessions:
             session.results[name] = (self._clock(), result)
         return name
 
+    def change(self, session: Session, name: str, result: object) -> None:
+        """Put a result in the place of another, which it does not outlive."""
+        with self._lock:
+            if name in session.results:
+                session.results[name] = (session.results[name][0], result)
+
     def result(self, session: Session, name: str) -> object | None:
         """Return a result of this session; None when it is another's, unknown or too old."""
         with self._lock:
