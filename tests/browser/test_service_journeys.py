@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
+import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
+from urllib.parse import urlencode, urlparse
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 from pypdf import PdfReader
 
 from accessible_pages import SPACING, violations
+from fhir_examples import coded_model, resources
+from predictor.interoperability.partners import Partners
 from predictor.prediction_model import load_prediction_model
-from predictor.service.accounts import Limiter
+from predictor.service.accounts import Accounts, Limiter
+from predictor.service.app import create_app
+from predictor.service.audit import AuditLog
+from predictor.service.others import Others
+from predictor.service.state import Service
 from predictor.sign_off import SignOff
-from running_service import PASSWORD, Running, running_service
+from running_service import PASSWORD, Running, running_service, serving
+from smart_ehr import Ehr, running_ehr
 from trained_clinics import new_patients, trained
 
 pytestmark = pytest.mark.browser
 
 MODEL = "better"
+BASE = "https://predictor.clinic.example"
+"""Where the EHR sends browsers back to; the tests go to the service's address of this run instead."""
 WATCH = """
 window.violations = [];
 document.addEventListener(
@@ -63,6 +75,7 @@ class Seen:
 
 
 Open = Callable[..., Seen]
+States = Callable[[Page], Iterator[str]]
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +84,36 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with running_service(models, tmp_path_factory.mktemp("service")) as found:
         found.service.estimates = Limiter(1000, 60)
         yield found
+
+
+@pytest.fixture(scope="module")
+def ehr() -> Iterator[Ehr]:
+    with running_ehr() as found:
+        found.redirect = f"{BASE}/callback"
+        found.resources = resources(datetime.now().astimezone().date())
+        yield found
+
+
+@pytest.fixture(scope="module")
+def launching(ehr: Ehr, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A service that is launched from an EHR, whose users it does not take over."""
+    server = {"issuer": ehr.issuer, "client_id": ehr.client_id, "sign_in": False}
+    smart = {"model": MODEL, "servers": [server]}
+    clinic = Others(Partners.model_validate({"base_url": BASE, "smart": smart}))
+    folder = tmp_path_factory.mktemp("launching")
+    with running_service({MODEL: coded_model()}, folder, clinic=clinic) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def unset(running: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a service that has no account yet."""
+    folder = tmp_path_factory.mktemp("unset")
+    audit = AuditLog(folder / "audit")
+    service = Service(running.service.shelf, Accounts(folder / "accounts.json"), audit, demonstration=True)
+    with serving(create_app(service, hosts=frozenset({"127.0.0.1"}))) as address:
+        yield address
+    audit.close()
 
 
 @pytest.fixture
@@ -436,27 +479,109 @@ def states(page: Page) -> Iterator[str]:
     yield "sign-in-again"
 
 
+@pytest.fixture
+def further_states(running: Running, launching: Running, unset: str, ehr: Ehr) -> States:
+    """Lead a window through what `states` does not come by: other services, other people, and what goes wrong."""
+
+    def lead(page: Page) -> Iterator[str]:
+        yield from before_an_account(page, unset)
+        yield from a_launch(page, launching.address, ehr)
+        sign_in_at(page, running.address, "admin")
+        yield from mistakes(page, running.address)
+
+    return lead
+
+
+def sign_in_at(page: Page, address: str, role: str) -> None:
+    """Sign in at a service that is not the window's own; all of them share the cookies of one host."""
+    page.context.clear_cookies()
+    page.goto(f"{address}/login")
+    page.get_by_label("Name").fill(f"a-{role}")
+    page.get_by_label("Password").fill(PASSWORD)
+    press(page, "Sign in")
+
+
+def before_an_account(page: Page, address: str) -> Iterator[str]:
+    page.goto(f"{address}/login")
+    yield "set-up"
+    for label, text in (("Code", "wrong"), ("Name", "A B"), ("Password", "short")):
+        page.get_by_label(label).fill(text)
+    press(page, "Make the account")
+    yield "set-up-mistake"
+
+
+def a_launch(page: Page, address: str, ehr: Ehr) -> Iterator[str]:
+    page.goto(f"{address}/launch?{urlencode({'iss': ehr.issuer, 'launch': 'L1'})}")
+    assert page.get_by_role("link", name="Go on with the patient").count() == 1
+    yield "launch"
+    page.goto(f"{address}/launch?iss=https://other.example/fhir")
+    yield "launch-from-another-ehr"
+    page.goto(f"{address}/callback?state=unknown&code=1")
+    yield "launch-of-another-browser"
+    sign_in_at(page, address, "clinician")
+    sent = page.request.get(f"{address}/launch", params={"iss": ehr.issuer, "launch": "L1"}, max_redirects=0)
+    back = httpx.get(sent.headers["location"]).headers["location"]
+    page.goto(back.replace(BASE, address))
+    assert page.get_by_text("From the EHR").count() > 0
+    yield "form-from-the-ehr"
+
+
+def mistakes(page: Page, address: str) -> Iterator[str]:
+    page.goto(f"{address}/models/group")
+    yield "models-group"
+    page.goto(f"{address}/r/{'0' * 32}")
+    yield "report-gone"
+    page.goto(f"{address}/batch")
+    page.get_by_label("File").set_input_files(
+        {"name": "a.csv", "mimeType": "text/csv", "buffer": b"age,colour\n40,red\n"}
+    )
+    press(page, "Answer")
+    yield "batch-mistake"
+    for name in ("A B", f"nurse-{secrets.token_hex(4)}"):
+        page.goto(f"{address}/accounts")
+        page.get_by_label("Name").fill(name)
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_label("clinician").check()
+        press(page, "Make the account")
+        yield "accounts-mistake" if name == "A B" else "accounts-made"
+    page.goto(f"{address}/estimate/{MODEL}")
+    page.get_by_label("Age").fill("44")
+    page.context.clear_cookies()
+    press(page, "Show the report")
+    yield "session-over"
+    page.goto(f"{address}/login")
+    for _ in range(6):
+        page.get_by_label("Name").fill("somebody")
+        page.get_by_label("Password").fill("wrong wrong wrong")
+        press(page, "Sign in")
+    yield "sign-in-too-often"
+
+
 @pytest.mark.parametrize(("width", "spaced"), [(320, False), (640, True)])
-def test_no_page_is_wider_than_a_narrow_screen(opened: Open, width: int, *, spaced: bool) -> None:
+def test_no_page_is_wider_than_a_narrow_screen(
+    opened: Open, further_states: States, width: int, *, spaced: bool
+) -> None:
     """640 pixels are 1280 at 200 per cent; spacing as in WCAG 1.4.12."""
     page = opened("admin", width=width, bypass_csp=spaced).page
     count = 0
-    for name in states(page):
+    for name in itertools.chain(states(page), further_states(page)):
         if spaced:
             page.add_style_tag(content=SPACING)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, name
         count += 1
-    assert count >= 22
+    assert count >= 37
 
 
-def test_every_target_is_large_enough_and_every_page_has_its_landmarks(opened: Open) -> None:
+def test_every_target_is_large_enough_and_every_page_has_its_landmarks(
+    opened: Open, further_states: States
+) -> None:
     page = opened("admin").page
     small = (
         "[...document.querySelectorAll('button, input:not([type=hidden]), select, nav a, .button')].filter(e => "
         "{const b = e.getBoundingClientRect(); return b.width && (b.width < 24 || b.height < 24)})"
         ".map(e => e.outerHTML)"
     )
-    for name in states(page):
+    for name in itertools.chain(states(page), further_states(page)):
         assert page.evaluate(small) == [], name
         assert page.evaluate("document.documentElement.lang") == "en", name
         assert page.locator("h1").count() == 1, name
@@ -464,9 +589,10 @@ def test_every_target_is_large_enough_and_every_page_has_its_landmarks(opened: O
         assert page.title(), name
 
 
-def test_axe_finds_no_violation_on_any_page(opened: Open, axe: str) -> None:
+def test_axe_finds_no_violation_on_any_page(opened: Open, further_states: States, axe: str) -> None:
     page = opened("admin", bypass_csp=True).page
-    found = [f"{name}: {one}" for name in states(page) for one in violations(page, axe)]
+    every = itertools.chain(states(page), further_states(page))
+    found = [f"{name}: {one}" for name in every for one in violations(page, axe)]
     assert found == []
 
 

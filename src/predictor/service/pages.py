@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 
 from predictor.answers import mark_of, marked_name
 from predictor.errors import ConfigError, PredictorError
+from predictor.reports.wording import capitalised
 from predictor.service.accounts import ROLES
 from predictor.service.estimates import answer_table, estimate_patient
 from predictor.service.form import PARTS, read_form
@@ -132,7 +133,7 @@ async def set_up(request: Request) -> Response:
     try:
         made = await asyncio.to_thread(service.accounts.set_up, form.text("code"), name, password)
     except ConfigError as error:
-        errors = [f"{one.message}. {one.remedy}" for one in error.problems]
+        errors = _told(error)
         return page(request, "set_up.html.j2", status=422, errors=errors, name=name)
     if made is None:
         service.failures.count("set-up", address)
@@ -247,15 +248,17 @@ async def batch(request: Request) -> Response:
         rows = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline="")))
         text = await asyncio.wrap_future(service.estimating.submit(partial(answer_table, offered, rows)))
     except (PredictorError, UnicodeDecodeError, csv.Error) as error:
-        problems = error.problems if isinstance(error, PredictorError) else ()
-        errors = [f"{one.message}. {one.remedy}" for one in problems] or [
-            "The file is not a CSV file in UTF-8"
-        ]
+        not_csv = ["The file is not a CSV file in UTF-8"]
+        errors = _told(error) if isinstance(error, PredictorError) else not_csv
         return page(request, "batch.html.j2", status=422, models=service.shelf, errors=errors)
     service.audit.record("batch", user=session.user, model=offered.id, outcome=f"{len(rows)} rows")
     name = marked_name("answers.csv", mark_of(offered.model, signed=offered.signed))
     headers = {"content-disposition": f'attachment; filename="{name}"'}
     return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _told(error: PredictorError) -> list[str]:
+    return [capitalised(f"{one.message}. {one.remedy}") for one in error.problems]
 
 
 @router.get("/accounts")
@@ -278,7 +281,7 @@ async def make_account(request: Request) -> Response:
     try:
         await asyncio.to_thread(service.accounts.add, name, form.texts.get("password", ""), chosen)
     except ConfigError as error:
-        errors = [f"{one.message}. {one.remedy}" for one in error.problems]
+        errors = _told(error)
         return page(request, "accounts.html.j2", status=422, errors=errors, made="", **content)
     service.audit.record("account_made", user=session.user, outcome=chosen)
     return page(request, "accounts.html.j2", errors=[], made=name, roles=ROLES, name="")
