@@ -522,7 +522,9 @@ def a_launch(page: Page, address: str, ehr: Ehr) -> Iterator[str]:
     sent = page.request.get(f"{address}/launch", params={"iss": ehr.issuer, "launch": "L1"}, max_redirects=0)
     back = httpx.get(sent.headers["location"]).headers["location"]
     page.goto(back.replace(BASE, address))
-    assert page.get_by_text("From the EHR").count() > 0
+    assert page.get_by_text("From the EHR").count() == 6, (
+        "each answer that stands there already says whose it is"
+    )
     yield "form-from-the-ehr"
 
 
@@ -581,8 +583,14 @@ def test_every_target_is_large_enough_and_every_page_has_its_landmarks(
         "{const b = e.getBoundingClientRect(); return b.width && (b.width < 24 || b.height < 24)})"
         ".map(e => e.outerHTML)"
     )
+    nowhere = (
+        "[...document.querySelectorAll('[aria-describedby], [aria-labelledby]')]"
+        ".flatMap(e => [e.getAttribute('aria-describedby'), e.getAttribute('aria-labelledby')])"
+        ".filter(Boolean).flatMap(ids => ids.split(/\\s+/)).filter(id => !document.getElementById(id))"
+    )
     for name in itertools.chain(states(page), further_states(page)):
         assert page.evaluate(small) == [], name
+        assert page.evaluate(nowhere) == [], name
         assert page.evaluate("document.documentElement.lang") == "en", name
         assert page.locator("h1").count() == 1, name
         assert page.locator("main").count() == 1, name
