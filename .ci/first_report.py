@@ -64,7 +64,8 @@ def first_report(place: Path, command: Sequence[str], *, limit: float = LIMIT) -
     began = time.time()
     ran = subprocess.run(command, cwd=place, env=_bare(), stdout=subprocess.PIPE, text=True, check=False)
     whole = time.time() - began
-    written = sorted(path.stat().st_mtime - began for path in place.glob(REPORTS))
+    # A file's time is that of the kernel's last tick, which may lie a moment before we began.
+    written = sorted(max(0.0, path.stat().st_mtime - began) for path in place.glob(REPORTS))
     if ran.returncode or not written:
         print(f"{ran.stdout}\nNo first report: {' '.join(command)} ended with {ran.returncode}.")
         return 1

@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AcceptedUnit", "accepted_units", "unit_words"]
 
-DIGITS = (
-    12  # significant: what a factor of floating point adds behind them (10.000000000000002) is no measurement
-)
+DIGITS = 12  # significant: what floating point adds behind them (10.000000000000002) is no measurement
 ANNOTATED = re.compile(r"\[([^\]_]*)[^\]]*\]")
 MICRO = re.compile(r"(?<![A-Za-z])u(?=mol|g|L|IU)")
 
