@@ -89,3 +89,8 @@ def running_service(
             yield Running(address, service, folder)
     finally:
         audit.close()
+
+
+def send(browser: httpx.Client, path: str, form: Mapping[str, str] | None = None) -> httpx.Response:
+    """Post a form with the session's token."""
+    return browser.post(path, data={"token": browser.headers["x-csrf-token"], **(form or {})})

@@ -287,3 +287,11 @@ def new_patients(n: int = 12, *, seed: int = 9) -> pd.DataFrame:
             "arm": rng.choice(np.array(["ketamine", "midazolam"], dtype=object), n),
         }
     )
+
+
+def typed(number: int = 0, **changes: str) -> dict[str, str]:
+    """What a clinician types into a form of a patient whom the models know."""
+    row = new_patients().iloc[number].to_dict()
+    values = {name: f"{value:g}" if isinstance(value, float) else str(value) for name, value in row.items()}
+    values["pseudonym"] = values.pop("patient")
+    return values | {"crp__unit": "mg/L"} | changes

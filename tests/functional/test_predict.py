@@ -108,7 +108,8 @@ def test_answers_in_a_file_carry_the_key_and_what_is_printed_does_not(model: Pat
 def test_workers_for_a_file_that_has_none_are_refused(model: Path, tmp_path: Path) -> None:
     answer = command_line("predict", model, write(tmp_path / "patients.csv", GOOD), "--workers", 2)
     assert answer.code == 2
-    assert answer.errors == ["--workers: CLI-01 workers are for a Parquet file. Leave --workers out."]
+    said = "--workers: CLI-01 this is no option of a table that is not a Parquet file. Leave --workers out."
+    assert answer.errors == [said]
 
 
 @pytest.fixture

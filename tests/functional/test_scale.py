@@ -119,11 +119,23 @@ def test_what_parquet_needs_is_said(tmp_path: Path) -> None:
     assert "Name it: --out FILE.parquet" in command_line("predict", model, source).err
     assert command_line("predict", model, source, "--out", source).errors[0].startswith(f"{source}: CFG-10")
     answer = command_line("predict", model, source, "--out", tmp_path / "o.parquet", "--as-of", "2026-01-01")
-    assert "an export is not a Parquet file" in answer.err
+    assert answer.errors == ["--as-of: CLI-01 this is no option of a Parquet file. Leave --as-of out."]
     new_patients(3).to_csv(tmp_path / "in.csv", index=False)
     answer = command_line("predict", model, tmp_path / "in.csv", "--contributions", tmp_path / "c.parquet")
     assert answer.code == 2
-    assert "contributions are written of a Parquet file" in answer.err
+    said = "--contributions: CLI-01 this is no option of a table that is not a Parquet file. Leave --contributions out."
+    assert answer.errors == [said]
+
+
+def test_a_column_of_units_in_a_parquet_file_is_refused_and_not_passed_over(tmp_path: Path) -> None:
+    model, source = trained().folder / "model", tmp_path / "in.parquet"
+    new_patients(3).assign(crp_unit="mg/dL").to_parquet(source, index=False)
+    answer = command_line("predict", model, source, "--out", tmp_path / "o.parquet")
+    assert answer.code != 0
+    (said,) = answer.errors
+    assert "crp_unit: PRE-01 units are not converted in a Parquet file" in said
+    assert "Give crp in mg/L" in said
+    assert not (tmp_path / "o.parquet").exists()
 
 
 def test_where_a_cluster_cannot_be_used_is_said(tmp_path: Path) -> None:
@@ -136,7 +148,7 @@ def test_where_a_cluster_cannot_be_used_is_said(tmp_path: Path) -> None:
     answer = command_line("predict", model, tmp_path / "in.csv", "--cluster", "tcp://127.0.0.1:8786")
     assert (answer.code, answer.errors) == (
         2,
-        ["--cluster: CLI-01 a cluster is for a Parquet file. Leave --cluster out."],
+        ["--cluster: CLI-01 this is no option of a table that is not a Parquet file. Leave --cluster out."],
     )
 
 

@@ -25,7 +25,7 @@ from predictor.service.estimates import answer_table
 from predictor.service.guard import MOST_BYTES, Guard
 from predictor.service.shelf import Offered, open_shelf
 from predictor.service.state import Service
-from trained_clinics import new_patients, trained
+from trained_clinics import new_patients, trained, typed
 
 PASSWORD = "horse battery staple"
 HOST = "http://localhost"
@@ -95,14 +95,6 @@ class Bridge(httpx.BaseTransport):
 def open_browser(service: Service) -> Callable[[], Browser]:
     app = create_app(service, hosts=frozenset({"localhost"}))
     return lambda: Browser(app)
-
-
-def typed(number: int = 0, **changes: str) -> dict[str, str]:
-    """What a clinician types of a patient whom the model knows."""
-    row = new_patients().iloc[number].to_dict()
-    values = {name: f"{value:g}" if isinstance(value, float) else str(value) for name, value in row.items()}
-    values["pseudonym"] = values.pop("patient")
-    return values | {"crp__unit": "mg/L"} | changes
 
 
 def test_a_clinician_gets_from_the_sign_in_to_a_report(

@@ -23,8 +23,8 @@ from predictor.prediction_model import load_prediction_model
 from predictor.service.accounts import Limiter
 from predictor.service.queues import PRINT_QUEUE, Busy, Queue, print_report
 from predictor.service.shelf import open_shelf
-from running_service import Running, running_service
-from trained_clinics import new_patients, trained
+from running_service import Running, running_service, send
+from trained_clinics import new_patients, trained, typed
 
 EVIDENCE = "The plans were dealt by chance in the development data"
 
@@ -41,18 +41,6 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 def browser(running: Running) -> Iterator[httpx.Client]:
     with running.browser() as client:
         yield client
-
-
-def typed(number: int = 0, **changes: str) -> dict[str, str]:
-    """What a clinician types of a patient whom the model knows."""
-    row = new_patients().iloc[number].to_dict()
-    values = {name: f"{value:g}" if isinstance(value, float) else str(value) for name, value in row.items()}
-    values["pseudonym"] = values.pop("patient")
-    return values | {"crp__unit": "mg/L"} | changes
-
-
-def send(browser: httpx.Client, path: str, form: dict[str, str]) -> httpx.Response:
-    return browser.post(path, data={"token": browser.headers["x-csrf-token"]} | form)
 
 
 def reported(browser: httpx.Client, model: str = "better", **changes: str) -> str:

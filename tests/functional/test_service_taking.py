@@ -10,13 +10,13 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.trained_clinics import new_patients, trained
 
 from predictor.errors import Problem, ResourceError
 from predictor.interoperability.conformance import find_deviations
 from predictor.prediction_model import load_prediction_model
 from predictor.service.accounts import Limiter
-from running_service import Running, running_service
+from running_service import Running, running_service, send
+from trained_clinics import trained, typed
 
 TAKE = "I have read it and take it into the record"
 
@@ -39,14 +39,8 @@ def browser(running: Running) -> Iterator[httpx.Client]:
         yield client
 
 
-def send(browser: httpx.Client, path: str, **form: str) -> httpx.Response:
-    return browser.post(path, data={"token": browser.headers["x-csrf-token"]} | form)
-
-
 def reported(browser: httpx.Client, model: str = "signed", **changes: str) -> str:
-    row = {name: f"{v:g}" if isinstance(v, float) else v for name, v in new_patients().iloc[0].items()}
-    form = row | {"pseudonym": row.pop("patient"), "crp__unit": "mg/L"} | changes
-    sent = send(browser, f"/estimate/{model}", **form)
+    sent = send(browser, f"/estimate/{model}", typed(**changes))
     assert sent.status_code == 303, sent.text
     return str(sent.headers["location"])
 
@@ -111,9 +105,9 @@ def test_a_refusal_can_be_taken_too(browser: httpx.Client) -> None:
 def test_a_corrected_report_is_not_taken_with_the_old_one(browser: httpx.Client) -> None:
     address = reported(browser)
     send(browser, f"{address}/take")
-    row = {name: f"{v:g}" if isinstance(v, float) else v for name, v in new_patients().iloc[0].items()}
-    row |= {"pseudonym": row.pop("patient"), "crp__unit": "mg/L", "crp": "2.5"}
-    corrected = send(browser, f"{address}/check", **row).headers["location"].partition("/corrected")[0]
+    corrected = (
+        send(browser, f"{address}/check", typed(crp="2.5")).headers["location"].partition("/corrected")[0]
+    )
     assert resources(browser, corrected)["RiskAssessment"]["status"] == "preliminary"
     assert resources(browser, address)["RiskAssessment"]["status"] == "final"
 

@@ -16,8 +16,9 @@ import pytest
 from model_examples import rehash
 from predictor.prediction_model import PredictionModel, load_prediction_model
 from predictor.service.accounts import Limiter
-from running_service import Running, running_service
+from running_service import Running, running_service, send
 from trained_clinics import new_patients, trained
+from trained_clinics import typed as typed_with_unit
 
 
 @pytest.fixture(scope="module")
@@ -49,13 +50,10 @@ def browser(running: Running) -> Iterator[httpx.Client]:
 
 
 def typed(**changes: str) -> dict[str, str]:
-    row = {name: f"{v:g}" if isinstance(v, float) else v for name, v in new_patients().iloc[0].items()}
-    row["pseudonym"] = row.pop("patient")
-    return row | changes
-
-
-def send(browser: httpx.Client, path: str, form: dict[str, str]) -> httpx.Response:
-    return browser.post(path, data={"token": browser.headers["x-csrf-token"]} | form)
+    """What is typed before a unit is chosen."""
+    form = typed_with_unit()
+    del form["crp__unit"]
+    return form | changes
 
 
 def content_of(browser: httpx.Client, form: dict[str, str], model: str = "better") -> dict[str, object]:

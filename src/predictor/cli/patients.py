@@ -35,6 +35,11 @@ __all__ = ["evaluate", "predict", "report"]
 
 MOST_WITH_RANGE = 20_000
 
+# Options by what PATIENTS is; `predict` refuses the others.
+OF_A_BUNDLE = {"fhir", "as_of", "out", "as_json"}
+OF_A_TABLE = {"as_of", "out", "ranges", "keys", "as_json"}
+OF_PARQUET = {"out", "ranges", "contributions", "keys", "workers", "cluster", "as_json"}
+
 
 @app.command()
 def predict(
@@ -98,7 +103,7 @@ def predict(
     from predictor.api import model_folder
 
     if fhir:
-        _refuse_others(context, ("fhir", "as_of", "out", "as_json"), "of a FHIR Bundle of one patient")
+        _refuse_others(context, OF_A_BUNDLE, "of a FHIR Bundle of one patient")
     folder = model_folder(model)
     if template is not None:
         _write_template(folder, template, model)
@@ -106,9 +111,8 @@ def predict(
         fail_usage("PATIENTS is missing", "Give a file, or --template FILE to get an empty one")
     elif fhir:
         _predict_bundle(folder, patients, day_of(as_of), out, as_json=as_json)
-    elif patients.suffix.lower() == ".parquet" and as_of is not None:
-        fail_usage("an export is not a Parquet file", "Leave --as-of out, or give the export", path="--as-of")
     elif patients.suffix.lower() == ".parquet":
+        _refuse_others(context, OF_PARQUET, "of a Parquet file")
         execution = _where(workers, cluster)
         _score_parquet(
             folder,
@@ -120,17 +124,8 @@ def predict(
             execution=execution,
             as_json=as_json,
         )
-    elif cluster is not None:
-        fail_usage("a cluster is for a Parquet file", "Leave --cluster out", path="--cluster")
-    elif contributions is not None:
-        fail_usage(
-            "contributions are written of a Parquet file",
-            "Use report for single patients",
-            path="--contributions",
-        )
     else:
-        if workers != 1:
-            fail_usage("workers are for a Parquet file", "Leave --workers out", path="--workers")
+        _refuse_others(context, OF_A_TABLE, "of a table that is not a Parquet file")
         _predict_table(folder, patients, day_of(as_of), out, ranges=ranges, keys=keys, as_json=as_json)
 
 

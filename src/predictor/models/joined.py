@@ -172,9 +172,8 @@ class JoinedModels:
         ndarray of float64 of shape (models, n)
             In their order, each row that of `CompactModel.probability` within 1e-12.
         """
-        encoded = np.zeros(
-            (self.encodings.columns + 1, n), dtype=np.float32
-        )  # the last is what a leaf asks about
+        # The last row is what a leaf asks about.
+        encoded = np.zeros((self.encodings.columns + 1, n), dtype=np.float32)
         self.encodings.write(raw, n, encoded)
         scores = np.repeat(self.base, n, axis=1)
         self.linear.add(encoded, scores)

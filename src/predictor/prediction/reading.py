@@ -42,11 +42,8 @@ __all__ = [
 LONGEST_NUMBER = LONGEST_SOURCE = 40
 KEY = "patient"  # the column that no model reads
 DATE, SOURCE = "_date", "_source"  # of the columns beside an input
-DAY0, DECIDED, UNDECIDED = (
-    "_day0",
-    "_decided",
-    "_undecided",
-)  # of an export's courses, see `predictor.prediction.course`
+# Of an export's courses, see `predictor.prediction.course`.
+DAY0, DECIDED, UNDECIDED = "_day0", "_decided", "_undecided"
 MISSING_TYPES = {"NAType", "NaTType"}  # of pandas, which need not have been imported
 
 

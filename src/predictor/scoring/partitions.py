@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from predictor.errors import DataError, Problem
 from predictor.model_folder import MANIFEST
 from predictor.prediction.reading import KEY, Rows, check_columns
+from predictor.prediction.unit_choice import UNIT
 from predictor.prediction_model import PredictionModel, load_prediction_model
 from predictor.scoring.blocks import ANSWERS, Block, contributions_schema, score_block
 
@@ -96,7 +97,10 @@ def list_partitions(source: Path, *, rows: int = ROWS_OF_A_PARTITION) -> tuple[P
 
 
 def check_source(model: PredictionModel, source: Path) -> None:
-    """Refuse a file that does not have the model's inputs; columns that it does not know are left aside.
+    """Refuse a file that does not have the model's inputs, or has them in other units.
+
+    Other columns that the model does not know are left aside. A column of units is not: blocks of numbers are taken as
+    they are, and passing it over would answer for other values.
 
     Parameters
     ----------
@@ -109,8 +113,22 @@ def check_source(model: PredictionModel, source: Path) -> None:
         DAT-15 or PRE-01.
     """
     with _opened(source) as file:
-        known = {KEY, *(one.name for one in model.inputs)}
-        check_columns(model, Rows([name for name in file.schema_arrow.names if name in known], []))
+        names = file.schema_arrow.names
+    known = {KEY, *(one.name for one in model.inputs)}
+    check_columns(model, Rows([name for name in names if name in known], []))
+    problems = [
+        Problem(
+            "PRE-01",
+            "units are not converted in a Parquet file",
+            f"Give {one.name} in {one.unit or 'its own unit'} and leave this column out, or give the rows as CSV",
+            file=str(source),
+            path=f"{one.name}{UNIT}",
+        )
+        for one in model.inputs
+        if one.kind == "number" and f"{one.name}{UNIT}" in names
+    ]
+    if problems:
+        raise DataError(problems)
 
 
 def score_partition(

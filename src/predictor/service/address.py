@@ -119,9 +119,8 @@ def listen(address: Address) -> list[socket.socket]:
             try:
                 opened.append(_open(family, place))
             except OSError as error:
-                if (
-                    error.errno not in ABSENT
-                ):  # localhost is two addresses, also where one protocol is switched off
+                # localhost is two addresses, also where one protocol is switched off.
+                if error.errno not in ABSENT:
                     raise
                 failed = error
     except OSError as error:

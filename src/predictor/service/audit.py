@@ -93,7 +93,10 @@ class AuditLog:
         rest = rest_of_a_kill(folder, self._end)
         if rest is not None:
             self._end, self.mended = rest.end, f"mended: {rest.told}"
-            mend(folder, rest)
+            try:
+                mend(folder, rest)
+            except (OSError, ResourceError) as error:
+                raise _cannot_write(folder, error) from error
 
     def close(self) -> None:
         """Let another service write here; a process that dies does."""
