@@ -14,14 +14,13 @@ from pathlib import Path
 
 import httpx
 import pytest
-from test_service_results import typed
 
 from predictor.errors import ResourceError
 from predictor.service.address import Address, listen
 from predictor.service.audit import verify_audit
 from predictor.service.supervisor import MOST_DEATHS
 from service_process import Process, resident, served, wait_until
-from trained_clinics import command_line, trained
+from trained_clinics import command_line, trained, typed
 
 MODEL = "clinic-elastic-net"
 FORM = "Content-Type: application/x-www-form-urlencoded\r\n"

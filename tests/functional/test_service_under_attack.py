@@ -16,10 +16,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from test_service_results import typed
 
 from service_process import Process, served, wait_until
-from trained_clinics import trained
+from trained_clinics import trained, typed
 
 MEBIBYTE = 1024 * 1024
 MOST_GROWTH = 10 * MEBIBYTE

@@ -116,6 +116,7 @@ def check_source(model: PredictionModel, source: Path) -> None:
         names = file.schema_arrow.names
     known = {KEY, *(one.name for one in model.inputs)}
     check_columns(model, Rows([name for name in names if name in known], []))
+    unknown = set(names) - known
     problems = [
         Problem(
             "PRE-01",
@@ -125,7 +126,7 @@ def check_source(model: PredictionModel, source: Path) -> None:
             path=f"{one.name}{UNIT}",
         )
         for one in model.inputs
-        if one.kind == "number" and f"{one.name}{UNIT}" in names
+        if one.kind == "number" and f"{one.name}{UNIT}" in unknown
     ]
     if problems:
         raise DataError(problems)

@@ -27,6 +27,7 @@ from predictor.prediction_model import (
     load_prediction_model,
     save_prediction_model,
 )
+from predictor.scoring.partitions import check_source
 
 GOOD: dict[str, Any] = {"age": "41", "crp": "1.5", "sex": "female", "site": "north"}
 UNITS = (AcceptedUnit("mg/L"), AcceptedUnit("mg/dL", 10.0), AcceptedUnit("ug/L", 0.001))
@@ -97,6 +98,16 @@ def test_an_input_of_that_name_is_no_unit() -> None:
         replace(with_units(), inputs=inputs), Rows(list(cells), [list(cells.values())])
     )
     assert (patient.values["crp"], patient.values["crp_unit"]) == (1.5, 41.0)
+
+
+def test_a_parquet_file_may_hold_an_input_of_that_name_and_no_unit(tmp_path: Path) -> None:
+    inputs = tuple(replace(one, name="crp_unit") if one.name == "age" else one for one in with_units().inputs)
+    path = tmp_path / "in.parquet"
+    pd.DataFrame([{"crp_unit": 41.0, "crp": 1.5, "sex": "female", "site": "north"}]).to_parquet(path)
+    check_source(replace(with_units(), inputs=inputs), path)
+    pd.DataFrame([GOOD | {"crp_unit": "mg/dL"}]).to_parquet(path)
+    with pytest.raises(DataError, match="crp_unit: PRE-01 units are not converted"):
+        check_source(with_units(), path)
 
 
 def test_the_estimate_is_that_of_the_same_quantity() -> None:
