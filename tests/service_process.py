@@ -18,6 +18,11 @@ import httpx
 from running_service import PASSWORD
 
 COMMAND = "from predictor.cli import main; main()"
+IMPATIENT = """
+from functools import partial
+from predictor.service import supervisor
+supervisor.keep_serving = partial(supervisor.keep_serving, silence={silence})
+"""
 
 
 @dataclass
@@ -62,10 +67,13 @@ class Process:
 
 
 @contextlib.contextmanager
-def served(model: Path, state: Path) -> Iterator[tuple[Process, subprocess.Popen[str]]]:
-    """Serve a model as a demonstration, and stop it at the end."""
+def served(
+    model: Path, state: Path, *, silence: float | None = None
+) -> Iterator[tuple[Process, subprocess.Popen[str]]]:
+    """Serve a model as a demonstration, and stop it at the end; `silence` is another than the supervisor's own."""
     port = free_port()
-    command = [sys.executable, "-c", COMMAND, "serve", str(model)]
+    program = COMMAND if silence is None else IMPATIENT.format(silence=silence) + COMMAND
+    command = [sys.executable, "-c", program, "serve", str(model)]
     command += ["--demonstration", "--state", str(state), "--port", str(port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
         try:

@@ -158,6 +158,56 @@ def test_web_16_whoever_dies_again_and_again_is_not_started_for_ever(service: Se
     assert "Traceback" not in err
 
 
+def test_web_16_a_worker_that_hangs_is_replaced_and_one_that_works_is_not(tmp_path: Path) -> None:
+    silence = 4.0  # seconds; two signs of life
+    with served(trained("better").folder / "model", tmp_path / "state", silence=silence) as (
+        process,
+        supervisor,
+    ):
+        first = process.worker
+        busy, begun = Busy(process), time.monotonic()
+        wait_until(lambda: time.monotonic() - begun > 2 * silence, 60)
+        assert process.worker == first, "one that answers all the time is let be"
+        hung = time.monotonic()
+        os.kill(first, signal.SIGSTOP)
+        second = next_worker(process, first)
+        assert gone(first)
+        assert silence - 1 < time.monotonic() - hung, "not before its time"
+        with process.client() as client:
+            assert client.get("/healthz").status_code == 200
+        busy.join()
+        wait_until(lambda: time.monotonic() - hung > 3 * silence, 60)
+        assert process.worker == second
+        supervisor.send_signal(signal.SIGTERM)
+        _, err = supervisor.communicate(timeout=30)
+    why = "signal 9 (SIGKILL), as it had shown no sign of life for 4 s"
+    assert err == f"The process that answers ended by {why}; another one starts in 0.5 s.\n"
+    log = "".join(path.read_text() for path in (tmp_path / "state" / "audit").glob("*.jsonl"))
+    assert log.count(f"the process before ended by {why}") == 1
+    assert verify_audit(tmp_path / "state" / "audit")[1] == []
+
+
+def test_web_16_a_worker_is_not_held_up_by_a_supervisor_that_stands_still(tmp_path: Path) -> None:
+    silence = 4.0
+    with served(trained("better").folder / "model", tmp_path / "state", silence=silence) as (
+        process,
+        supervisor,
+    ):
+        first = process.worker
+        supervisor.send_signal(signal.SIGSTOP)
+        os.kill(first, signal.SIGSTOP)
+        time.sleep(
+            2 * silence
+        )  # as when the whole machine is stopped: a clock would now tell of a long silence
+        supervisor.send_signal(signal.SIGCONT)
+        time.sleep(0.2)
+        os.kill(first, signal.SIGCONT)
+        time.sleep(silence)
+        assert process.worker == first
+        with process.client() as client:
+            assert client.get("/healthz").status_code == 200
+
+
 def test_web_16_the_supervisor_holds_no_model(service: Served) -> None:
     process, _ = service
     assert resident(process.pid) < 40 * MEBIBYTE < process.memory

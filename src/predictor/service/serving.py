@@ -16,6 +16,7 @@ from predictor.service.shelf import open_shelf
 __all__ = ["Opened", "serve_models"]
 
 KEEP_ALIVE, HEAD_SECONDS = 5, 5.0
+LIFE_SECONDS = 2.0  # from one sign of life to the next
 LAST_SECONDS = 10  # for what is being answered when the service is asked to stop
 
 
@@ -43,6 +44,7 @@ def serve_models(
     *,
     demonstration: bool,
     say: Callable[[Opened], None],
+    live: Callable[[], None] = lambda: None,
     partners: Path | None = None,
     set_up_code: str | None = None,
     after: str = "",
@@ -61,6 +63,8 @@ def serve_models(
     demonstration : bool
     say : callable
         Gets what there is to say, once it answers.
+    live : callable
+        Called every other second from then on, as long as the event loop turns.
     partners : Path or None
         File of the other systems that the service works with; none without it.
     set_up_code : str or None
@@ -111,22 +115,35 @@ def serve_models(
         lines.append(f"No account yet. Code for the first one: {accounts.set_up_code}")
     try:
         opened = Opened(tuple(lines), tuple(str(one.model.manifest["sha256"]) for one in shelf))
-        _telling(config, lambda: say(opened)).run(sockets=list(sockets))
+        _telling(config, lambda: say(opened), live).run(sockets=list(sockets))
     finally:
         audit.close()
 
 
-def _telling(config: Any, opened: Callable[[], None]) -> Any:
+def _telling(config: Any, opened: Callable[[], None], live: Callable[[], None]) -> Any:
     """Give the server that says when it answers; what fails before, such as a certificate, fails at the start."""
     from uvicorn import Server
 
     class Telling(Server):  # type: ignore[misc, unused-ignore]
+        _living: asyncio.Task[None] | None = None
+
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets=sockets)
             if self.started:
                 opened()
+                self._living = asyncio.create_task(_live(live))
 
     return Telling(config)
+
+
+async def _live(live: Callable[[], None]) -> None:
+    """Show life as long as the event loop turns.
+
+    uvicorn's own notices end before its last answers, and follow a clock that can be put back.
+    """
+    while True:
+        live()
+        await asyncio.sleep(LIFE_SECONDS)
 
 
 def _impatient() -> type[Any]:

@@ -1,5 +1,7 @@
 """Keeping the service open: the sockets are held here, and the process that answers is started anew when it dies.
 
+It shows that it lives by a byte every other second from its event loop; once it is silent it is ended, like a dead one.
+
 This process holds no model and no patient, so there is little in it that could fail. Connections that are made while
 nobody answers wait in the sockets. uvicorn's own supervisor starts a dead process again as often as it dies, leaves it
 alive when it is killed itself, and imports the application on both sides.
@@ -10,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import select
 import signal
 import subprocess
 import sys
@@ -24,10 +27,12 @@ from predictor.errors import Problem, ResourceError
 from predictor.service.address import Address, listen, require_protection
 from predictor.service.worker import Orders, answer_of
 
-__all__ = ["keep_serving"]
+__all__ = ["SILENCE", "keep_serving"]
 
 MOST_DEATHS, WITHIN = 5, 60.0  # seconds
 FIRST_WAIT = 0.5  # seconds; twice as long after each further death within a minute
+SILENCE = 30.0  # seconds; many times what an event loop is held up on a machine that does ten things at once
+TURN = 1.0  # second
 STOP_SECONDS = 20  # a little more than the answers that are under way may take
 
 
@@ -40,6 +45,7 @@ def keep_serving(
     say: Callable[[str], None],
     warn: Callable[[str], None],
     partners: Path | None = None,
+    silence: float = SILENCE,
 ) -> None:
     """Listen, let a process of its own answer, and start another one whenever that dies, until somebody stops it.
 
@@ -57,6 +63,8 @@ def keep_serving(
         Gets a line for each death.
     partners : Path or None
         File of the other systems that the service works with; none without it.
+    silence : float
+        Seconds without a sign of life after which a process that has answered before is ended.
 
     Raises
     ------
@@ -75,7 +83,7 @@ def keep_serving(
             str(partners or ""),
             secrets.token_urlsafe(12),
         )
-        supervisor = _Supervisor(say, warn)
+        supervisor = _Supervisor(say, warn, silence)
         held.enter_context(_signals_to(supervisor.stop))
         supervisor.run(orders)
 
@@ -83,8 +91,8 @@ def keep_serving(
 class _Supervisor:
     """At most one process that answers at a time, and whether somebody has asked to stop."""
 
-    def __init__(self, say: Callable[[str], None], warn: Callable[[str], None]) -> None:
-        self._say, self._warn = say, warn
+    def __init__(self, say: Callable[[str], None], warn: Callable[[str], None], silence: float) -> None:
+        self._say, self._warn, self._silence = say, warn, silence
         self._worker: subprocess.Popen[bytes] | None = None
         self._opened = self._stopping = False
         self._deaths: deque[float] = deque()
@@ -125,8 +133,12 @@ class _Supervisor:
                     worker.terminate()
                 _give(worker, orders)
                 self._hear(heard.readline())
+                silent = _falls_silent(hearing, self._silence)
+                if silent:
+                    worker.kill()
                 worker.wait()
-        return _how_it_ended(worker.returncode)
+        ended = _how_it_ended(worker.returncode)
+        return f"{ended}, as it had shown no sign of life for {self._silence:g} s" if silent else ended
 
     def _hear(self, text: bytes) -> None:
         if not text:
@@ -166,6 +178,23 @@ def _give(worker: subprocess.Popen[bytes], orders: Orders) -> None:
     assert worker.stdin is not None
     with contextlib.suppress(BrokenPipeError):  # it has ended already, as will be seen
         worker.stdin.write(orders.line())
+
+
+def _falls_silent(hearing: int, seconds: float) -> bool:
+    """Wait until a process ends, or until it has shown no sign of life for so long; say whether it is the latter.
+
+    Silence is counted in turns of our own and not by the clock: where the whole machine stood still, or had no time for
+    anybody, the process that answers may speak before it is judged.
+    """
+    turns = 0
+    while turns * TURN < seconds:
+        if not select.select([hearing], [], [], TURN)[0]:
+            turns += 1
+        elif os.read(hearing, select.PIPE_BUF):
+            turns = 0
+        else:
+            return False
+    return True
 
 
 def _how_it_ended(status: int) -> str:

@@ -1,11 +1,13 @@
 """The process that answers: it is given its orders and its sockets, and ends when the one that started it does.
 
 Run as ``python -m predictor.service.worker N`` by `predictor.service.supervisor`: the orders are one line of JSON on
-its standard input, which then stays open as long as the supervisor lives; what it says goes to the descriptor N.
+its standard input, which then stays open as long as the supervisor lives; what it says goes to the descriptor N: one
+line of JSON, and once it answers a byte whenever its event loop comes round to it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -121,6 +123,7 @@ def _work(orders: Orders, speaking: int) -> None:
         [socket.socket(fileno=one) for one in orders.sockets],
         demonstration=orders.demonstration,
         say=lambda opened: _speak(speaking, asdict(opened)),
+        live=lambda: _show_life(speaking),
         partners=Path(orders.partners) if orders.partners else None,
         set_up_code=orders.set_up_code,
         after=orders.after,
@@ -129,9 +132,15 @@ def _work(orders: Orders, speaking: int) -> None:
 
 
 def _speak(descriptor: int, answer: dict[str, object]) -> None:
-    """Say the one thing that is said, and leave it at that."""
+    """Say that it has opened, or why it does not."""
     os.write(descriptor, json.dumps(answer).encode() + b"\n")
-    os.close(descriptor)
+    os.set_blocking(descriptor, False)
+
+
+def _show_life(descriptor: int) -> None:
+    """Write a byte, unless nobody reads them: a supervisor that stands still must not hold up the answers."""
+    with contextlib.suppress(BlockingIOError, BrokenPipeError):
+        os.write(descriptor, b".")
 
 
 def _end_with_supervisor() -> None:
