@@ -14,8 +14,13 @@ import httpx
 import pytest
 
 from fhir_examples import CRP, coded_model, observation, quantity, resources
+from predictor.interoperability.candidates import Candidate
+from predictor.interoperability.conformance import find_deviations
+from predictor.interoperability.intake import PatientInputs
+from predictor.interoperability.moments import Moment
 from predictor.interoperability.partners import Partners, SmartServer
 from predictor.interoperability.smart_launch import Launches, has_scopes, scopes_for
+from predictor.service.launched import Launched
 from predictor.service.others import Others
 from running_service import PASSWORD, Running, running_service
 from smart_ehr import Ehr, running_ehr
@@ -82,7 +87,8 @@ def typed_in(page: str) -> dict[str, str]:
 def sent(page: str) -> dict[str, str]:
     token = re.search(r'name="token" value="([^"]+)"', page)
     assert token
-    return typed_in(page) | {"token": token[1], "pseudonym": "K-1"}
+    hidden = dict(re.findall(r'type="hidden" name="(__launch)" value="([^"]+)"', page))
+    return typed_in(page) | hidden | {"token": token[1], "pseudonym": "K-1"}
 
 
 def test_an_ehr_launch_opens_the_form_with_what_is_recorded(
@@ -109,6 +115,104 @@ def test_an_ehr_launch_opens_the_form_with_what_is_recorded(
     log = running.audit()
     assert '"launch"' in log
     assert "p1" not in log
+
+
+BASIS = ["Patient/p1", "Observation/site", "Observation/madrs", "Observation/crp", "MedicationRequest/order"]
+
+
+def risk_at(browser: httpx.Client, place: str) -> dict[str, Any]:
+    bundle = browser.get(f"{place}.fhir.json").json()
+    assert list(find_deviations(bundle)) == []
+    return dict(bundle["entry"][0]["resource"])
+
+
+def based_on(risk: dict[str, Any]) -> set[str]:
+    return {one["reference"] for one in risk.get("basis", [])}
+
+
+def test_a_report_of_a_launch_rests_on_the_patients_resources(browser: httpx.Client, ehr: Ehr) -> None:
+    page = launched(browser, ehr).text
+    place = browser.post("/estimate/better", data=sent(page)).headers["location"]
+    risk = risk_at(browser, place)
+    assert risk["subject"] == {"reference": "Patient/p1"}
+    assert based_on(risk) == set(BASIS)
+    whole = browser.get(f"{place}.fhir.json").json()
+    used = [
+        one["entity"]
+        for one in (e["resource"] for e in whole["entry"])
+        if one["resourceType"] == "Provenance"
+    ]
+    assert "Observation/crp" in str(used)
+
+
+@pytest.mark.parametrize(
+    ("change", "gone"),
+    [
+        ({"crp": "3.3"}, {"Observation/crp"}),
+        ({"crp": "0.32", "crp__unit": "mg/dL"}, {"Observation/crp"}),
+        ({"crp": "", "crp__missing": "1"}, {"Observation/crp"}),
+        ({"site": "south", "madrs": "30"}, {"Observation/site", "Observation/madrs"}),
+        ({"age": "45"}, set()),  # the sex still comes from the Patient
+        ({"age": "45", "sex": "male"}, {"Patient/p1"}),
+    ],
+)
+def test_a_value_that_was_changed_by_hand_rests_on_no_resource(
+    browser: httpx.Client, ehr: Ehr, change: dict[str, str], gone: set[str]
+) -> None:
+    page = launched(browser, ehr).text
+    # Back once for what has to be mended: the form still knows where its values came from.
+    again = browser.post("/estimate/better", data=sent(page) | change | {"arm": ""})
+    assert again.status_code == 422
+    answer = browser.post("/estimate/better", data=sent(page) | change)
+    assert answer.status_code == 303, answer.text
+    risk = risk_at(browser, answer.headers["location"])
+    assert based_on(risk) == set(BASIS) - gone
+    assert risk["subject"] == {"reference": "Patient/p1"}
+
+
+def test_a_correction_keeps_what_was_not_corrected(browser: httpx.Client, ehr: Ehr) -> None:
+    form = sent(launched(browser, ehr).text)
+    place = browser.post("/estimate/better", data=form).headers["location"]
+    asked = browser.get(f"{place}/check").text
+    answer = browser.post(f"{place}/check", data=sent(asked) | {"madrs": "30"})
+    risk = risk_at(browser, answer.headers["location"].partition("/corrected")[0])
+    assert based_on(risk) == set(BASIS) - {"Observation/madrs"}
+    back = browser.post(f"{answer.headers['location'].partition('/corrected')[0]}/check", data=form)
+    assert based_on(risk_at(browser, back.headers["location"].partition("/corrected")[0])) == set(BASIS)
+
+
+def test_a_form_that_was_typed_over_names_no_patient_of_the_launch(browser: httpx.Client, ehr: Ehr) -> None:
+    other = {"age": "50", "sex": "male", "site": "south", "madrs": "28", "crp": "2", "arm": "midazolam"}
+    page = launched(browser, ehr).text
+    assert "For another patient launch again" in page
+    place = browser.post("/estimate/better", data=sent(page) | other).headers["location"]
+    risk = risk_at(browser, place)
+    assert based_on(risk) == set()
+    assert "p1" not in str(browser.get(f"{place}.fhir.json").json())
+    empty = browser.get("/estimate/better").text
+    assert "__launch" not in empty
+    place = browser.post("/estimate/better", data=sent(page) | {"__launch": "0" * 32}).headers["location"]
+    assert based_on(risk_at(browser, place)) == set(), "of no launch of this session"
+
+
+def test_the_condition_that_lets_the_patient_in_is_that_of_the_form() -> None:
+    """A launch of a model that asks for a diagnosis: it stands as long as the form says yes."""
+    when = Moment(datetime(2026, 5, 4), datetime(2026, 5, 4))
+    chosen = {
+        "depression": Candidate("yes", None, "Condition[0]", "Condition/c1"),
+        "crp": Candidate(3.2, when, "Observation[1]", "Observation/crp"),
+    }
+    inputs = PatientInputs(chosen, "Patient/p1", ("depression", "crp"), frozenset({"depression"}))
+    at_launch = {"depression": "yes", "crp": "3.2", "crp_unit": "mg/L"}
+    source = Launched("better", inputs, at_launch).source
+    assert source(at_launch) == {
+        "subject": "Patient/p1",
+        "basis": ("Condition/c1", "Observation/crp"),
+        "condition": "Condition/c1",
+    }
+    assert source(at_launch | {"depression": "no"})["condition"] == ""
+    assert source(at_launch | {"depression": "no"})["basis"] == ("Observation/crp",)
+    assert source(at_launch | {"depression": "", "crp": "4"}) == {}
 
 
 def test_the_request_is_minimal_and_proves_the_browser(browser: httpx.Client, ehr: Ehr) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from predictor.cohort.names import names_of
 from predictor.errors import DataError, Problem
@@ -64,6 +65,11 @@ class PatientInputs:
         chosen = [one for name, one in self.chosen.items() if name in self.defining and one.value == "yes"]
         found = {one.reference for one in chosen if one.reference.startswith("Condition/")}
         return found.pop() if len(found) == 1 else ""
+
+    @property
+    def source(self) -> dict[str, Any]:
+        """What a report of these values rests on: the ``subject``, the ``basis`` and the ``condition``."""
+        return {"subject": self.subject, "basis": self.basis, "condition": self.condition}
 
     def rows(self, pseudonym: str) -> Rows:
         """Return the patient as a table of one row, with the day and the source of each value."""

@@ -77,12 +77,7 @@ async def estimate(request: Request, model: str) -> Response:
         codes = " ".join(sorted({one.code for one in error.problems}))
         service.audit.record("refused", user=session.user, model=offered.id, outcome=codes)
         return fhir_answer(operation_outcome(error.problems), 422)
-    inputs = found.inputs
-    source: dict[str, Any] = {
-        "subject": inputs.subject,
-        "basis": inputs.basis,
-        "condition": inputs.condition,
-    }
+    source = found.inputs.source
     name = keep_result(service, session, Result(offered.id, found.view, source=source))
     written = patient_resources(found.view, **source, mark=offered.mark)
     return fhir_answer(written, headers={"location": f"/r/{name}"})

@@ -20,6 +20,7 @@ from predictor.reports.wording import capitalised
 from predictor.service.accounts import ROLES
 from predictor.service.estimates import answer_table, estimate_patient
 from predictor.service.form import PARTS, read_form
+from predictor.service.launched import LAUNCH, launched_of
 from predictor.service.result_pages import show_form, with_own_style
 from predictor.service.results import Result, keep_result
 from predictor.service.sessions import Session
@@ -208,14 +209,23 @@ async def estimate(request: Request, id_: str) -> Response:
     session = require(request, "clinician", "admin")
     form = await read_posted(request, session)
     filled = read_form(offered.model, form.texts, questions=offered.questions)
-    pseudonym = form.text("pseudonym")
+    pseudonym, launch = form.text("pseudonym"), form.text(LAUNCH)
+    launched = launched_of(service.sessions, session, launch, model=id_)
     if not filled.complete:
         return show_form(
-            request, offered, filled.fields, pseudonym=pseudonym, status=422, only_unusual=filled.only_unusual
+            request,
+            offered,
+            filled.fields,
+            pseudonym=pseudonym,
+            status=422,
+            only_unusual=filled.only_unusual,
+            launch=launch if launched else "",
         )
     service.count_estimate(session.user)
     view = await estimate_patient(service, offered, filled.values, pseudonym=pseudonym, user=session.user)
-    return to_page(f"/r/{keep_result(service, session, Result(offered.id, view, form.typed))}")
+    source = launched.source(filled.values) if launched else {}
+    made = Result(offered.id, view, form.typed, source, launched=launched)
+    return to_page(f"/r/{keep_result(service, session, made)}")
 
 
 async def _sign_in_again(request: Request, offered: Offered) -> Response:

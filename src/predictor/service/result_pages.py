@@ -216,7 +216,9 @@ async def correct(request: Request, name: str) -> Response:
         )
     service.count_estimate(session.user)
     view = await estimate_patient(service, offered, filled.values, pseudonym=pseudonym, user=session.user)
-    made = keep_result(service, session, Result(offered.id, view, form.typed))
+    source = before.launched.source(filled.values) if before.launched else {}
+    result = Result(offered.id, view, form.typed, source, launched=before.launched)
+    made = keep_result(service, session, result)
     await record_result(request, "correction", session, before, outcome=view.report.id)
     return to_page(f"/r/{made}/corrected/{name}")
 
@@ -254,6 +256,7 @@ def show_form(
     status: int = 200,
     only_unusual: bool = False,
     corrects: str = "",
+    launch: str = "",
 ) -> Response:
     """Show a model's form: empty, with what has to be mended, or for a correction.
 
@@ -269,6 +272,8 @@ def show_form(
         A confirmation is all that is missing.
     corrects : str
         The report whose values are corrected.
+    launch : str
+        The id of what a launch filled it in with; see `predictor.service.launched`.
     """
     errors = [each for one in fields for each in one.problems]
     content: dict[str, Any] = {
@@ -279,5 +284,6 @@ def show_form(
         "pseudonym": pseudonym,
         "only_unusual": only_unusual,
         "corrects": corrects,
+        "launch": launch,
     }
     return page(request, "form.html.j2", status=status, **content)

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from predictor.reports.content import PredictionReportV1
 from predictor.reports.taken import Taken
+from predictor.service.launched import Launched
 from predictor.service.sessions import Session
 from predictor.service.shelf import Offered
 from predictor.service.state import Service
@@ -35,6 +36,8 @@ class Result:
         Of FHIR resources: the ``subject``, the ``basis`` and the ``condition`` that `patient_resources` takes.
     taken : Taken or None
         Who has taken it into the record.
+    launched : Launched or None
+        What its form was filled in with, if a launch did that.
     """
 
     model: str
@@ -42,6 +45,7 @@ class Result:
     typed: Mapping[str, str] = field(default_factory=dict)
     source: Mapping[str, Any] = field(default_factory=dict)
     taken: Taken | None = None
+    launched: Launched | None = None
 
 
 def may_be_taken(offered: Offered, found: Result) -> bool:
@@ -63,6 +67,7 @@ class _Kept:
     view: bytes
     typed: Mapping[str, str]
     source: Mapping[str, Any]
+    launched: Launched | None
     taken: Taken | None = None
 
 
@@ -76,7 +81,8 @@ def keep_result(service: Service, session: Session, result: Result) -> str:
     result : Result
     """
     view = zlib.compress(result.view.model_dump_json().encode(), level=1)
-    return service.sessions.keep(session, _Kept(result.model, view, result.typed, result.source))
+    kept = _Kept(result.model, view, result.typed, result.source, result.launched)
+    return service.sessions.keep(session, kept)
 
 
 def result_of(request: Request, session: Session, name: str) -> Result:
@@ -91,7 +97,7 @@ def result_of(request: Request, session: Session, name: str) -> Result:
     if not isinstance(found, _Kept):
         raise HTTPException(404)
     view = PredictionReportV1.model_validate_json(zlib.decompress(found.view))
-    return Result(found.model, view, found.typed, found.source, found.taken)
+    return Result(found.model, view, found.typed, found.source, found.taken, found.launched)
 
 
 def take_result(service: Service, session: Session, name: str, taken: Taken) -> None:

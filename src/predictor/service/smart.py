@@ -29,6 +29,7 @@ from predictor.interoperability.smart_client import (
 from predictor.interoperability.smart_launch import Launch, authorization_url, scopes_for
 from predictor.reports.wording import date_text
 from predictor.service.form import FormField
+from predictor.service.launched import Launched
 from predictor.service.others import Others
 from predictor.service.result_pages import show_form
 from predictor.service.sessions import Session
@@ -152,7 +153,8 @@ def _prefilled(
     request.state.session = session
     service.audit.record("launch", user=session.user, model=offered.id)
     fields = tuple(_filled(one, inputs.chosen.get(one.name)) for one in offered.questions)
-    return set_session(request, show_form(request, offered, fields, pseudonym=""), session)
+    launch = service.sessions.keep(session, Launched.into(offered.id, inputs, fields))
+    return set_session(request, show_form(request, offered, fields, pseudonym="", launch=launch), session)
 
 
 def _session(service: Service, begun: Launch, allowed: Granted) -> Session | None:
