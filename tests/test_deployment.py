@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from machine import lacking
 from trained_clinics import command_line
 
 ROOT = Path(__file__).parents[1]
@@ -33,7 +34,7 @@ def unit(tmp_path: Path) -> Path:
 
 def analyse(*arguments: object) -> subprocess.CompletedProcess[str]:
     if shutil.which("systemd-analyze") is None:
-        pytest.skip("systemd-analyze is not installed")
+        lacking("systemd-analyze is not in PATH. Install it, e.g. with `apt-get install systemd`.")
     command = ["systemd-analyze", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
@@ -49,14 +50,28 @@ def test_systemd_notices_a_unit_that_is_none(unit: Path) -> None:
 
 
 def test_the_unit_exposes_as_little_as_the_page_says(unit: Path) -> None:
-    found = analyse("security", "--offline=yes", "--threshold=15", unit)
+    found = analyse("security", "--offline=yes", "--threshold=20", unit)
     if "unrecognized option" in found.stderr:
-        pytest.skip("this systemd cannot judge a unit offline")
+        lacking("this systemd cannot judge a unit offline, as 250 and newer can")
     assert found.returncode == 0, found.stdout[-2000:]
     level = re.search(r"exposure level for \S+: ([\d.]+)", found.stdout)
     assert level
-    assert float(level[1]) <= 1.5
-    assert "gives it 1.2" in " ".join(PAGE.read_text(encoding="utf-8").split())
+    assert float(level[1]) < 2.0
+    assert "gives it less than 2" in " ".join(PAGE.read_text(encoding="utf-8").split())
+
+
+def test_the_unit_leaves_chromium_what_its_own_sandbox_is_made_of() -> None:
+    """Seen by running it: without any of them nothing is printed, and there is no other use for them."""
+    lines = UNIT.read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if line.startswith("RestrictNamespaces=")] == [
+        "RestrictNamespaces=user pid net"
+    ]
+    filters = [line for line in lines if line.startswith("SystemCallFilter=")]
+    assert filters[-1] == "SystemCallFilter=chroot capset", (
+        "what is let in again comes after what is shut out"
+    )
+    assert "SystemCallFilter=~@privileged @resources" in filters
+    assert "MemoryDenyWriteExecute=yes" in lines
 
 
 def test_the_unit_writes_nowhere_but_its_state_and_leaves_no_core() -> None:

@@ -303,9 +303,12 @@ def model_folder(model: str | Path, *, runs_folder: Path = RUNS) -> Path:
     from predictor.run_store import find_run
 
     path = Path(model)
-    if not path.exists():
-        path = find_run(runs_folder, str(model))
-    return path / "model" if (path / "model").is_dir() else path
+    try:
+        if not path.exists():
+            path = find_run(runs_folder, str(model))
+        return path / "model" if (path / "model").is_dir() else path
+    except PermissionError:
+        return path  # whoever reads it says so
 
 
 def read_new_patients(

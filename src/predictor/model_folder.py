@@ -163,10 +163,21 @@ def read_folder(
     ModelError
         ART-01 to ART-04, ART-06 to ART-08 or ART-12, see `load_prediction_model`.
     """
+    try:
+        return _read_through_gates(folder, inside, policy or ModelPolicy())
+    except PermissionError as error:
+        message = "whoever runs this may not read the model's folder or a file in it"
+        remedy = "Let them, for a folder without patients' rows: chmod -R go=rX"
+        raise ModelError(Problem("ART-03", message, remedy, file=str(folder))) from error
+
+
+def _read_through_gates(
+    folder: Path, inside: Path | None, policy: ModelPolicy
+) -> tuple[dict[str, Any], dict[str, bytes]]:
     _check_place(folder, inside)
     manifest, raw = _read_manifest(folder)
     content = _read_files(folder, manifest)
-    _check_signature(folder, raw, policy or ModelPolicy())
+    _check_signature(folder, raw, policy)
     for name in sorted(name for name in content if not name.endswith(".json")):
         _check_archive(folder / name, content[name])
     _check_version(folder, manifest)
@@ -216,6 +227,8 @@ def _read_manifest(folder: Path) -> tuple[dict[str, Any], bytes]:
     try:
         raw = _read(path)
         manifest = read_json(raw)
+    except PermissionError:
+        raise  # it is there
     except OSError as error:
         refuse("ART-02", path, "the manifest is missing", error)
     except (ValueError, RecursionError) as error:

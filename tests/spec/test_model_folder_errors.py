@@ -13,9 +13,10 @@ import stat
 import struct
 import subprocess
 import sys
+import tempfile
 import tracemalloc
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ import pytest
 import skops.io
 
 from model_examples import example_model, refusal, rehash
+from predictor.api import model_folder
 from predictor.errors import ModelError, ResourceError
 from predictor.model_trial import try_estimator
 from predictor.prediction.reading import template
@@ -353,6 +355,32 @@ def test_art_03_another_kind_or_format(folder: Path, changes: dict[str, Any], wo
 
 def test_art_03_no_folder(tmp_path: Path) -> None:
     assert "ART-03 a prediction model is a folder" in refusal(tmp_path / "none")
+
+
+@contextlib.contextmanager
+def without_rights() -> Iterator[None]:
+    """Be a user whom permissions bind, as the one of the service is."""
+    mine = os.geteuid()
+    os.seteuid(mine or 65534)
+    try:
+        yield
+    finally:
+        os.seteuid(mine)
+
+
+@pytest.mark.parametrize("closed", ["", "manifest.json", "card.json"], ids=["folder", "manifest", "file"])
+def test_art_03_what_may_not_be_read_is_not_called_missing(folder: Path, closed: str) -> None:
+    """A folder is written for its owner alone; copied as it is by root, the service cannot read it."""
+    with tempfile.TemporaryDirectory() as name:  # pytest's own folders are closed to others
+        place, copy = Path(name), Path(name) / "model"
+        place.chmod(0o755)
+        shutil.copytree(folder, copy)
+        copy.chmod(0o755)
+        (copy / closed).chmod(0)
+        with without_rights():
+            said = refusal(model_folder(copy))
+        (copy / closed).chmod(0o755)
+    assert "ART-03 whoever runs this may not read" in said
 
 
 # ART-04 and ART-05

@@ -23,7 +23,8 @@ __all__ = ["BROWSERS", "print_pdf"]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 SECONDS = 20.0
 
-# Nobody listens at the proxy: neither the page nor the browser itself reaches another machine.
+# Nobody listens at the proxy: neither the page nor the browser itself reaches another machine. Without its compiler of
+# scripts, of which the page has none, the browser needs no memory that is both written and run: a unit may deny that.
 ARGUMENTS = (
     "--headless",
     "--disable-gpu",
@@ -31,6 +32,7 @@ ARGUMENTS = (
     "--disable-background-networking",
     "--disable-extensions",
     "--disable-dev-shm-usage",
+    "--js-flags=--jitless",
     "--proxy-server=127.0.0.1:9",
     "--proxy-bypass-list=<-loopback>",
     "--no-pdf-header-footer",
