@@ -29,7 +29,16 @@ from trained_clinics import new_patients, trained, typed
 
 PASSWORD = "horse battery staple"
 HOST = "http://localhost"
-PAGES = ("/", "/models/better", "/estimate/better", "/batch", "/accounts", "/r/" + "0" * 32, "/r/x.json")
+PAGES = (
+    "/",
+    "/models/better",
+    "/models/better/patients.csv",
+    "/estimate/better",
+    "/batch",
+    "/accounts",
+    "/r/" + "0" * 32,
+    "/r/x.json",
+)
 OPEN = ("/login", "/help", "/privacy", "/accessibility", "/healthz", "/readyz", "/static/service.css")
 
 
@@ -197,6 +206,34 @@ def test_every_reason_for_a_mark_is_in_it_and_in_the_files_name(models: dict[str
     assert marked_name("answers.csv", mark) == "answers_SIMULATED_DATA_RESEARCH_ONLY_DEMONSTRATION.csv"
 
 
+def test_an_empty_table_is_filled_in_and_answered(open_browser: Callable[[], Browser]) -> None:
+    browser = open_browser().sign_in()
+    page = browser.get("/batch").text
+    assert 'href="/models/better/patients.csv"' in page
+    empty = browser.get("/models/better/patients.csv")
+    assert empty.headers["content-type"].startswith("text/csv")
+    assert empty.headers["content-disposition"] == 'attachment; filename="better_patients.csv"'
+    head = empty.text.rstrip("\n").split(",")
+    row = [str(new_patients(1).iloc[0][name]) for name in head]
+    content = f"{empty.text}{','.join(row)}\n".encode()
+    browser.get("/batch")
+    answer = browser.post("/batch", {"model": "better"}, files={"patients": ("a.csv", content, "text/csv")})
+    assert answer.status_code == 200
+    assert ",estimate," in answer.text
+
+
+def test_a_wrong_column_is_answered_with_what_is_on_the_page(open_browser: Callable[[], Browser]) -> None:
+    browser = open_browser().sign_in()
+    browser.get("/batch")
+    content = b"age,colour\n40,red\n"
+    page = browser.post("/batch", {"model": "group"}, files={"patients": ("a.csv", content, "text/csv")}).text
+    assert "The model knows no column colour. Take it out; an empty table of the model is below" in page
+    assert "--" not in page.partition("<main")[2], "no option of the command line"
+    assert 'value="group" checked' in page, "the model that was chosen stays chosen"
+    assert page.count(" checked") == 1
+    assert 'href="/models/group/patients.csv"' in page
+
+
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"a,b\n1,2\n", b"age\n1,2,3\n"])
 def test_a_bad_file_is_explained(open_browser: Callable[[], Browser], content: bytes) -> None:
     browser = open_browser().sign_in()
@@ -231,7 +268,7 @@ def test_web_07_each_role_sees_its_own(
     open_browser: Callable[[], Browser], role: str, refused: set[str]
 ) -> None:
     browser = open_browser().sign_in(role)
-    for path in PAGES[:5]:
+    for path in PAGES[:6]:
         assert (browser.get(path).status_code == 403) == (path in refused), path
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +19,7 @@ from predictor.errors import DataError, Problem
 from predictor.prediction.records import Patient, Recorded
 from predictor.prediction.unit_choice import UNIT, conversion_text, read_unit
 from predictor.prediction_model import InputField, PredictionModel
+from predictor.spreadsheet import without_formula
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,6 +35,7 @@ __all__ = [
     "UNDECIDED",
     "Rows",
     "check_columns",
+    "empty_table",
     "learned_text",
     "patient_keys",
     "read_patients",
@@ -93,7 +97,9 @@ def read_patients(model: PredictionModel, frame: pd.DataFrame | Rows) -> list[Pa
     ]
 
 
-def check_columns(model: PredictionModel, frame: pd.DataFrame | Rows) -> None:
+def check_columns(
+    model: PredictionModel, frame: pd.DataFrame | Rows, *, instead: str = "`--template` writes an empty table"
+) -> None:
     """Refuse a table whose columns are not the model's inputs.
 
     Parameters
@@ -103,6 +109,8 @@ def check_columns(model: PredictionModel, frame: pd.DataFrame | Rows) -> None:
         May also have a column ``patient`` with a pseudonym, and beside each input NAME a column ``NAME_date``, the day
         it was recorded, one ``NAME_source``, and beside a number ``NAME_unit``, the UCUM code of one of its accepted
         units; an empty cell means the model's own.
+    instead : str
+        Where whoever sent the table finds one with the right columns.
 
     Raises
     ------
@@ -134,7 +142,7 @@ def check_columns(model: PredictionModel, frame: pd.DataFrame | Rows) -> None:
         Problem(
             "PRE-01",
             f"the model knows no column {name}",
-            "Take it out; `--template` writes an empty table",
+            f"Take it out; {instead}",
             path=name,
         )
         for name in dict.fromkeys(given)
@@ -184,7 +192,23 @@ def template(model: PredictionModel) -> pd.DataFrame:
     """
     import pandas as pd
 
-    return pd.DataFrame(columns=[KEY, *(f.name for f in model.inputs)])
+    return pd.DataFrame(columns=_columns(model))
+
+
+def empty_table(model: PredictionModel) -> str:
+    """Return the same as text of a CSV file, without the library of tables.
+
+    Parameters
+    ----------
+    model : PredictionModel
+    """
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerow([without_formula(name) for name in _columns(model)])
+    return text.getvalue()
+
+
+def _columns(model: PredictionModel) -> list[str]:
+    return [KEY, *(one.name for one in model.inputs)]
 
 
 def _read_patient(model: PredictionModel, row: int, raw: Mapping[str, object]) -> Patient:

@@ -11,7 +11,7 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 from predictor.errors import ResourceError
-from predictor.service import cds, description, fhir, machine, pages, result_pages, smart, taking
+from predictor.service import batch, cds, description, fhir, machine, pages, result_pages, smart, taking
 from predictor.service.guard import Guard, TooLargeError, TooSlowError
 from predictor.service.state import Busy, Service
 from predictor.service.wall import page
@@ -41,6 +41,7 @@ def create_app(service: Service, *, hosts: frozenset[str]) -> Guard:
     app.include_router(result_pages.router)
     app.include_router(taking.router)
     app.include_router(pages.router)
+    app.include_router(batch.router)
     app.include_router(machine.router)
     app.include_router(cds.router)
     app.include_router(smart.router)

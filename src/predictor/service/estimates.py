@@ -10,7 +10,7 @@ from typing import TypeVar
 from predictor.answers import answers_csv, mark_of
 from predictor.errors import DataError, Problem
 from predictor.prediction.predicting import NOTED, as_records, predict_patients
-from predictor.prediction.reading import Rows, patient_keys
+from predictor.prediction.reading import Rows, check_columns, patient_keys
 from predictor.reports.content import PredictionReportV1
 from predictor.reports.patient import patient_views
 from predictor.service.shelf import Offered
@@ -103,11 +103,12 @@ def answer_table(offered: Offered, rows: Sequence[Mapping[str, str]]) -> str:
     """
     if not rows or len(rows) > MOST_ROWS:
         message = f"1 to {MOST_ROWS} patients were expected, came {len(rows)}"
-        raise DataError(Problem("PRE-01", message, "Send several files, or use predictor predict"))
+        raise DataError(Problem("PRE-01", message, "Send several files"))
     if any(None in row or None in row.values() for row in rows):
         message = "a row has more or fewer cells than there are columns"
         raise DataError(Problem("PRE-01", message, "Write one cell per column in every row"))
     table = Rows(list(rows[0]), [list(row.values()) for row in rows])
+    check_columns(offered.model, table, instead="an empty table of the model is below")
     found = as_records(predict_patients(offered.model, table, explain=False))
     mark = mark_of(offered.model, signed=offered.signed)
     return answers_csv(found, NOTED, keys=patient_keys(table), mark=mark)

@@ -1,24 +1,19 @@
-"""The pages: signing in, the models, the form, the report, a file of patients, and what the service is."""
+"""The pages: signing in, the models, the form, and what the service is."""
 
 from __future__ import annotations
 
 import asyncio
-import csv
-import io
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
 
-from predictor.answers import mark_of, marked_name
-from predictor.errors import ConfigError, PredictorError
-from predictor.reports.wording import capitalised
+from predictor.errors import ConfigError
 from predictor.service.accounts import ROLES
-from predictor.service.estimates import answer_table, estimate_patient
+from predictor.service.estimates import estimate_patient
 from predictor.service.form import PARTS, read_form
 from predictor.service.launched import LAUNCH, launched_of
 from predictor.service.result_pages import show_form, with_own_style
@@ -35,6 +30,7 @@ from predictor.service.wall import (
     set_session,
     state,
     to_page,
+    told,
 )
 
 __all__ = ["router"]
@@ -134,7 +130,7 @@ async def set_up(request: Request) -> Response:
     try:
         made = await asyncio.to_thread(service.accounts.set_up, form.text("code"), name, password)
     except ConfigError as error:
-        errors = _told(error)
+        errors = told(error)
         return page(request, "set_up.html.j2", status=422, errors=errors, name=name)
     if made is None:
         service.failures.count("set-up", address)
@@ -238,39 +234,6 @@ async def _sign_in_again(request: Request, offered: Offered) -> Response:
     return page(request, "sign_in.html.j2", status=401, error=error, name="", kept=kept)
 
 
-@router.get("/batch")
-async def batch_page(request: Request) -> Response:
-    """Ask for a file of patients."""
-    require(request, "clinician", "admin")
-    return page(request, "batch.html.j2", models=state(request).shelf, errors=[])
-
-
-@router.post("/batch")
-async def batch(request: Request) -> Response:
-    """Answer a CSV file row by row."""
-    session, service = require(request, "clinician", "admin"), state(request)
-    form = await read_posted(request, session)
-    offered, content = service.offered(form.text("model")), form.files.get("patients", b"")
-    if service.batches.spent(session.user):
-        raise HTTPException(429)
-    service.batches.count(session.user)
-    try:
-        rows = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline="")))
-        text = await asyncio.wrap_future(service.estimating.submit(partial(answer_table, offered, rows)))
-    except (PredictorError, UnicodeDecodeError, csv.Error) as error:
-        not_csv = ["The file is not a CSV file in UTF-8"]
-        errors = _told(error) if isinstance(error, PredictorError) else not_csv
-        return page(request, "batch.html.j2", status=422, models=service.shelf, errors=errors)
-    service.audit.record("batch", user=session.user, model=offered.id, outcome=f"{len(rows)} rows")
-    name = marked_name("answers.csv", mark_of(offered.model, signed=offered.signed))
-    headers = {"content-disposition": f'attachment; filename="{name}"'}
-    return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
-
-
-def _told(error: PredictorError) -> list[str]:
-    return [capitalised(f"{one.message}. {one.remedy}") for one in error.problems]
-
-
 @router.get("/accounts")
 async def accounts_page(request: Request) -> Response:
     """Let an admin make accounts."""
@@ -291,7 +254,7 @@ async def make_account(request: Request) -> Response:
     try:
         await asyncio.to_thread(service.accounts.add, name, form.texts.get("password", ""), chosen)
     except ConfigError as error:
-        errors = _told(error)
+        errors = told(error)
         return page(request, "accounts.html.j2", status=422, errors=errors, made="", **content)
     service.audit.record("account_made", user=session.user, outcome=chosen)
     return page(request, "accounts.html.j2", errors=[], made=name, roles=ROLES, name="")

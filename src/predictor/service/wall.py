@@ -16,7 +16,8 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from predictor.data.accepted_units import unit_words
-from predictor.reports.wording import date_text, legible
+from predictor.errors import PredictorError
+from predictor.reports.wording import capitalised, date_text, legible
 from predictor.service.accounts import Role
 from predictor.service.guard import BATCH_BYTES
 from predictor.service.sessions import IDLE, Session
@@ -34,6 +35,7 @@ __all__ = [
     "set_session",
     "state",
     "to_page",
+    "told",
 ]
 
 MOST_FIELDS = 200
@@ -269,3 +271,8 @@ def page(
 def to_page(path: str) -> Response:
     """Send the browser to another page, after something was done."""
     return RedirectResponse(path, status_code=303)
+
+
+def told(error: PredictorError) -> list[str]:
+    """Return what is wrong and what to do, as lines for the summary above a form."""
+    return [capitalised(f"{one.message}. {one.remedy}") for one in error.problems]
