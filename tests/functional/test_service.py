@@ -206,6 +206,17 @@ def test_every_reason_for_a_mark_is_in_it_and_in_the_files_name(models: dict[str
     assert marked_name("answers.csv", mark) == "answers_SIMULATED_DATA_RESEARCH_ONLY_DEMONSTRATION.csv"
 
 
+@pytest.mark.parametrize("path", ["/", "/models/better"])
+def test_the_pages_write_the_last_day_of_a_model_as_a_date(
+    open_browser: Callable[[], Browser], models: dict[str, PredictionModel], path: str
+) -> None:
+    page = open_browser().sign_in().get(path).text
+    year, month, day = str(models["better"].card["valid_until"]).split("-")
+    assert f"{year}-{month}-{day}" not in page
+    months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+    assert f"{int(day)} {months[int(month) - 1]} {year}" in page
+
+
 def test_an_empty_table_is_filled_in_and_answered(open_browser: Callable[[], Browser]) -> None:
     browser = open_browser().sign_in()
     page = browser.get("/batch").text

@@ -255,8 +255,11 @@ def _plan_check(model: PredictionModel, patient: Patient) -> Check:
 def _date_check(model: PredictionModel, today: date) -> Check:
     until = model.card.get("valid_until")
     label = "Model in date"
-    if until is None or today <= date.fromisoformat(str(until)):
-        return Check("model_in_date", label, "ok", f"Until {until}" if until else "No limit declared", "")
-    result = f"The model was valid until {until}"
+    last = date.fromisoformat(str(until)) if until else None
+    if last is None or today <= last:
+        return Check(
+            "model_in_date", label, "ok", f"Until {until}" if until else "No limit declared", "", day=last
+        )
+    result, meaning = f"The model was valid until {until}", "It has to be checked on newer patients"
     broken = Broken("", label, result, NEWER)
-    return Check("model_in_date", label, "fail", result, "It has to be checked on newer patients", (broken,))
+    return Check("model_in_date", label, "fail", result, meaning, (broken,), last)

@@ -32,8 +32,8 @@ def check_decision(model: PredictionModel, patient: Patient) -> Check | None:
     if not isinstance(decision, Mapping) or not (patient.decided or patient.undecided):
         return None
     if patient.decided:
-        day = patient.decided.isoformat()
-        return Check("decision_time", LABEL, "ok", f"On {day}", "Nothing later was looked at")
+        result, meaning = f"On {patient.decided}", "Nothing later was looked at"
+        return Check("decision_time", LABEL, "ok", result, meaning, day=patient.decided)
     result, resolve = _words(patient.undecided, decision)
     broken = Broken("", LABEL, result, resolve)
     meaning = "The model was built on patients who had come to this decision"

@@ -50,7 +50,10 @@ class Broken:
 
 @dataclass(frozen=True)
 class Check:
-    """One question about whether the model applies to this patient; ``broken`` says why it fails, input by input."""
+    """One question about whether the model applies to this patient; ``broken`` says why it fails, input by input.
+
+    ``day`` is the one that its words name, if any, for a page that writes dates in its own way.
+    """
 
     id: str
     label: str
@@ -58,6 +61,7 @@ class Check:
     result: str
     meaning: str
     broken: tuple[Broken, ...] = ()
+    day: date | None = None
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,6 @@ MESSAGES: Mapping[str, str] = MappingProxyType(
         "imputed_between": "{meaning}. With real values the estimate could lie between {lo} and {hi} of 100",
         "imputed_beyond": "{between}. That they were not recorded counts in the estimate too, so that it lies "
         "outside",
-        "until": "Until {day}",
         # 3. contributions
         "typical": "typical {value}",
         "phrase_higher": "higher {label}",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Any, Literal
 
 from predictor.prediction import Prediction
@@ -24,7 +23,7 @@ from predictor.reports.content_estimate import (
 )
 from predictor.reports.patient_others import rows_beside
 from predictor.reports.values import plan_words, value_text
-from predictor.reports.wording import count_of_100, date_text, outward, say
+from predictor.reports.wording import count_of_100, dated, outward, say
 
 __all__ = ["applicability", "estimate_parts"]
 
@@ -109,17 +108,23 @@ def applicability(model: PredictionModel, prediction: Prediction) -> Applicabili
         Not a refusal.
     """
     checks = tuple(
-        Check(id=one.id, label=one.label, status=one.status, result=one.result, meaning=one.meaning)
+        Check(
+            id=one.id,
+            label=one.label,
+            status=one.status,
+            result=dated(one.result, one.day),
+            meaning=one.meaning,
+        )
         for one in prediction.checks
     )
-    said = tuple(_told(model, prediction, check) for check in checks)
+    said = tuple(_told(prediction, check) for check in checks)
     verdict: Literal["usable", "caution"] = (
         "usable" if all(one.status == "ok" for one in checks) else "caution"
     )
     return Applicability(verdict=verdict, checks=said)
 
 
-def _told(model: PredictionModel, prediction: Prediction, check: Check) -> Check:
+def _told(prediction: Prediction, check: Check) -> Check:
     if check.id == "complete_inputs" and prediction.imputed_low is not None:
         assert prediction.imputed_high is not None
         lo, hi = outward(prediction.imputed_low, prediction.imputed_high)
@@ -127,11 +132,6 @@ def _told(model: PredictionModel, prediction: Prediction, check: Check) -> Check
         if prediction.probability is not None and not lo <= count_of_100(prediction.probability) <= hi:
             between = say("imputed_beyond", between=between)
         return check.model_copy(update={"meaning": between})
-    until = model.card.get("valid_until")
-    if check.id == "model_in_date" and until:
-        return check.model_copy(
-            update={"result": say("until", day=date_text(date.fromisoformat(str(until))))}
-        )
     return check
 
 

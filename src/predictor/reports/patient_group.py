@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from predictor.prediction import Prediction
 from predictor.prediction.records import Broken
 from predictor.prediction_model import PredictionModel
 from predictor.reports.content import GroupRate, ObservedRate, Reason, Tried
 from predictor.reports.values import plan_words, value_text
-from predictor.reports.wording import DASH, say
+from predictor.reports.wording import DASH, dated, say
 
 __all__ = ["group_part", "refusal_reasons"]
 
@@ -54,7 +56,11 @@ def refusal_reasons(model: PredictionModel, prediction: Prediction) -> tuple[Rea
         Of kind ``refusal``.
     """
     failed = [one for one in prediction.checks if one.status == "fail"]
-    return tuple(_reason(model, prediction, broken) for check in failed for broken in check.broken)
+    return tuple(
+        _reason(model, prediction, replace(broken, rule=dated(broken.rule, check.day)))
+        for check in failed
+        for broken in check.broken
+    )
 
 
 def _reason(model: PredictionModel, prediction: Prediction, broken: Broken) -> Reason:

@@ -24,6 +24,7 @@ __all__ = [
     "count_of_100",
     "count_text",
     "date_text",
+    "dated",
     "forbidden_words",
     "hash_text",
     "interval_text",
@@ -262,6 +263,11 @@ def interval_text(value: float | None, lo: float | None, hi: float | None, digit
 def date_text(day: date | None) -> str:
     """Write a date as 22 Nov 2026 whatever the machine's language; a dash when there is none."""
     return DASH if day is None else f"{day.day} {MONTHS[day.month - 1]} {day.year}"
+
+
+def dated(text: str, day: date | None) -> str:
+    """Write a day that a text for machines holds as 2026-11-22 as a page writes it."""
+    return text if day is None else text.replace(day.isoformat(), date_text(day))
 
 
 def time_text(moment: datetime) -> str:

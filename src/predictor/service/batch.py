@@ -53,8 +53,9 @@ async def batch(request: Request) -> Response:
     except (PredictorError, UnicodeDecodeError, csv.Error) as error:
         not_csv = ["The file is not a CSV file in UTF-8"]
         errors = told(error) if isinstance(error, PredictorError) else not_csv
-        shown = {"models": service.shelf, "errors": errors, "chosen": offered.id}
-        return page(request, "batch.html.j2", status=422, **shown)
+        return page(
+            request, "batch.html.j2", status=422, models=service.shelf, errors=errors, chosen=offered.id
+        )
     service.audit.record("batch", user=session.user, model=offered.id, outcome=f"{len(rows)} rows")
     name = marked_name("answers.csv", mark_of(offered.model, signed=offered.signed))
     headers = {"content-disposition": f'attachment; filename="{name}"'}

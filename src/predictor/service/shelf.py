@@ -86,9 +86,14 @@ class Offered:
         """What reads its inputs from a patient's FHIR resources."""
         return FhirIntake(self.model)
 
+    @property
+    def valid_until(self) -> date:
+        """Its last day."""
+        return date.fromisoformat(str(self.model.card["valid_until"]))
+
     def expired(self, today: date) -> bool:
         """Whether its time is over: then it answers with a refusal."""
-        return date.fromisoformat(str(self.model.card["valid_until"])) < today
+        return self.valid_until < today
 
 
 def open_shelf(

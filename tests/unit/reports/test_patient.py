@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pandas as pd
 import pytest
@@ -200,6 +200,17 @@ def test_a_refusal_lists_rules_and_no_number_of_an_estimate() -> None:
     assert by_field["age"].value_text == "79 years"
     assert by_field["sex"].value_text == "Cannot be read"
     assert all(reason.resolve for reason in view.refusal)
+
+
+def test_a_model_whose_time_is_over_says_so_with_a_date_as_on_every_page() -> None:
+    model = trained("better").model.model
+    over = replace(model, card={**model.card, "valid_until": "2026-11-02"})
+    now = datetime(2026, 11, 3, 9, 0, tzinfo=UTC)
+    (view,) = patient_views(over, new_patients(1), now=now, user_ref="a")
+    assert [one.rule for one in view.refusal] == ["The model was valid until 2 Nov 2026"]
+    assert "2026-11-02" not in render_patient_report(view)
+    (view,) = patient_views(over, new_patients(1), now=now - timedelta(1), user_ref="a")
+    assert check_of(view, "model_in_date").result == "Until 2 Nov 2026"
 
 
 def test_the_same_inputs_get_the_same_identifier_and_others_another() -> None:

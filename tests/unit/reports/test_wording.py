@@ -14,6 +14,7 @@ from predictor.reports.wording import (
     count_of_100,
     count_text,
     date_text,
+    dated,
     forbidden_words,
     hash_text,
     interval_text,
@@ -141,6 +142,11 @@ def test_numbers_dates_and_hashes() -> None:
     assert interval_text(0.66, None, None) == "0.66"
     assert date_text(date(2026, 11, 22)) == "22 Nov 2026"
     assert date_text(None) == "—"
+    assert dated("On 2026-11-02", date(2026, 11, 2)) == "On 2 Nov 2026"
+    assert dated("Site 2026-11-03", date(2026, 11, 2)) == "Site 2026-11-03", (
+        "no other text is taken for a date"
+    )
+    assert dated("No limit declared", None) == "No limit declared"
     assert time_text(datetime(2026, 11, 3, 9, 5, tzinfo=UTC)) == "3 Nov 2026 09:05 UTC"
     assert hash_text("9c1f" + "0" * 56 + "e07a") == "9c1f…e07a"
     assert joined(["a", "b", "c"]) == "a, b and c"
