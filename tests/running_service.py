@@ -17,7 +17,8 @@ import uvicorn
 from predictor.prediction_model import PredictionModel
 from predictor.service.accounts import Accounts
 from predictor.service.app import create_app
-from predictor.service.audit import AuditLog, verify_audit
+from predictor.service.audit import AuditLog
+from predictor.service.audit_verification import verify_audit
 from predictor.service.shelf import Offered
 from predictor.service.state import Service
 

@@ -20,7 +20,8 @@ from predictor.prediction_model import PredictionModel, load_prediction_model
 from predictor.service.accounts import Accounts, Limiter
 from predictor.service.address import Address, require_protection
 from predictor.service.app import create_app
-from predictor.service.audit import AuditLog, verify_audit
+from predictor.service.audit import AuditLog
+from predictor.service.audit_verification import verify_audit
 from predictor.service.estimates import answer_table
 from predictor.service.guard import MOST_BYTES, Guard
 from predictor.service.shelf import Offered, open_shelf

@@ -17,7 +17,7 @@ import pytest
 
 from predictor.errors import ResourceError
 from predictor.service.address import Address, listen
-from predictor.service.audit import verify_audit
+from predictor.service.audit_verification import verify_audit
 from predictor.service.supervisor import MOST_DEATHS
 from service_process import Process, resident, served, wait_until
 from trained_clinics import command_line, trained, typed

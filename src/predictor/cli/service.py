@@ -70,7 +70,7 @@ def verify_log(
 ) -> None:
     """Read the audit log from its first line to its last, and name what was changed."""
     from predictor.errors import ModelError
-    from predictor.service.audit import verify_audit
+    from predictor.service.audit_verification import verify_audit
 
     lines, problems = verify_audit(state / "audit")
     if problems:

@@ -22,20 +22,15 @@ from predictor.durable import sync, write_atomically
 from predictor.errors import Problem, ResourceError
 from predictor.service.audit_chain import (
     DAYS,
-    FIRST,
-    HEAD,
     End,
-    Rest,
-    entry_of,
     hash_of,
-    lines_of,
     mend,
     read_head,
     rest_of_a_kill,
     write_head,
 )
 
-__all__ = ["ACTIONS", "AuditLog", "verify_audit"]
+__all__ = ["ACTIONS", "AuditLog"]
 
 ACTIONS = (
     "start",
@@ -171,42 +166,6 @@ class AuditLog:
         return self._folder / max([today, *(path.name for path in self._folder.glob(DAYS))])
 
 
-def verify_audit(folder: Path) -> tuple[int, list[Problem]]:
-    """Read the chain from its first line to its last.
-
-    Parameters
-    ----------
-    folder : Path
-
-    Returns
-    -------
-    lines : int
-    problems : list of Problem
-        AUD-03, each with file and line: what was changed, taken out or added by another hand.
-    """
-    end = read_head(folder)
-    rest = rest_of_a_kill(folder, end)
-    if rest is not None:
-        end = rest.end
-    previous, count, problems = FIRST, 0, []
-    for path, number, line in lines_of(folder):
-        if rest is not None and rest.begun and path == rest.path and not line.endswith("\n"):
-            continue
-        count += 1
-        entry = entry_of(line)
-        if entry is None or entry.get("hash") != hash_of(entry):
-            problems.append(_broken("the line is not as it was written", path, number))
-        elif entry["previous"] != previous:
-            problems.append(_broken("a line before this one is missing or was changed", path, number))
-        previous = entry.get("hash", previous) if entry else previous
-    if not problems and (end.lines, end.hash) != (count, previous):
-        message = f"the log has {count} lines and {HEAD} remembers {end.lines}"
-        problems.append(_broken(message, folder / HEAD, None))
-    elif not problems and rest is not None:
-        problems.append(_unfinished(rest))
-    return count, problems
-
-
 def _append(path: Path, entry: dict[str, str]) -> int:
     """Add a line, and return how long the file was before."""
     new = not path.exists()
@@ -237,17 +196,6 @@ def _secret(path: Path) -> bytes:
         write_atomically(path, secrets.token_bytes(32))
         path.chmod(0o600)
     return path.read_bytes()
-
-
-def _unfinished(rest: Rest) -> Problem:
-    message = f"{rest.told}: the service was killed while it wrote, or another hand did"
-    remedy = "Start the service, which goes on there and says so in its log; where it had not died, keep this folder"
-    return Problem("AUD-03", message, remedy, file=str(rest.path))
-
-
-def _broken(message: str, path: Path, line: int | None) -> Problem:
-    remedy = "Compare with a copy of the log; say who could write here, and keep this folder as it is"
-    return Problem("AUD-03", message, remedy, file=str(path), line=line)
 
 
 def _cannot_write(folder: Path, error: Exception) -> ResourceError:

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import errno
 import json
+import subprocess
+import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from predictor.durable import write_atomically
 from predictor.errors import ResourceError
-from predictor.service.audit import AuditLog, verify_audit
+from predictor.service.audit import AuditLog
+from predictor.service.audit_verification import verify_audit
+from service_process import wait_until
 
 DAY = datetime(2026, 11, 27, 23, 59, tzinfo=UTC)
 
@@ -134,7 +141,7 @@ def test_web_16_a_line_that_was_whole_when_the_process_was_killed_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kill_after_a_line(AuditLog(tmp_path / "audit"), tmp_path, monkeypatch)
-    count, problems = verify_audit(tmp_path / "audit")
+    count, problems = verify_audit(tmp_path / "audit", patience=0.1)
     assert count == 2
     assert "the last line is not in head.json yet" in problems[0].message
     log = AuditLog(tmp_path / "audit")
@@ -159,7 +166,7 @@ def test_web_16_a_line_that_had_only_begun_is_taken_away_at_the_start(
             torn = tmp_path / "audit" / "2026-11-28.jsonl"
         with torn.open("ab") as file:
             file.write(line[:length])
-        count, problems = verify_audit(tmp_path / "audit")
+        count, problems = verify_audit(tmp_path / "audit", patience=0.1)
         assert count == 1
         assert "the last line has only begun" in problems[0].message
         log = AuditLog(tmp_path / "audit")
@@ -215,3 +222,81 @@ def test_web_14_a_line_whose_head_cannot_be_written_is_taken_back(
     assert verify_audit(tmp_path / "audit") == (1, [])
     write(log, 1)
     assert verify_audit(tmp_path / "audit") == (2, [])
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from predictor.service.audit import AuditLog
+log = AuditLog(Path(sys.argv[1]))
+while True:
+    log.record("estimate", user="ada", pseudonym="K-1")
+"""
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> Iterator[Path]:
+    """A folder in which a process of its own writes one line after the other."""
+    with subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path / "audit")]) as child:
+        try:
+            wait_until(lambda: (tmp_path / "audit" / "head.json").exists(), 30)
+            yield tmp_path / "audit"
+        finally:
+            child.kill()
+
+
+def test_a_log_that_is_being_written_is_as_it_was_written(writer: Path) -> None:
+    found = []
+    until = time.monotonic() + 4
+    while time.monotonic() < until:
+        lines, problems = verify_audit(writer)
+        assert problems == []
+        found.append(lines)
+    assert found == sorted(found)
+    assert found[-1] > found[0], "something was written meanwhile"
+    assert len(found) > 20
+
+
+def test_web_14_what_was_changed_is_named_also_while_the_log_is_being_written(writer: Path) -> None:
+    wait_until(lambda: verify_audit(writer)[0] > 10, 30)
+    path = files(writer.parent)[0]
+    at = path.read_bytes().index(b'"ada"')
+    with path.open("r+b") as file:
+        file.seek(at)
+        file.write(b'"eve"')
+    for _ in range(3):
+        lines, (problem,) = verify_audit(writer)
+        assert lines > 10
+        assert (problem.code, problem.line) == ("AUD-03", 1)
+    with path.open("r+b") as file:
+        file.seek(at)
+        file.write(b'"ada"')
+    assert verify_audit(writer)[1] == []
+
+
+def test_a_head_that_follows_late_is_waited_for(log: AuditLog, tmp_path: Path) -> None:
+    """A disk that is slow between a line and the head: what is read there is no rest of a kill."""
+    write(log, 2)
+    head = tmp_path / "audit" / "head.json"
+    before = head.read_bytes()
+    write(log, 1)
+    after = head.read_bytes()
+    head.write_bytes(before)
+    late = threading.Timer(0.5, lambda: write_atomically(head, after))
+    late.start()
+    assert verify_audit(tmp_path / "audit") == (3, [])
+    late.join()
+    head.write_bytes(before)
+    (problem,) = verify_audit(tmp_path / "audit", patience=0.1)[1]
+    assert "the last line is not in head.json yet" in problem.message
+
+
+def test_a_line_that_a_full_disk_took_back_is_none(log: AuditLog, tmp_path: Path) -> None:
+    write(log, 1)
+    path = files(tmp_path)[0]
+    whole = path.read_bytes()
+    path.write_bytes(whole + whole[:-20])
+    back = threading.Timer(0.2, lambda: path.write_bytes(whole))
+    back.start()
+    assert verify_audit(tmp_path / "audit", patience=1.0) == (1, [])
+    back.join()
