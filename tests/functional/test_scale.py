@@ -138,6 +138,33 @@ def test_a_column_of_units_in_a_parquet_file_is_refused_and_not_passed_over(tmp_
     assert not (tmp_path / "o.parquet").exists()
 
 
+def test_days_and_sources_of_values_in_a_parquet_file_are_refused_and_not_passed_over(tmp_path: Path) -> None:
+    """In a CSV file a value of long ago is noted beside the answer; in a Parquet file it would go unsaid."""
+    model, source = trained().folder / "model", tmp_path / "in.parquet"
+    rows = new_patients(3).assign(
+        madrs_date="2019-01-01", site_source="ward", madrs_note="x", date="2019-01-01"
+    )
+    rows.to_parquet(source, index=False)
+    answer = command_line("predict", model, source, "--out", tmp_path / "o.parquet")
+    assert answer.code == 3
+    days, sources = sorted(answer.errors)  # and other columns are left aside
+    assert days.startswith(f"{source}: madrs_date: PRE-01 ")
+    assert sources.startswith(
+        f"{source}: site_source: PRE-01 where a value comes from is not read in a Parquet file."
+    )
+    assert "the age of values is not judged in a Parquet file" in days
+    assert "give the rows as CSV" in days
+    assert "2019" not in answer.err
+    assert not (tmp_path / "o.parquet").exists()
+    rows.drop(columns=["madrs_note", "date"]).to_csv(tmp_path / "in.csv", index=False)
+    answer = command_line("predict", model, tmp_path / "in.csv")
+    assert answer.code == 0
+    assert "days ago; the model needs 28 days or fewer" in answer.out
+    rows.drop(columns=["madrs_date", "site_source"]).to_parquet(source, index=False)
+    answer = command_line("predict", model, source, "--out", tmp_path / "o.parquet", "--no-range")
+    assert answer.code == 0, answer.err
+
+
 def test_where_a_cluster_cannot_be_used_is_said(tmp_path: Path) -> None:
     model, source = trained().folder / "model", tmp_path / "in.parquet"
     new_patients(3).to_parquet(source, index=False)

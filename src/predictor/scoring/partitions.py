@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 
 from predictor.errors import DataError, Problem
 from predictor.model_folder import MANIFEST
-from predictor.prediction.reading import KEY, Rows, check_columns
+from predictor.prediction.reading import DATE, KEY, SOURCE, Rows, check_columns
 from predictor.prediction.unit_choice import UNIT
-from predictor.prediction_model import PredictionModel, load_prediction_model
+from predictor.prediction_model import InputField, PredictionModel, load_prediction_model
 from predictor.scoring.blocks import ANSWERS, Block, contributions_schema, score_block
 
 __all__ = ["Partition", "Targets", "check_source", "list_partitions", "score_partition"]
@@ -97,10 +97,11 @@ def list_partitions(source: Path, *, rows: int = ROWS_OF_A_PARTITION) -> tuple[P
 
 
 def check_source(model: PredictionModel, source: Path) -> None:
-    """Refuse a file that does not have the model's inputs, or has them in other units.
+    """Refuse a file that does not have the model's inputs, or has beside them what is not read.
 
-    Other columns that the model does not know are left aside. A column of units is not: blocks of numbers are taken as
-    they are, and passing it over would answer for other values.
+    Other columns that the model does not know are left aside. One of an input's units, days or sources is not:
+    blocks of numbers are taken as they are, and passing it over would answer for other values, or for old ones without
+    a word.
 
     Parameters
     ----------
@@ -118,18 +119,24 @@ def check_source(model: PredictionModel, source: Path) -> None:
     check_columns(model, Rows([name for name in names if name in known], []))
     unknown = set(names) - known
     problems = [
-        Problem(
-            "PRE-01",
-            "units are not converted in a Parquet file",
-            f"Give {one.name} in {one.unit or 'its own unit'} and leave this column out, or give the rows as CSV",
-            file=str(source),
-            path=f"{one.name}{UNIT}",
-        )
+        Problem("PRE-01", message, f"{remedy}, or give the rows as CSV", file=str(source), path=column)
         for one in model.inputs
-        if one.kind == "number" and f"{one.name}{UNIT}" in unknown
+        for column, message, remedy in _beside(one)
+        if column in unknown
     ]
     if problems:
         raise DataError(problems)
+
+
+def _beside(one: InputField) -> Iterator[tuple[str, str, str]]:
+    """Yield the columns that a CSV file may have beside an input, why they are not read here, and what to do."""
+    if one.kind == "number":
+        remedy = f"Give {one.name} in {one.unit or 'its own unit'} and leave this column out"
+        yield f"{one.name}{UNIT}", "units are not converted in a Parquet file", remedy
+    remedy = "Leave this column out, and values that are too old empty"
+    yield f"{one.name}{DATE}", "the age of values is not judged in a Parquet file", remedy
+    remedy = "Leave this column out"
+    yield f"{one.name}{SOURCE}", "where a value comes from is not read in a Parquet file", remedy
 
 
 def score_partition(
