@@ -187,6 +187,22 @@ def test_web_16_a_worker_that_hangs_is_replaced_and_one_that_works_is_not(tmp_pa
     assert verify_audit(tmp_path / "state" / "audit")[1] == []
 
 
+def test_web_16_a_worker_that_has_a_tenth_of_its_time_is_let_be(tmp_path: Path) -> None:
+    silence = 4.0
+    model = trained("better").folder / "model"
+    with served(model, tmp_path / "state", silence=silence) as (process, _):
+        first = process.worker
+        until = time.monotonic() + 3 * silence
+        while time.monotonic() < until:
+            os.kill(first, signal.SIGSTOP)
+            time.sleep(0.9)
+            os.kill(first, signal.SIGCONT)
+            time.sleep(0.1)
+        assert process.worker == first
+        with process.client() as client:
+            assert client.get("/healthz").status_code == 200
+
+
 def test_web_16_a_worker_is_not_held_up_by_a_supervisor_that_stands_still(tmp_path: Path) -> None:
     silence = 4.0
     with served(trained("better").folder / "model", tmp_path / "state", silence=silence) as (
