@@ -122,6 +122,15 @@ def test_the_container_runs_as_nobody_from_hashed_packages_and_asks_no_index_of_
     assert all((ROOT / name).exists() for names in copied for name in names)
 
 
+def test_the_builder_is_given_what_it_copies_and_nothing_else() -> None:
+    """The folder it is started in may hold patients' exports, runs and keys."""
+    ignore = (ROOT / ".containerignore").read_text(encoding="utf-8").splitlines()
+    assert "*" in ignore
+    copied = [line.split()[1:-1] for line in lines(CONTAINER.read_text(encoding="utf-8")) if "COPY" in line]
+    from_here = {name for names in copied for name in names if not name.startswith(("--from", "/"))}
+    assert {line[1:] for line in ignore if line.startswith("!")} == from_here
+
+
 def test_no_page_promises_compliance() -> None:
     pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
     words = re.compile(r"(HIPAA|GDPR|MDR|FDA)[- ](compliant|certified|approved|conform)", re.IGNORECASE)
