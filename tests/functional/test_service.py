@@ -303,6 +303,17 @@ def test_web_04_a_form_without_its_token_or_from_elsewhere_is_refused(
     assert browser.post("/estimate/better", typed(), headers=headers).status_code == 303
 
 
+@pytest.mark.parametrize(("origin", "code"), [("https://localhost", 303), ("http://localhost", 403)])
+def test_web_04_behind_a_proxy_that_ends_tls_our_own_pages_are_those_got_by_https(
+    service: Service, origin: str, code: int
+) -> None:
+    """The proxy calls by http, and may not say how it was called itself."""
+    browser = Browser(create_app(replace(service, secure=True), hosts=frozenset({"localhost"})))
+    form = {"name": "a-clinician", "password": PASSWORD, "token": "t" * 43}
+    headers = {"cookie": f"__Host-entry={form['token']}", "origin": origin}
+    assert browser.client.post("/login", data=form, headers=headers).status_code == code
+
+
 def test_web_05_another_name_of_the_host_is_refused(open_browser: Callable[[], Browser]) -> None:
     for host in ("evil.example", "localhost.evil.example", "", "127.0.0.1@evil.example"):
         assert open_browser().get("/healthz", headers={"host": host}).status_code == 400

@@ -193,7 +193,7 @@ def require_own_page(request: Request) -> None:
     """Refuse what a page of another site sends.
 
     A browser that is told to send no referrer names the origin of a form as ``null``; that it is ours it then says in
-    ``Sec-Fetch-Site``.
+    ``Sec-Fetch-Site``. Behind a proxy that ends TLS the page was got by https, whether the proxy says so or not.
 
     Raises
     ------
@@ -201,7 +201,8 @@ def require_own_page(request: Request) -> None:
         403.
     """
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
-    own = f"{request.url.scheme}://{request.headers.get('host', '')}"
+    scheme = "https" if state(request).secure else request.url.scheme
+    own = f"{scheme}://{request.headers.get('host', '')}"
     foreign = origin not in (None, own) and not (origin == "null" and site == "same-origin")
     if foreign or site not in (None, "same-origin", "none"):
         raise HTTPException(403)
