@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from machine import lacking
+from predictor.service.guard import BATCH_BYTES
 from trained_clinics import command_line
 
 ROOT = Path(__file__).parents[1]
@@ -129,6 +130,21 @@ def test_the_builder_is_given_what_it_copies_and_nothing_else() -> None:
     copied = [line.split()[1:-1] for line in lines(CONTAINER.read_text(encoding="utf-8")) if "COPY" in line]
     from_here = {name for names in copied for name in names if not name.startswith(("--from", "/"))}
     assert {line[1:] for line in ignore if line.startswith("!")} == from_here
+
+
+def test_the_proxy_of_the_page_keeps_what_is_typed_off_its_disk_and_passes_what_the_service_counts_by() -> (
+    None
+):
+    block = PAGE.read_text(encoding="utf-8").partition("```nginx")[2].partition("```")[0]
+    said = [line.strip() for line in block.splitlines()]
+    for line in ("proxy_request_buffering off;", "proxy_buffering off;"):
+        assert line in said, "larger forms and reports go through files of nginx's own"
+    assert "proxy_set_header X-Forwarded-For $remote_addr;" in said, "not what the browser says of itself"
+    assert "proxy_set_header Host $host;" in said
+    assert f"client_max_body_size {BATCH_BYTES // 2**20}m;" in said
+    unit = re.search(r"--host (\S+) --port (\d+)", UNIT.read_text(encoding="utf-8"))
+    assert unit
+    assert f"proxy_pass http://{unit[1]}:{unit[2]};" in said
 
 
 def test_no_page_promises_compliance() -> None:
