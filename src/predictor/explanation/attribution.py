@@ -17,7 +17,7 @@ import numpy as np
 
 from predictor.explanation.tree_shap import TreeShap
 from predictor.features.columns import Categories, RawColumns, columns_of
-from predictor.features.encoding import encode_block
+from predictor.features.encoding import FEW, encode_block
 from predictor.models.plain import CompactModel, Member, expit, through_line
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class MemberExplainer:
         member = self.member
         raw = member.completed(raw, n)
         encoded = encode_block(member.columns, raw, n)
-        scores = member.scores(encoded) if n == 0 or self._walks else member.fused.scores(raw, n)
+        scores = member.scores(encoded) if n <= FEW or self._walks else member.fused.scores(raw, n)
         by_column = self._by_column(encoded)
         by_feature = np.zeros((len(member.features), n))
         for column, part in zip(member.columns, by_column, strict=True):

@@ -20,9 +20,11 @@ __all__ = [
     "read_number",
     "read_numbers",
     "rows_of",
+    "transformed",
 ]
 
 TEXT = "text"
+FUNCTIONS = {"log": np.log, "log1p": np.log1p, "sqrt": np.sqrt}
 
 
 @dataclass(frozen=True)
@@ -137,12 +139,17 @@ def _codes(values: pd.Series) -> Categories:
     return Categories(np.asarray(codes), list(levels))
 
 
+def transformed(values: np.ndarray, transform: str) -> np.ndarray:
+    """Transform numbers; what falls outside the transformation's domain becomes NaN or infinite."""
+    if transform == "none":
+        return values
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(FUNCTIONS[transform](values))
+
+
 def read_numbers(values: np.ndarray, transform: str) -> np.ndarray:
     """Transform numbers; what falls outside the transformation's domain, or is infinite, becomes NaN."""
-    functions = {"log": np.log, "log1p": np.log1p, "sqrt": np.sqrt}
-    if transform != "none":
-        with np.errstate(divide="ignore", invalid="ignore"):
-            values = functions[transform](values)
+    values = transformed(values, transform)
     finite = np.isfinite(values)
     return values if finite.all() else np.where(finite, values, np.nan)
 

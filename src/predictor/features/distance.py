@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from predictor.features.columns import Categories, EncodedColumn, RawColumns, read_numbers
+from predictor.features.columns import Categories, EncodedColumn, RawColumns, transformed
 
 __all__ = ["Distance", "fit_distance"]
 
@@ -188,16 +188,20 @@ def _used(columns: Sequence[EncodedColumn]) -> tuple[EncodedColumn, ...]:
 
 def _encoded(columns: Sequence[EncodedColumn], raw: RawColumns, n: int) -> np.ndarray:
     """Encode without filling in, shape (n, k): NaN where missing."""
-    encoded = np.empty((n, len(columns)))
+    plain = np.empty((n, len(columns)))
     for i, column in enumerate(columns):
-        values = raw[column.feature]
-        if isinstance(values, Categories):
-            by_level = [np.nan if level is None else float(level == column.level) for level in values.levels]
-            plain = np.array([*by_level, np.nan])[values.codes]
-        else:
-            plain = read_numbers(values, column.transform)
-        encoded[:, i] = np.clip((plain - column.center) / column.scale, -LARGEST, LARGEST)
-    return encoded
+        plain[:, i] = _plain(column, raw[column.feature])
+    plain[~np.isfinite(plain)] = np.nan
+    center, scale = (np.array([getattr(column, part) for column in columns]) for part in ("center", "scale"))
+    return np.asarray(np.clip((plain - center) / scale, -LARGEST, LARGEST))
+
+
+def _plain(column: EncodedColumn, values: np.ndarray | Categories) -> np.ndarray:
+    """Value before centring."""
+    if not isinstance(values, Categories):
+        return transformed(values, column.transform)
+    by_level = [np.nan if level is None else float(level == column.level) for level in values.levels]
+    return np.asarray(np.array([*by_level, np.nan])[values.codes])
 
 
 def _moments(encoded: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

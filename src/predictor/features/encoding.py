@@ -20,9 +20,10 @@ from predictor.features.columns import (
     RawColumns,
     levels_by_feature,
     read_numbers,
+    transformed,
 )
 
-__all__ = ["Encoding", "Imputer", "JoinedEncodings", "encode_block", "join_encodings", "upright"]
+__all__ = ["FEW", "Encoding", "Imputer", "JoinedEncodings", "encode_block", "join_encodings", "upright"]
 
 FEW = 64  # patients; for more, a column at a time is the shorter way, and takes less memory
 
@@ -38,38 +39,81 @@ Encoding = tuple[Imputer | None, tuple[EncodedColumn, ...]]
 
 
 @dataclass(frozen=True)
-class _Numbers:
+class _Values:
     """Encoded columns of numbers, k in all.
+
+    Parameters
+    ----------
+    place : ndarray of int of shape (k,)
+        Row of each among all encoded columns.
+    source : ndarray of int of shape (k,)
+        Which of the values that were read it takes.
+    fill, center, scale : ndarray of shape (k, 1)
+    """
+
+    place: np.ndarray
+    source: np.ndarray
+    fill: np.ndarray
+    center: np.ndarray
+    scale: np.ndarray
+
+    def encode(self, read: np.ndarray, missing: np.ndarray, encoded: np.ndarray) -> None:
+        """Write the columns into their rows."""
+        values = read.take(self.source, axis=0)
+        if missing.any():
+            np.copyto(values, self.fill, where=missing.take(self.source, axis=0))
+        values -= self.center
+        values /= self.scale
+        encoded[self.place] = values
+
+
+@dataclass(frozen=True)
+class _Indicators:
+    """Encoded columns that say whether a number is missing, k in all.
+
+    Parameters
+    ----------
+    place, source : ndarray of int of shape (k,)
+        See `_Values`.
+    there, missing : ndarray of float32 of shape (k, 1)
+        What each is then.
+    """
+
+    place: np.ndarray
+    source: np.ndarray
+    there: np.ndarray
+    missing: np.ndarray
+
+    def encode(self, missing: np.ndarray, encoded: np.ndarray) -> None:
+        """Write the columns into their rows."""
+        encoded[self.place] = np.where(missing.take(self.source, axis=0), self.missing, self.there)
+
+
+@dataclass(frozen=True)
+class _Numbers:
+    """Encoded columns of numbers.
 
     Parameters
     ----------
     sources : tuple of (Imputer or None, str, str)
         Values that are read once: imputer, feature, transform.
-    source : ndarray of int of shape (k,)
-        Which of them a column takes.
-    place : ndarray of int of shape (k,)
-        Its row among all encoded columns.
-    value : ndarray of bool of shape (k, 1)
-        Whether it is the number, and not the indicator that it is missing.
-    fill, center, scale : ndarray of shape (k, 1)
+    values : _Values
+    indicators : _Indicators
     """
 
     sources: tuple[tuple[Imputer | None, str, str], ...]
-    source: np.ndarray
-    place: np.ndarray
-    value: np.ndarray
-    fill: np.ndarray
-    center: np.ndarray
-    scale: np.ndarray
+    values: _Values
+    indicators: _Indicators
 
     def encode(self, raw: RawColumns, n: int, encoded: np.ndarray) -> None:
         """Write the columns into their rows."""
-        if not len(self.place):
+        if not self.sources:
             return
-        read = np.array(_read_sources(self.sources, raw, n))
-        missing = np.isnan(read)[self.source]
-        values = np.where(self.value, np.where(missing, self.fill, read[self.source]), missing)
-        encoded[self.place] = (values - self.center) / self.scale
+        read = _read_sources(self.sources, raw, n)
+        missing = ~np.isfinite(read)
+        self.values.encode(read, missing, encoded)
+        if len(self.indicators.place):
+            self.indicators.encode(missing, encoded)
 
 
 @dataclass(frozen=True)
@@ -216,30 +260,46 @@ def _numbers(placed: Sequence[tuple[int, Imputer | None, EncodedColumn]]) -> _Nu
             known[key] = len(sources)
             sources.append((chain, column.feature, column.transform))
         taken.append(known[key])
+    columns = [(place, source, column) for (place, _, column), source in zip(own, taken, strict=True)]
     return _Numbers(
-        sources=tuple(sources),
-        source=np.array(taken, dtype=np.intp),
-        place=np.array([place for place, _, _ in own], dtype=np.intp),
-        value=np.array([column.operation == "value" for _, _, column in own]).reshape(-1, 1),
-        fill=upright(column.fill for _, _, column in own),
-        center=upright(column.center for _, _, column in own),
-        scale=upright(column.scale for _, _, column in own),
+        tuple(sources),
+        _values([one for one in columns if one[2].operation == "value"]),
+        _indicators([one for one in columns if one[2].operation != "value"]),
     )
 
 
-def _read_sources(
-    sources: Sequence[tuple[Imputer | None, str, str]], raw: RawColumns, n: int
-) -> list[np.ndarray]:
-    """Read every value once, filled in where there is an imputer."""
+def _values(columns: Sequence[tuple[int, int, EncodedColumn]]) -> _Values:
+    return _Values(
+        place=np.array([place for place, _, _ in columns], dtype=np.intp),
+        source=np.array([source for _, source, _ in columns], dtype=np.intp),
+        fill=upright(column.fill for _, _, column in columns),
+        center=upright(column.center for _, _, column in columns),
+        scale=upright(column.scale for _, _, column in columns),
+    )
+
+
+def _indicators(columns: Sequence[tuple[int, int, EncodedColumn]]) -> _Indicators:
+    both = [column.encoded(np.array([0.0, 1.0])) for _, _, column in columns]
+    there, missing = np.array(both, dtype=np.float32).reshape(-1, 2, 1).swapaxes(0, 1)
+    return _Indicators(
+        place=np.array([place for place, _, _ in columns], dtype=np.intp),
+        source=np.array([source for _, source, _ in columns], dtype=np.intp),
+        there=there,
+        missing=missing,
+    )
+
+
+def _read_sources(sources: Sequence[tuple[Imputer | None, str, str]], raw: RawColumns, n: int) -> np.ndarray:
+    """Read every value once, filled in where there is an imputer, shape (sources, n)."""
     chains = {id(chain): chain for chain, _, _ in sources if chain is not None}
     filled = {id(None): raw} | {key: chain.completed(raw, n) for key, chain in chains.items()}
-    found = []
-    for chain, name, transform in sources:
+    read = np.empty((len(sources), n))
+    for row, (chain, name, transform) in zip(read, sources, strict=True):
         values = filled[id(chain)][name]
         if isinstance(values, Categories):
             raise TypeError(f"{name} is a number, and a category was given")
-        found.append(read_numbers(values, transform))
-    return found
+        row[:] = transformed(values, transform)
+    return read
 
 
 def _categories(

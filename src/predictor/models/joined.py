@@ -3,8 +3,8 @@
 Asked one after another, two hundred refits cost two hundred times the price of calling numpy; laid side by side they
 cost what their numbers cost. The answers are those of `CompactModel.probability` to the last digits of a float64.
 
-A patient and the same patient under another plan take the same way through a tree until a node asks about the plan.
-They walk together until then.
+A patient and the same patient under another plan take the same way through a large tree until a node asks about the
+plan. They walk together until then.
 """
 
 from __future__ import annotations
@@ -16,11 +16,14 @@ import numpy as np
 
 from predictor.features.columns import RawColumns
 from predictor.features.encoding import Encoding, JoinedEncodings, join_encodings, upright
+from predictor.models.asked_at_once import AskedAtOnce, ask_at_once
+from predictor.models.masks import MOST_LEAVES, most_leaves
 from predictor.models.plain import CLIP, CompactModel, Member, expit, logit, through_line
 from predictor.models.trees import Trees
 
 __all__ = ["JoinedModels", "join_models"]
 
+Grown = tuple[int, Trees, int]  # a member's number, its trees, and the row of its first encoded column
 ALL = -1  # an entry of the walk that stands for every patient
 LEVELS = 4  # after so many steps, ways that have ended are taken out
 MOST_ANSWERS = 4_000_000  # trees times patients of one walk, 32 MB
@@ -53,8 +56,28 @@ class _Linear:
 
 
 @dataclass(frozen=True)
+class _SmallTrees:
+    """Trees of the members whose masks fit into an integer.
+
+    Parameters
+    ----------
+    members : ndarray of int of shape (m,)
+    trees : AskedAtOnce or None
+        None without members.
+    """
+
+    members: np.ndarray
+    trees: AskedAtOnce | None
+
+    def add(self, encoded: np.ndarray, scores: np.ndarray) -> None:
+        """Add each member's sum over its trees to its score."""
+        if self.trees is not None:
+            scores[self.members] += self.trees.sums(encoded)
+
+
+@dataclass(frozen=True)
 class _Forest:
-    """Trees of all members, one after another.
+    """Trees of the other members, one after another.
 
     Parameters
     ----------
@@ -135,7 +158,9 @@ class JoinedModels:
     encodings : JoinedEncodings
         Of all of them.
     linear : _Linear
+    small : _SmallTrees
     forest : _Forest
+        Trees of more than 64 leaves.
     base, slope, intercept, weight : ndarray of shape (members, 1)
         Slope and intercept of each member's calibration: 1 and 0 without one.
     by_logit : ndarray of bool of shape (members, 1)
@@ -148,6 +173,7 @@ class JoinedModels:
 
     encodings: JoinedEncodings
     linear: _Linear
+    small: _SmallTrees
     forest: _Forest
     base: np.ndarray
     slope: np.ndarray
@@ -177,6 +203,7 @@ class JoinedModels:
         self.encodings.write(raw, n, encoded)
         scores = np.repeat(self.base, n, axis=1)
         self.linear.add(encoded, scores)
+        self.small.add(encoded, scores)
         step = max(1, MOST_ANSWERS // max(1, len(self.forest.roots)))
         for start in range(0, n, step):
             self.forest.add(encoded[:, start : start + step], scores[:, start : start + step])
@@ -203,12 +230,16 @@ def join_models(models: Sequence[CompactModel]) -> JoinedModels:
     offsets = np.cumsum([0, *(len(columns) for _, columns in encodings)])
     at = [int(offsets[i]) for i in first]
     lines = [model.line for model in models]
+    nothing = int(offsets[-1])
+    grown = [(i, member.trees, at[i]) for i, member in enumerate(members) if member.trees is not None]
+    small = [one for one in grown if most_leaves(one[1]) <= MOST_LEAVES]
     sizes = [len(model.members) for model in models]
     sigmoid = [member.sigmoid or (1.0, 0.0) for member in members]
     return JoinedModels(
         encodings=join_encodings(encodings),
         linear=_linear(members, at),
-        forest=_forest(members, at, nothing=int(offsets[-1])),
+        small=_small_trees(small, nothing=nothing),
+        forest=_forest([one for one in grown if most_leaves(one[1]) > MOST_LEAVES], nothing=nothing),
         base=upright(member.base for member in members),
         slope=upright(slope for slope, _ in sigmoid),
         intercept=upright(intercept for _, intercept in sigmoid),
@@ -246,8 +277,12 @@ def _linear(members: Sequence[Member], at: Sequence[int]) -> _Linear:
     )
 
 
-def _forest(members: Sequence[Member], at: Sequence[int], *, nothing: int) -> _Forest:
-    own = [(i, member.trees, at[i]) for i, member in enumerate(members) if member.trees is not None]
+def _small_trees(own: Sequence[Grown], *, nothing: int) -> _SmallTrees:
+    trees = ask_at_once([(trees, place) for _, trees, place in own], nothing=nothing) if own else None
+    return _SmallTrees(np.array([i for i, _, _ in own], dtype=np.intp), trees)
+
+
+def _forest(own: Sequence[Grown], *, nothing: int) -> _Forest:
     grown = [trees for _, trees, _ in own]
     starts = np.cumsum([0, *(len(trees.feature) for trees in grown)])
     nodes = np.empty((starts[-1], 4), dtype=np.int32)

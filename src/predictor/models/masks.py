@@ -25,7 +25,7 @@ from predictor.features.columns import (
 )
 from predictor.models.trees import Trees
 
-__all__ = ["MOST_LEAVES", "MaskedTrees", "mask_trees", "most_leaves"]
+__all__ = ["MOST_LEAVES", "MaskedTrees", "mask_trees", "mask_type", "most_leaves", "only_bit", "ruled_out"]
 
 MOST_LEAVES = 64  # bits of the widest mask
 MOST_BYTES = 1 << 18  # of a joined table: it should stay in the processor's second cache
@@ -256,20 +256,28 @@ class MaskedTrees:
 
     def _values_of(self, masks: np.ndarray) -> np.ndarray:
         """Sum of the values of the leaves left, shape (n,); each mask has one bit set."""
-        if masks.dtype == np.uint8:
-            place = masks + self._starts
-        elif masks.dtype == np.uint64:
-            place = (masks.astype(np.float64).view(np.int64) >> 52) - 1023 + self._starts
-        else:
-            place = masks.astype(np.float32).view(np.int32)
-            place >>= 23
-            place += self._starts - 127
-        return np.asarray(self.values.ravel().take(place).sum(axis=1))
+        place = masks if masks.dtype == np.uint8 else only_bit(masks)
+        return np.asarray(self.values.ravel().take(place + self._starts).sum(axis=1))
 
 
 def most_leaves(trees: Trees) -> int:
     """Leaves of the largest tree."""
     return int(np.add.reduceat(trees.feature < 0, trees.roots).max())
+
+
+def mask_type(leaves: int) -> np.dtype[np.unsignedinteger]:
+    """Return the narrowest unsigned integer with a bit for every leaf, of at most 64."""
+    return np.dtype(next(f"u{size}" for size in (1, 2, 4, 8) if leaves <= 8 * size))
+
+
+def only_bit(masks: np.ndarray) -> np.ndarray:
+    """Return the place of the one bit that each mask has, from the exponent of the mask as a float."""
+    if masks.dtype == np.uint64:
+        return (masks.astype(np.float64).view(np.int64) >> 52) - 1023
+    place = masks.astype(np.float32).view(np.int32)
+    place >>= 23
+    place -= 127
+    return place
 
 
 def mask_trees(trees: Trees, columns: Sequence[EncodedColumn]) -> MaskedTrees:
@@ -282,10 +290,10 @@ def mask_trees(trees: Trees, columns: Sequence[EncodedColumn]) -> MaskedTrees:
         Encoded columns that the trees ask about.
     """
     largest = most_leaves(trees)
-    dtype = np.dtype(next(f"u{size}" for size in (1, 2, 4, 8) if largest <= 8 * size))
+    dtype = mask_type(largest)
     asked = {columns[i].feature for i in trees.feature[trees.feature >= 0]}
     names = [name for name in dict.fromkeys(column.feature for column in columns) if name in asked]
-    gone = _ruled_out(trees)
+    gone = ruled_out(trees)
     single = tuple(_lookup(trees, columns, name, gone, dtype) for name in names)
     return MaskedTrees(_joined(single), single, _leaf_values(trees, largest, by_mask=dtype.itemsize == 1))
 
@@ -323,8 +331,18 @@ def _levels(columns: Sequence[EncodedColumn]) -> tuple[str, ...] | None:
     return tuple(column.level for column in columns if column.operation == "level")
 
 
-def _ruled_out(trees: Trees) -> tuple[np.ndarray, np.ndarray]:
-    """Leaves that cannot be reached after going left and after going right at each node, as bits."""
+def ruled_out(trees: Trees) -> tuple[np.ndarray, np.ndarray]:
+    """Return the leaves that cannot be reached after going left and after going right at each node, as bits.
+
+    Parameters
+    ----------
+    trees : Trees
+        None with more than 64 leaves.
+
+    Returns
+    -------
+    if_left, if_right : ndarray of uint64 of shape (nodes,)
+    """
     size = len(trees.feature)
     end = np.arange(1, size + 1)
     for node in np.flatnonzero(trees.feature >= 0)[::-1]:

@@ -34,6 +34,8 @@ __all__ = [
     "predict_patients",
 ]
 
+Answers = tuple[np.ndarray, np.ndarray]  # of the model, and of every refit
+
 COLUMNS = (
     "row",
     "kind",
@@ -202,7 +204,7 @@ def predict_patients(
         estimates = (
             _explained(model, chosen, asked, ranges=ranges)
             if explain
-            else _estimate(model, chosen, asked, ranges=ranges)
+            else _estimate(model, _raw(model, chosen), asked, ranges=ranges)
         )
         for i, estimate in zip(numbered, estimates, strict=True):
             judged[i] = estimate
@@ -213,17 +215,17 @@ def _explained(
     model: PredictionModel, patients: Sequence[Patient], judged: Sequence[Prediction], *, ranges: bool
 ) -> list[Prediction]:
     """Estimate, explain, and put each patient under the other plans."""
-    by_plan: list[tuple[np.ndarray, np.ndarray] | None] = [None] * len(patients)
-    refits = None
+    raw, answers = _raw(model, patients), None
+    by_plan: Sequence[Answers | None] = [None] * len(patients)
     if model.refits:
-        answers = [_ask_by_plan(model, patient) for patient in patients]
-        by_plan, refits = [*answers], np.stack([said[:, 0] for _, said in answers], axis=1)
-    estimates = _estimate(model, patients, judged, ranges=ranges, refits=refits)
-    explained = _explain(model, patients, estimates)
+        by_plan = said = [_ask_by_plan(model, patient) for patient in patients]
+        answers = (np.array([p[0] for p, _ in said]), np.stack([refits[:, 0] for _, refits in said], axis=1))
+    estimates = _estimate(model, raw, judged, ranges=ranges, answers=answers)
+    explained = _explain(model, patients, raw, estimates)
     return [add_plans(model, *one) for one in zip(patients, explained, by_plan, strict=True)]
 
 
-def _ask_by_plan(model: PredictionModel, patient: Patient) -> tuple[np.ndarray, np.ndarray]:
+def _ask_by_plan(model: PredictionModel, patient: Patient) -> Answers:
     """Ask the model and every refit about a patient under each plan at once, the planned one first.
 
     Returns
@@ -237,19 +239,21 @@ def _ask_by_plan(model: PredictionModel, patient: Patient) -> tuple[np.ndarray, 
 
 def _estimate(
     model: PredictionModel,
-    patients: Sequence[Patient],
+    raw: RawColumns,
     judged: Sequence[Prediction],
     *,
     ranges: bool,
-    refits: np.ndarray | None = None,
+    answers: Answers | None = None,
 ) -> list[Prediction]:
-    raw, n = _raw(model, patients), len(patients)
-    probability, spread = model.scorer.probability(raw, n), spread_over_gaps(model, raw, n)
+    """Add the estimates; ``answers`` are those of the model and of the refits, where they are known already."""
+    n = len(judged)
+    probability = model.scorer.probability(raw, n) if answers is None else answers[0]
+    spread = spread_over_gaps(model, raw, n)
     low: Sequence[float | None] = [None] * n
     high = low
     if ranges and model.refits:
-        answers = refit_probabilities(model, raw, n) if refits is None else refits
-        ends = range_limits(answers, probability, spread)
+        refits = refit_probabilities(model, raw, n) if answers is None else answers[1]
+        ends = range_limits(refits, probability, spread)
         low, high = ends[0].tolist(), ends[1].tolist()
     rows = zip(
         judged, probability.tolist(), low, high, spread.low.tolist(), spread.high.tolist(), strict=True
@@ -273,11 +277,11 @@ def _raw(model: PredictionModel, patients: Sequence[Patient]) -> RawColumns:
 
 
 def _explain(
-    model: PredictionModel, patients: Sequence[Patient], estimates: Sequence[Prediction]
+    model: PredictionModel, patients: Sequence[Patient], raw: RawColumns, estimates: Sequence[Prediction]
 ) -> list[Prediction]:
     plan = np.array([patient.plan for patient in patients], dtype=object)
     try:
-        points = model.explainer.points(_raw(model, patients), len(patients), plan)
+        points = model.explainer.points(raw, len(patients), plan)
     # Estimates that their explanations do not add up to are of a folder that somebody has put together.
     except (ArithmeticError, ValueError) as error:
         message = "the explanations in the model's folder are not those of its estimates"
