@@ -85,6 +85,7 @@ class AuditLog:
             raise _cannot_write(folder, error) from error
         self._secret = _secret(folder / KEY)
         self._end, self.mended = read_head(folder), ""
+        self._day = max((path.name for path in folder.glob(DAYS)), default="")
         rest = rest_of_a_kill(folder, self._end)
         if rest is not None:
             self._end, self.mended = rest.end, f"mended: {rest.told}"
@@ -145,11 +146,14 @@ class AuditLog:
             }
             entry["hash"] = hash_of(entry)
             end = End(self._end.lines + 1, entry["hash"])
+            day = max(
+                f"{moment:%Y-%m-%d}.jsonl", self._day
+            )  # the newest when the clock was put back: it goes on there
             try:
-                self._append(self._file_of(moment), entry, end)
+                self._append(self._folder / day, entry, end)
             except (OSError, ResourceError) as error:
                 raise _cannot_write(self._folder, error) from error
-            self._end = end
+            self._end, self._day = end, day
 
     def _append(self, path: Path, entry: dict[str, str], end: End) -> None:
         """Write line and head, or neither: the next line would not fit to one that the head does not know."""
@@ -159,11 +163,6 @@ class AuditLog:
         except (OSError, ResourceError):
             os.truncate(path, size)
             raise
-
-    def _file_of(self, moment: datetime) -> Path:
-        """Return the day's file, or the newest one when the clock was put back: the chain goes on at its end."""
-        today = f"{moment:%Y-%m-%d}.jsonl"
-        return self._folder / max([today, *(path.name for path in self._folder.glob(DAYS))])
 
 
 def _append(path: Path, entry: dict[str, str]) -> int:

@@ -7,18 +7,19 @@ import csv
 import io
 from functools import partial
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from starlette.exceptions import HTTPException
 
 from predictor.answers import mark_of, marked_name
 from predictor.errors import PredictorError
 from predictor.prediction.reading import empty_table
 from predictor.service.estimates import answer_table
+from predictor.service.routing import Pages
 from predictor.service.wall import page, read_posted, require, state, told
 
 __all__ = ["router"]
 
-router = APIRouter()
+router = Pages()
 CSV = "text/csv; charset=utf-8"
 
 

@@ -8,8 +8,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
 
 from predictor.errors import ConfigError
 from predictor.service.accounts import ROLES
@@ -18,6 +19,7 @@ from predictor.service.form import PARTS, read_form
 from predictor.service.launched import LAUNCH, launched_of
 from predictor.service.result_pages import show_form, with_own_style
 from predictor.service.results import Result, keep_result
+from predictor.service.routing import Pages
 from predictor.service.sessions import Session
 from predictor.service.shelf import Offered
 from predictor.service.wall import (
@@ -35,27 +37,28 @@ from predictor.service.wall import (
 
 __all__ = ["router"]
 
-router = APIRouter()
+router = Pages()
 RESUME, KEPT = "resume", "kept."
 STATIC = {"service.css": "text/css; charset=utf-8", "session.js": "text/javascript; charset=utf-8"}
 
 
 @router.get("/healthz")
-async def alive() -> dict[str, str]:
+async def alive(_: Request) -> Response:
     """Say that the process runs."""
-    return {"status": "alive"}
+    return JSONResponse({"status": "alive"})
 
 
 @router.get("/readyz")
-async def ready(request: Request) -> dict[str, object]:
+async def ready(request: Request) -> Response:
     """Say that the models are loaded and have passed their own tests, and which folders hold another one by now."""
     shelf = state(request).shelf
     replaced = await asyncio.to_thread(lambda: [one.id for one in shelf if one.replaced])
-    return {"status": "ready", "models": [one.id for one in shelf], "replaced": replaced}
+    models = [one.id for one in shelf]
+    return JSONResponse({"status": "ready", "models": models, "replaced": replaced})
 
 
 @router.get("/static/{name}")
-async def static(name: str) -> Response:
+async def static(_: Request, name: str) -> Response:
     """Send the style sheet, and the script that warns before a session ends."""
     if name not in STATIC:
         raise HTTPException(404)

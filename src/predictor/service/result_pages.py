@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from starlette.exceptions import HTTPException
 
 from predictor.errors import ResourceError
@@ -21,13 +21,14 @@ from predictor.service.form import FormField, read_form
 from predictor.service.guard import POLICY
 from predictor.service.queues import print_report
 from predictor.service.results import Result, keep_result, may_be_taken, result_of
+from predictor.service.routing import Pages
 from predictor.service.sessions import Session
 from predictor.service.shelf import Offered
 from predictor.service.wall import page, read_posted, require, state, to_page
 
 __all__ = ["record_result", "router", "show_form", "with_own_style"]
 
-router = APIRouter()
+router = Pages()
 HTML = "text/html; charset=utf-8"
 
 

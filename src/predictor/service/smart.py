@@ -7,7 +7,7 @@ import secrets
 from dataclasses import replace
 from datetime import datetime
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 
@@ -32,6 +32,7 @@ from predictor.service.form import FormField
 from predictor.service.launched import Launched
 from predictor.service.others import Others
 from predictor.service.result_pages import show_form
+from predictor.service.routing import Pages
 from predictor.service.sessions import Session
 from predictor.service.shelf import Offered
 from predictor.service.state import Service
@@ -39,7 +40,7 @@ from predictor.service.wall import cookie_name, current, page, set_session, stat
 
 __all__ = ["router"]
 
-router = APIRouter()
+router = Pages()
 LONGEST = 2000  # characters of a parameter
 HEADING = "The launch did not work"
 

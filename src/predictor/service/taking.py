@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from predictor.reports.taken import Taken
 from predictor.service.result_pages import record_result
 from predictor.service.results import may_be_taken, result_of, take_result
+from predictor.service.routing import Pages
 from predictor.service.wall import page, read_posted, require, state, to_page
 
 __all__ = ["router"]
 
-router = APIRouter()
+router = Pages()
 NOT = "Not taken into the record"
 WHY_NOT = (
     "A report of data that are simulated, or of a model that nobody has signed for clinical use, is for no patient's "
