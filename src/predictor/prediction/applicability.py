@@ -125,8 +125,7 @@ def _meets_condition(condition: Mapping[str, object], value: float | str | None)
 
 
 def _broken_rule(model: PredictionModel, patient: Patient, rule: Mapping[str, object]) -> Broken:
-    by_name = {one.name: one for one in model.inputs}
-    tests = [(by_name[str(one["input"])], one) for one in _conditions(rule)]
+    tests = [(model.input_by_name[str(one["input"])], one) for one in _conditions(rule)]
     asked = " or ".join(_condition_text(one, condition) for one, condition in tests)
     unknown = [one.label for one, _ in tests if patient.values.get(one.name) is None]
     resolve = f"Record {', '.join(unknown)}" if unknown else "A model built on patients like this one"

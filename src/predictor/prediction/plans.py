@@ -142,7 +142,7 @@ def _n(model: PredictionModel, plan: str) -> int:
 
 def _value_of(model: PredictionModel, name: str, plan: str) -> float | str | None:
     """Value of the plan's input: an arm is one itself, for a dose band the usual dose in it."""
-    one = next(field for field in model.inputs if field.name == name)
+    one = model.input_by_name[name]
     if model.plan.get("bands") or one.kind == "number":
         return one.typical.get(plan)
     return plan

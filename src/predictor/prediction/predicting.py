@@ -301,14 +301,13 @@ def _explain(
 
 
 def _contributions(model: PredictionModel, patient: Patient, points: np.ndarray) -> tuple[Contribution, ...]:
-    by_name = {one.name: one for one in model.inputs}
     found = [
         Contribution(
             name=f.name,
             label=f.label,
             value=patient.values[f.name],
             unit=f.unit,
-            reference=by_name[f.name].typical.get(patient.plan),
+            reference=model.input_by_name[f.name].typical.get(patient.plan),
             points=float(share),
             sensitive=f.sensitive,
         )

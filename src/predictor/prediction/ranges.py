@@ -104,16 +104,17 @@ def spread_over_gaps(model: PredictionModel, raw: RawColumns, n: int) -> Spread:
     n : int
     """
     several = model.scorer.imputations
-    fields = {one.name: one for one in model.inputs}
     asked = [
-        f.name for f in model.features if (f.kind == "number" if several > 1 else _options(fields[f.name]))
+        f.name
+        for f in model.features
+        if (f.kind == "number" if several > 1 else _options(model.input_by_name[f.name]))
     ]
     gaps = np.any([_is_missing(raw[name]) for name in asked], axis=0) if asked else np.zeros(n, dtype=bool)
     rows = np.flatnonzero(gaps)
     low, high = np.full(n, np.nan), np.full(n, np.nan)
     if len(rows):
         few = {name: rows_of(values, rows) for name, values in raw.items()}
-        options = {name: _options(fields[name]) for name in asked}
+        options = {name: _options(model.input_by_name[name]) for name in asked}
         found = (
             model.scorer.by_imputation(few, len(rows))
             if several > 1

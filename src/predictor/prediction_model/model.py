@@ -157,6 +157,11 @@ class PredictionModel:
         return self.build()
 
     @cached_property
+    def input_by_name(self) -> dict[str, InputField]:
+        """The inputs by their names."""
+        return {one.name: one for one in self.inputs}
+
+    @cached_property
     def joined_refits(self) -> JoinedModels:
         """The refits side by side, for the few patients of a page; laid out when first asked for."""
         return join_models(self.refits)

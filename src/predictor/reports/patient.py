@@ -249,7 +249,7 @@ def _effect(one: Any, prediction: Prediction) -> str:
 
 
 def _input(model: PredictionModel, one: Any, prediction: Prediction) -> InputValue:
-    declared = next(each for each in model.inputs if each.name == one.name)
+    declared = model.input_by_name[one.name]
     unit = declared.unit
     if declared.kind == "number" and one.learned and declared.grain != "yes_no":
         unit = f"{declared.unit} ({one.learned})".strip()

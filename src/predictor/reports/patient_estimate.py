@@ -81,7 +81,7 @@ def _contributions(model: PredictionModel, prediction: Prediction) -> Contributi
 
 
 def _contribution(model: PredictionModel, one: Moved) -> Contribution:
-    declared = next(each for each in model.inputs if each.name == one.name)
+    declared = model.input_by_name[one.name]
     usual = value_text(declared, one.reference, unit=True)
     numbers = isinstance(one.value, float) and isinstance(one.reference, float)
     phrase = ""
@@ -175,7 +175,7 @@ def _plan_label(model: PredictionModel, one: PlanEstimate) -> str:
     """Write a plan with the dose that stands for its band."""
     if not model.plan.get("bands") or one.value is None:
         return plan_words(model, one.plan)
-    field = next(each for each in model.inputs if each.name == model.plan["input"])
+    field = model.input_by_name[model.plan["input"]]
     return say("band_by", band=plan_words(model, one.plan), dose=value_text(field, one.value, unit=True))
 
 

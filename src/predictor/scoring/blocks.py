@@ -243,9 +243,8 @@ def _explained(model: PredictionModel, batch: pa.RecordBatch, answers: _Answers)
 
 
 def _features(model: PredictionModel, batch: pa.RecordBatch, rows: np.ndarray) -> RawColumns:
-    by_name = {one.name: one for one in model.inputs}
     chosen = batch.take(pa.array(rows))
-    raw = {f.name: read_column(by_name[f.name], chosen.column(f.name)) for f in model.features}
+    raw = {f.name: read_column(model.input_by_name[f.name], chosen.column(f.name)) for f in model.features}
     found = {name: values for name, values in raw.items() if values is not None}
     if len(found) == len(raw):
         return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 from predictor.data.accepted_units import AcceptedUnit, unit_words
@@ -164,10 +165,9 @@ def read_form(
     questions : sequence of FormField, optional
         From `blank_form`, where they are laid out already.
     """
-    inputs = {one.name: one for one in model.inputs}
     read, values, unusual = [], {}, []
     for question in questions or blank_form(model):
-        one = inputs[question.name]
+        one = model.input_by_name[question.name]
         answered, outside = _answered(question, one, typed)
         if outside:
             unusual.append(one.name)
@@ -183,17 +183,17 @@ def _answered(question: FormField, one: InputField, typed: Mapping[str, str]) ->
     """Put an answer into its question, and say whether it is only outside of what the model has seen."""
     text, code = typed.get(one.name, "").strip(), typed.get(one.name + CHOSEN_UNIT, "")
     unit = find_unit(one, code) if question.units else AcceptedUnit(one.unit)
-    answered = replace(question, value=text, chosen_unit=unit.unit if unit and question.units else "")
+    answer = partial(replace, question, value=text, chosen_unit=unit.unit if unit and question.units else "")
     if not question.required and one.name + MISSING in typed:
-        return replace(answered, missing=True), False
+        return answer(missing=True), False
     value, complaint = _read(one, text)
-    if text and unit is None:
-        answered = replace(answered, unit_error=f"Choose the unit for {one.label}")
-    if complaint or unit is None or not isinstance(value, float) or one.grain == "yes_no":
-        return replace(answered, error=complaint), False
+    if unit is None:
+        return answer(error=complaint, unit_error=f"Choose the unit for {one.label}" if text else ""), False
+    if complaint or not isinstance(value, float) or one.grain == "yes_no":
+        return answer(error=complaint), False
     converted = conversion_text(one, value, unit) if unit.unit != one.unit else ""
     error, outside = _complaint(one, value, unit, converted)
-    return replace(answered, error=error, converted=converted), outside
+    return answer(error=error, converted=converted), outside
 
 
 def _read(one: InputField, text: str) -> tuple[float | str | None, str]:
