@@ -58,6 +58,10 @@ class Drawing:
     description: str
     marks: tuple[Mark, ...]
 
+    def __html__(self) -> str:
+        """Write its marks out."""
+        return "".join([mark.__html__() for mark in self.marks])
+
 
 @dataclass(frozen=True)
 class Tick:

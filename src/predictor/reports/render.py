@@ -103,6 +103,7 @@ def _environment() -> Environment:
         hash=hash_text,
         number=number_text,
         points=points_text,
+        say=say,  # a fixed key is filled in when the template is compiled
         shortened=shortened,
         small=_small,
         time=time_text,
