@@ -149,6 +149,29 @@ def test_web_01_whoever_never_ends_its_headers_is_hung_up_on(process: Process) -
         assert len(gone) == 2
 
 
+@pytest.mark.parametrize(
+    "piece", [b"X-A: b\r\n" * 1000, b"b" * 8000], ids=["many headers", "one long header"]
+)
+def test_web_01_a_head_that_grows_for_ever_is_hung_up_on_at_once(process: Process, piece: bytes) -> None:
+    """Long before the five seconds that a head may take: what comes fast would fill the memory until then."""
+    before = process.memory
+    with process.connect() as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nX-A: ")
+        sent, begun = 0, time.monotonic()
+        with contextlib.suppress(ConnectionError):
+            while time.monotonic() - begun < 4:
+                connection.sendall(piece)
+                sent += len(piece)
+                time.sleep(0.01)
+                if sent > 1_000_000:
+                    break
+        assert sent <= 1_000_000
+        assert time.monotonic() - begun < 4
+    assert process.memory - before <= MOST_GROWTH
+    with process.client() as client:
+        assert client.get("/healthz", headers={"X-A": "b" * 8000}).status_code == 200
+
+
 HEADERS = ("K\r\nSet-Cookie: evil=1", "K\nX-Evil: 1", "K\r\n\r\n<script>", "K\x00\x85\u2028X")
 
 

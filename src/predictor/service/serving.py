@@ -11,11 +11,12 @@ from typing import Any
 
 from predictor.errors import Problem, ResourceError
 from predictor.service.address import BACKLOG, Address
+from predictor.service.impatience import impatient
 from predictor.service.shelf import open_shelf
 
 __all__ = ["Opened", "serve_models"]
 
-KEEP_ALIVE, HEAD_SECONDS = 5, 5.0
+KEEP_ALIVE = 5
 LIFE_SECONDS = 2.0  # from one sign of life to the next
 LAST_SECONDS = 10  # for what is being answered when the service is asked to stop
 
@@ -107,7 +108,7 @@ def serve_models(
         timeout_graceful_shutdown=LAST_SECONDS,
         backlog=BACKLOG,
         log_level="warning",
-        http=_impatient(),
+        http=impatient(),
     )
     scheme = "https" if address.certificate else "http"
     lines = [f"{len(shelf)} models at {scheme}://{address.host}:{address.port} (stop with Ctrl-C)"]
@@ -144,42 +145,6 @@ async def _live(live: Callable[[], None]) -> None:
     while True:
         live()
         await asyncio.sleep(LIFE_SECONDS)
-
-
-def _impatient() -> type[Any]:
-    """Give the server's protocol a limit for the head of a request: it has one for what comes after, and none for that.
-
-    A connection on which a head has begun, or on which nothing ever came, is closed after five seconds.
-    """
-    from uvicorn.protocols.http.auto import AutoHTTPProtocol
-
-    class Impatient(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
-        _limit: asyncio.TimerHandle | None = None
-
-        def connection_made(self, transport: Any) -> None:
-            super().connection_made(transport)
-            self._start()
-
-        def data_received(self, data: bytes) -> None:
-            self._start()
-            super().data_received(data)
-            if self.cycle is not None and not self.cycle.response_complete:
-                self._stop()
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            self._stop()
-            super().connection_lost(exc)
-
-        def _start(self) -> None:
-            if self._limit is None:
-                self._limit = self.loop.call_later(HEAD_SECONDS, self.transport.close)
-
-        def _stop(self) -> None:
-            if self._limit is not None:
-                self._limit.cancel()
-                self._limit = None
-
-    return Impatient
 
 
 def _import_server() -> Any:
