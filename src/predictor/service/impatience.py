@@ -1,4 +1,4 @@
-"""Limits of the head of a request: uvicorn has some for what comes after it, and none for how long it may be or take."""
+"""Limits of the head of a request: uvicorn limits what comes after it, and neither its length nor its time."""
 
 from __future__ import annotations
 

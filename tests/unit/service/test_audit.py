@@ -17,6 +17,7 @@ import pytest
 from predictor.durable import write_atomically
 from predictor.errors import ResourceError
 from predictor.service.audit import AuditLog
+from predictor.service.audit_chain import HEAD, HEAD_BYTES, End, read_head
 from predictor.service.audit_verification import verify_audit
 from service_process import wait_until
 
@@ -228,6 +229,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from predictor.service.audit import AuditLog
+from predictor.service.audit_chain import HEAD, HEAD_BYTES, End, read_head
 log = AuditLog(Path(sys.argv[1]))
 while True:
     log.record("estimate", user="ada", pseudonym="K-1")
@@ -300,3 +302,30 @@ def test_a_line_that_a_full_disk_took_back_is_none(log: AuditLog, tmp_path: Path
     back.start()
     assert verify_audit(tmp_path / "audit", patience=1.0) == (1, [])
     back.join()
+
+
+def test_the_head_keeps_its_length_and_one_that_is_half_of_another_is_none(
+    log: AuditLog, tmp_path: Path
+) -> None:
+    """It is written over in place: whoever reads it in that moment reads again, and never takes it for an end."""
+    head, written = tmp_path / "audit" / HEAD, []
+    for _ in range(11):
+        write(log, 1)
+        written.append(head.read_bytes())
+    assert {len(one) for one in written} == {HEAD_BYTES}
+    assert read_head(tmp_path / "audit").lines == 11
+    head.write_bytes(written[9][:60] + written[10][60:])
+    assert read_head(tmp_path / "audit") == End(-1, "")
+    (count, problems) = verify_audit(tmp_path / "audit", patience=0)
+    assert count == 11
+    assert [one.code for one in problems] == ["AUD-03"]
+
+
+def test_a_head_of_an_older_version_is_read(log: AuditLog, tmp_path: Path) -> None:
+    write(log, 3)
+    head = tmp_path / "audit" / HEAD
+    known = json.loads(head.read_bytes())
+    head.write_text(json.dumps({"lines": known["lines"], "hash": known["hash"]}))
+    assert verify_audit(tmp_path / "audit") == (3, [])
+    write(log, 1)
+    assert verify_audit(tmp_path / "audit") == (4, [])
