@@ -294,6 +294,20 @@ def test_cli_01_what_cannot_be_recorded_is_said(folder: Path, arguments: list[st
     assert not (folder / "sign_off.json").exists()
 
 
+def test_evidence_that_is_not_there_leaves_no_new_key_behind(folder: Path, tmp_path: Path) -> None:
+    key = tmp_path / "new.pem"
+    answer = command_line(
+        "sign", folder, "--key", key, "--new-key", "--by", WHO, "--evidence", "evalution.html"
+    )
+    assert answer.code == 2
+    assert not key.exists()
+    answer = command_line(
+        "sign", folder, "--key", key, "--new-key", "--by", WHO, "--evidence", "minutes of the board"
+    )
+    assert answer.code == 0, answer.err
+    assert key.exists()
+
+
 def test_a_demonstration_needs_no_evidence_and_says_what_it_is(folder: Path) -> None:
     answer = command_line("sign", folder, "--by", "make serve, demonstration", "--demonstration")
     assert answer.code == 0, answer.err

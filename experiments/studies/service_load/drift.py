@@ -1,4 +1,4 @@
-"""Did an estimate become dearer? Its CPU beside that of the smallest answers of the same libraries, measured in turns.
+"""Did an estimate become dearer? Its CPU beside that of the smallest answers in Python alone, measured in turns.
 
     python drift.py [--record] [--place FOLDER]
 

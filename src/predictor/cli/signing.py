@@ -65,6 +65,7 @@ def sign(
     from predictor.api import model_folder
     from predictor.prediction_model import sign_prediction_model
     from predictor.signature import create_key
+    from predictor.signing import approval_of, give_sign_off
 
     if key is None and by is None:
         fail_usage(
@@ -73,16 +74,7 @@ def sign(
     if by is None and (evidence or scope or statement or until or demonstration or replace):
         fail_usage("a sign-off is somebody's", 'Give --by "NAME, ROLE"', path="--by")
     folder = model_folder(model)
-    if new_key and key is not None:
-        show(f"Public key for the policy file: {create_key(key)}")
-    if by is None:
-        assert key is not None
-        sign_prediction_model(folder, key)
-        show(f"Signed: {folder}")
-        return
-    from predictor.signing import approval_of, give_sign_off
-
-    approval = approval_of(
+    approval = by and approval_of(
         by,
         evidence or (),
         statement=statement or "",
@@ -90,6 +82,13 @@ def sign(
         expires=day_of(until),
         demonstration=demonstration,
     )
+    if new_key and key is not None:
+        show(f"Public key for the policy file: {create_key(key)}")
+    if not approval:
+        assert key is not None
+        sign_prediction_model(folder, key)
+        show(f"Signed: {folder}")
+        return
     given = give_sign_off(folder, approval, key=key, replace=replace, now=datetime.now(UTC))
     _show_sign_off(folder, given, signed=key is not None)
     _tell_registry(folder, given, allow_host or ())
