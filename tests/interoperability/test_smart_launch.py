@@ -181,6 +181,23 @@ def test_a_correction_keeps_what_was_not_corrected(browser: httpx.Client, ehr: E
     assert based_on(risk_at(browser, back.headers["location"].partition("/corrected")[0])) == set(BASIS)
 
 
+def test_a_form_that_is_shown_again_says_what_still_comes_from_the_ehr(
+    browser: httpx.Client, ehr: Ehr
+) -> None:
+    def told(page: str) -> int:
+        return page.count("From the EHR")
+
+    page = launched(browser, ehr).text
+    assert told(page) == 6
+    again = browser.post("/estimate/better", data=sent(page) | {"madrs": "30", "arm": ""})
+    assert (again.status_code, told(again.text)) == (422, 4)
+    place = browser.post("/estimate/better", data=sent(page)).headers["location"]
+    asked = browser.get(f"{place}/check").text
+    assert told(asked) == 6
+    wrong = browser.post(f"{place}/check", data=sent(asked) | {"crp": "much"})
+    assert (wrong.status_code, told(wrong.text)) == (422, 5)
+
+
 def test_a_form_that_was_typed_over_names_no_patient_of_the_launch(browser: httpx.Client, ehr: Ehr) -> None:
     other = {"age": "50", "sex": "male", "site": "south", "madrs": "28", "crp": "2", "arm": "midazolam"}
     page = launched(browser, ehr).text
@@ -204,7 +221,7 @@ def test_the_condition_that_lets_the_patient_in_is_that_of_the_form() -> None:
     }
     inputs = PatientInputs(chosen, "Patient/p1", ("depression", "crp"), frozenset({"depression"}))
     at_launch = {"depression": "yes", "crp": "3.2", "crp_unit": "mg/L"}
-    source = Launched("better", inputs, at_launch).source
+    source = Launched("better", inputs, at_launch, {}).source
     assert source(at_launch) == {
         "subject": "Patient/p1",
         "basis": ("Condition/c1", "Observation/crp"),

@@ -28,11 +28,14 @@ class Launched:
     inputs : PatientInputs
     texts : mapping of str to str
         As they stood in the form, by the keys of `predictor.service.form.Filled.values`.
+    hints : mapping of str to str
+        What stood beside each question that was filled in.
     """
 
     model: str
     inputs: PatientInputs
     texts: Mapping[str, str]
+    hints: Mapping[str, str]
 
     @classmethod
     def into(cls, model: str, inputs: PatientInputs, fields: Sequence[FormField]) -> Launched:
@@ -46,7 +49,25 @@ class Launched:
         """
         texts = {one.name: one.value for one in fields}
         units = {f"{one.name}{UNIT}": one.chosen_unit for one in fields if one.units}
-        return cls(model, inputs, texts | units)
+        hints = {one.name: one.hint for one in fields if one.name in inputs.chosen}
+        return cls(model, inputs, texts | units, hints)
+
+    def marked(self, fields: Sequence[FormField], values: Mapping[str, str]) -> tuple[FormField, ...]:
+        """Say again beside every answer that nobody changed where it came from.
+
+        Parameters
+        ----------
+        fields : sequence of FormField
+            Of a form that is shown again.
+        values : mapping of str to str
+            From it; see `predictor.service.form.Filled`.
+        """
+        return tuple(
+            replace(one, hint=self.hints[one.name])
+            if one.name in self.hints and self._stands(one.name, values)
+            else one
+            for one in fields
+        )
 
     def source(self, values: Mapping[str, str]) -> dict[str, Any]:
         """Return what a report of these values rests on: a value that somebody changed is no resource's any more.

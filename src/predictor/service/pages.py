@@ -214,7 +214,7 @@ async def estimate(request: Request, id_: str) -> Response:
         return show_form(
             request,
             offered,
-            filled.fields,
+            launched.marked(filled.fields, filled.values) if launched else filled.fields,
             pseudonym=pseudonym,
             status=422,
             only_unusual=filled.only_unusual,

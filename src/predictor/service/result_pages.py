@@ -190,8 +190,8 @@ async def check_page(request: Request, name: str) -> Response:
     if not found.typed:
         raise HTTPException(404)
     filled = read_form(offered.model, found.typed, questions=offered.questions)
-    pseudonym = found.typed.get("pseudonym", "")
-    return show_form(request, offered, filled.fields, pseudonym=pseudonym, corrects=name)
+    fields = found.launched.marked(filled.fields, filled.values) if found.launched else filled.fields
+    return show_form(request, offered, fields, pseudonym=found.typed.get("pseudonym", ""), corrects=name)
 
 
 @router.post("/r/{name}/check")
@@ -209,7 +209,7 @@ async def correct(request: Request, name: str) -> Response:
         return show_form(
             request,
             offered,
-            filled.fields,
+            before.launched.marked(filled.fields, filled.values) if before.launched else filled.fields,
             pseudonym=pseudonym,
             status=422,
             corrects=name,
