@@ -10,13 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patient_examples import made_up_patients
-from predictor.features.columns import Categories, columns_of
+from predictor.features.columns import Categories, EncodedColumn, columns_of
 from predictor.features.imputation import Draw
 from predictor.features.preprocessing import build_preprocessor
 from predictor.models.compact import refit_range
 from predictor.models.joined import join_models
-from predictor.models.plain import CompactModel
+from predictor.models.plain import CompactModel, Member
 from predictor.models.tuning import TunedClassifier
+from tree_examples import TREE_COLUMNS, grown_trees
 
 FEW: dict[str, list[dict[str, Any]]] = {
     "elastic_net": [{"C": 0.3}],
@@ -139,3 +140,27 @@ def test_a_category_in_the_place_of_a_number_is_refused(refits: dict[str, list[C
     for name in raw:
         with pytest.raises(TypeError, match=f"^{name} is a"):
             join_models(models).probability({**raw, name: turned[name]}, 1)
+
+
+def test_trees_too_large_for_masks_are_walked_beside_small_ones() -> None:
+    """Leaves up to 64 are asked at once, and more are walked; the members of one model can be of both kinds."""
+    columns = tuple(EncodedColumn(f"x{i}", "value") for i in range(TREE_COLUMNS))
+    names = tuple(column.feature for column in columns)
+    models = [
+        CompactModel(
+            tuple(
+                Member(names, columns, 0.1, np.zeros(0), grown_trees(n, seed=seed), "log_odds", (0.3, 0.1))
+                for seed, n in enumerate(leaves)
+            ),
+            (0.5, 0.5),
+        )
+        for leaves in ((12, 65), (64, 200), (300, 1), (90, 70))
+    ]
+    values = np.round(np.random.default_rng(5).normal(size=(TREE_COLUMNS, 30)), 1)
+    values[:, 20:] = values[:, [20]]
+    values[0, 20:] = np.linspace(-2, 2, 10)  # one patient under ten plans
+    for few in (slice(0, 1), slice(1, 20), slice(20, 30)):
+        raw = dict(zip(names, values[:, few], strict=True))
+        n = len(raw["x0"])
+        found = join_models(models).probability(raw, n)
+        assert np.abs(found - one_after_another(models, raw, n)).max() < 1e-12
