@@ -271,6 +271,7 @@ def test_a_damaged_model_is_not_signed_off(folder: Path) -> None:
         (["--evidence", "a text of words"], "nothing says who signs"),
         (["--key", "KEY", "--evidence", "a text of words"], "a sign-off is somebody's"),
         (["--by", "Dr A. Example"], "a name and a role were expected"),
+        (["--by", ""], "a name and a role were expected"),
         (["--by", WHO], "a sign-off rests on evidence"),
         (["--by", WHO, "--evidence", "evalution.html"], "there is no file of this name"),
         (

@@ -47,9 +47,7 @@ def main() -> None:
     server = uvicorn.Server(config)
     sys.stdout.write(f"{listening.getsockname()[1]} {shelf[0].id}\n")
     sys.stdout.flush()
-    with asyncio.Runner(
-        loop_factory=config.get_loop_factory()
-    ) as runner:  # the loop that the service takes, too
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:  # the service's own loop
         runner.run(until_told(server, listening))
     audit.close()
     imported = "yes" if "mlflow" in sys.modules else "no"

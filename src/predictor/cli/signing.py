@@ -74,17 +74,21 @@ def sign(
     if by is None and (evidence or scope or statement or until or demonstration or replace):
         fail_usage("a sign-off is somebody's", 'Give --by "NAME, ROLE"', path="--by")
     folder = model_folder(model)
-    approval = by and approval_of(
-        by,
-        evidence or (),
-        statement=statement or "",
-        scope=scope or "",
-        expires=day_of(until),
-        demonstration=demonstration,
+    approval = (
+        None
+        if by is None
+        else approval_of(
+            by,
+            evidence or (),
+            statement=statement or "",
+            scope=scope or "",
+            expires=day_of(until),
+            demonstration=demonstration,
+        )
     )
     if new_key and key is not None:
         show(f"Public key for the policy file: {create_key(key)}")
-    if not approval:
+    if approval is None:
         assert key is not None
         sign_prediction_model(folder, key)
         show(f"Signed: {folder}")

@@ -112,8 +112,7 @@ class _Numbers:
         read = _read_sources(self.sources, raw, n)
         missing = ~np.isfinite(read)
         self.values.encode(read, missing, encoded)
-        if len(self.indicators.place):
-            self.indicators.encode(missing, encoded)
+        self.indicators.encode(missing, encoded)
 
 
 @dataclass(frozen=True)
@@ -252,15 +251,15 @@ def upright(values: Iterable[float]) -> np.ndarray:
 def _numbers(placed: Sequence[tuple[int, Imputer | None, EncodedColumn]]) -> _Numbers:
     known: dict[tuple[int, str, str], int] = {}
     sources: list[tuple[Imputer | None, str, str]] = []
-    own = [one for one in placed if one[2].transform != TEXT]
-    taken = []
-    for _, chain, column in own:
+    columns = []
+    for place, chain, column in placed:
+        if column.transform == TEXT:
+            continue
         key = (id(chain), column.feature, column.transform)
         if key not in known:
             known[key] = len(sources)
             sources.append((chain, column.feature, column.transform))
-        taken.append(known[key])
-    columns = [(place, source, column) for (place, _, column), source in zip(own, taken, strict=True)]
+        columns.append((place, known[key], column))
     return _Numbers(
         tuple(sources),
         _values([one for one in columns if one[2].operation == "value"]),

@@ -38,13 +38,10 @@ def create_app(service: Service, *, hosts: frozenset[str]) -> Guard:
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, title="response-predictor")
     app.state.service = service
     app.include_router(fhir.router)  # before the pages: `/r/NAME.fhir.json` ends like one of theirs
-    app.router.routes.extend(result_pages.router.routes)
-    app.router.routes.extend(taking.router.routes)
-    app.router.routes.extend(pages.router.routes)
-    app.router.routes.extend(batch.router.routes)
+    for part in (result_pages, taking, pages, batch, smart):
+        app.router.routes.extend(part.router.routes)
     app.include_router(machine.router)
     app.include_router(cds.router)
-    app.router.routes.extend(smart.router.routes)
     app.include_router(description.router)
     app.add_exception_handler(HTTPException, _told)
     app.add_exception_handler(Busy, _busy)

@@ -15,6 +15,7 @@ import json
 import os
 import secrets
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -146,9 +147,8 @@ class AuditLog:
             }
             entry["hash"] = hash_of(entry)
             end = End(self._end.lines + 1, entry["hash"])
-            day = max(
-                f"{moment:%Y-%m-%d}.jsonl", self._day
-            )  # the newest when the clock was put back: it goes on there
+            # The newest file where the clock was put back: the chain goes on at its end.
+            day = max(f"{moment:%Y-%m-%d}.jsonl", self._day)
             try:
                 self._append(self._folder / day, entry, end)
             except (OSError, ResourceError) as error:
@@ -162,6 +162,8 @@ class AuditLog:
             write_head(self._folder, end)
         except (OSError, ResourceError):
             os.truncate(path, size)
+            with suppress(OSError, ResourceError):  # it may have been written, and not have reached the disk
+                write_head(self._folder, self._end)
             raise
 
 

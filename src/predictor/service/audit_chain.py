@@ -148,12 +148,10 @@ def write_head(folder: Path, end: End) -> None:
     The few bytes are written over those before, in one sector: a new file for every line would cost ten times as much,
     and three waits for the disk where this is one.
     """
-    data = (
-        json.dumps({"lines": end.lines, "hash": end.hash, "check": end.check}).encode().ljust(HEAD_BYTES - 1)
-        + b"\n"
-    )
+    said = json.dumps({"lines": end.lines, "hash": end.hash, "check": end.check})
+    data = f"{said:{HEAD_BYTES - 1}}\n".encode()
     try:
-        descriptor = os.open(folder / HEAD, os.O_WRONLY)
+        descriptor = os.open(folder / HEAD, os.O_WRONLY | os.O_NOFOLLOW)
     except FileNotFoundError:
         write_atomically(folder / HEAD, data)
         return

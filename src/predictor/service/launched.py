@@ -8,10 +8,10 @@ from typing import Any
 
 from predictor.interoperability.intake import PatientInputs
 from predictor.prediction.unit_choice import UNIT
-from predictor.service.form import FormField
+from predictor.service.form import Filled, FormField
 from predictor.service.sessions import Session, Sessions
 
-__all__ = ["LAUNCH", "Launched", "launched_of"]
+__all__ = ["LAUNCH", "Launched", "launched_of", "marked"]
 
 LAUNCH = "__launch"
 """Field of a form by which the session finds what the form was filled in with."""
@@ -52,23 +52,6 @@ class Launched:
         hints = {one.name: one.hint for one in fields if one.name in inputs.chosen}
         return cls(model, inputs, texts | units, hints)
 
-    def marked(self, fields: Sequence[FormField], values: Mapping[str, str]) -> tuple[FormField, ...]:
-        """Say again beside every answer that nobody changed where it came from.
-
-        Parameters
-        ----------
-        fields : sequence of FormField
-            Of a form that is shown again.
-        values : mapping of str to str
-            From it; see `predictor.service.form.Filled`.
-        """
-        return tuple(
-            replace(one, hint=self.hints[one.name])
-            if one.name in self.hints and self._stands(one.name, values)
-            else one
-            for one in fields
-        )
-
     def source(self, values: Mapping[str, str]) -> dict[str, Any]:
         """Return what a report of these values rests on: a value that somebody changed is no resource's any more.
 
@@ -84,11 +67,12 @@ class Launched:
         dict
             See `predictor.interoperability.intake.PatientInputs.source`; empty where no resource is left.
         """
-        left = {name: one for name, one in self.inputs.chosen.items() if self._stands(name, values)}
+        left = {name: one for name, one in self.inputs.chosen.items() if self.stands(name, values)}
         kept = replace(self.inputs, chosen=left)
         return kept.source if kept.basis else {}
 
-    def _stands(self, name: str, values: Mapping[str, str]) -> bool:
+    def stands(self, name: str, values: Mapping[str, str]) -> bool:
+        """Say whether a value and its unit are those of the launch."""
         return all(values.get(key) == self.texts.get(key) for key in (name, f"{name}{UNIT}"))
 
 
@@ -105,3 +89,22 @@ def launched_of(sessions: Sessions, session: Session, name: str, *, model: str) 
     """
     found = sessions.result(session, name)
     return found if isinstance(found, Launched) and found.model == model else None
+
+
+def marked(filled: Filled, launched: Launched | None) -> tuple[FormField, ...]:
+    """Say again beside every answer of a form that is shown again, and that nobody changed, where it came from.
+
+    Parameters
+    ----------
+    filled : Filled
+    launched : Launched or None
+        None for a form that was filled in by hand.
+    """
+    if launched is None:
+        return filled.fields
+    return tuple(
+        replace(one, hint=launched.hints[one.name])
+        if one.name in launched.hints and launched.stands(one.name, filled.values)
+        else one
+        for one in filled.fields
+    )

@@ -16,7 +16,7 @@ from predictor.errors import ConfigError
 from predictor.service.accounts import ROLES
 from predictor.service.estimates import estimate_patient
 from predictor.service.form import PARTS, read_form
-from predictor.service.launched import LAUNCH, launched_of
+from predictor.service.launched import LAUNCH, launched_of, marked
 from predictor.service.result_pages import show_form, with_own_style
 from predictor.service.results import Result, keep_result
 from predictor.service.routing import Pages
@@ -214,7 +214,7 @@ async def estimate(request: Request, id_: str) -> Response:
         return show_form(
             request,
             offered,
-            launched.marked(filled.fields, filled.values) if launched else filled.fields,
+            marked(filled, launched),
             pseudonym=pseudonym,
             status=422,
             only_unusual=filled.only_unusual,

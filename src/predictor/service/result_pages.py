@@ -19,6 +19,7 @@ from predictor.reports.wording import count_text, range_text
 from predictor.service.estimates import estimate_patient
 from predictor.service.form import FormField, read_form
 from predictor.service.guard import POLICY
+from predictor.service.launched import marked
 from predictor.service.queues import print_report
 from predictor.service.results import Result, keep_result, may_be_taken, result_of
 from predictor.service.routing import Pages
@@ -190,8 +191,8 @@ async def check_page(request: Request, name: str) -> Response:
     if not found.typed:
         raise HTTPException(404)
     filled = read_form(offered.model, found.typed, questions=offered.questions)
-    fields = found.launched.marked(filled.fields, filled.values) if found.launched else filled.fields
-    return show_form(request, offered, fields, pseudonym=found.typed.get("pseudonym", ""), corrects=name)
+    pseudonym = found.typed.get("pseudonym", "")
+    return show_form(request, offered, marked(filled, found.launched), pseudonym=pseudonym, corrects=name)
 
 
 @router.post("/r/{name}/check")
@@ -209,7 +210,7 @@ async def correct(request: Request, name: str) -> Response:
         return show_form(
             request,
             offered,
-            before.launched.marked(filled.fields, filled.values) if before.launched else filled.fields,
+            marked(filled, before.launched),
             pseudonym=pseudonym,
             status=422,
             corrects=name,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -329,3 +330,36 @@ def test_a_head_of_an_older_version_is_read(log: AuditLog, tmp_path: Path) -> No
     assert verify_audit(tmp_path / "audit") == (3, [])
     write(log, 1)
     assert verify_audit(tmp_path / "audit") == (4, [])
+
+
+def test_a_head_that_did_not_reach_the_disk_is_taken_back_with_its_line(
+    log: AuditLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bytes are written before the disk says no: line and head would not fit at the next start."""
+    write(log, 2)
+    done, real = [], os.fsync
+
+    def broken(descriptor: int) -> None:
+        done.append(descriptor)
+        if len(done) == 2:  # the first is the line's
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        real(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", broken)
+        with pytest.raises(ResourceError, match="AUD-01"):
+            write(log, 1)
+    assert verify_audit(tmp_path / "audit", patience=0) == (2, [])
+    write(log, 1)
+    assert verify_audit(tmp_path / "audit") == (3, [])
+
+
+def test_a_link_in_the_place_of_the_head_is_not_followed(log: AuditLog, tmp_path: Path) -> None:
+    write(log, 1)
+    other = tmp_path / "other"
+    other.write_text("somebody else's")
+    (tmp_path / "audit" / HEAD).unlink()
+    (tmp_path / "audit" / HEAD).symlink_to(other)
+    with pytest.raises(ResourceError, match="AUD-01"):
+        write(log, 1)
+    assert other.read_text() == "somebody else's"
