@@ -15,7 +15,7 @@ from predictor.features.columns import Categories, RawColumns, rows_of
 from predictor.models.plain import FEWEST_FOR_FUSION
 from predictor.prediction_model import InputField, PredictionModel
 
-__all__ = ["RANGE", "Spread", "limits_over_refits", "range_limits", "refit_probabilities", "spread_over_gaps"]
+__all__ = ["RANGE", "Spread", "range_limits", "refit_probabilities", "spread_over_gaps"]
 
 RANGE = (2.5, 97.5)
 MOST_SIDE_BY_SIDE = 64  # patients; for more, one refit after another is the shorter way
@@ -54,23 +54,6 @@ def refit_probabilities(model: PredictionModel, raw: RawColumns, n: int) -> np.n
     return np.array([refit.probability(raw, n) for refit in model.refits])
 
 
-def limits_over_refits(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the 2.5 and the 97.5 percentile of each column, as `numpy.percentile` does it, and sooner.
-
-    Parameters
-    ----------
-    values : ndarray of shape (refits, n)
-        Without NaN.
-    """
-    at = (len(values) - 1) * np.array(RANGE) / 100
-    below, above = np.floor(at).astype(np.intp), np.ceil(at).astype(np.intp)
-    ordered = np.partition(values, [*below, *above], axis=0)
-    low, high = ordered[below], ordered[above]
-    share = (at - below)[:, None]
-    found = np.where(share < 0.5, low + (high - low) * share, high - (high - low) * (1 - share))
-    return found[0], found[1]
-
-
 def range_limits(
     refits: np.ndarray, probability: np.ndarray, spread: Spread
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -84,7 +67,7 @@ def range_limits(
     spread : Spread
         From `spread_over_gaps`.
     """
-    low, high = limits_over_refits(refits)
+    low, high = np.percentile(refits, RANGE, axis=0)
     return (
         np.fmin(np.minimum(low, probability), spread.low),
         np.fmax(np.maximum(high, probability), spread.high),
